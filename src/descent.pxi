@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Gradient descent: the textbook's loop over batches, w <- w - rate · dw, b <- b - rate · db.
+
+cdef enum Stop:
+    STOP_NOT = 0
+    STOP_TOLERANCE = 1
+    STOP_DIVERGED = 2
+
+cdef enum:
+    PATIENCE_BYTES = 33554432   # of work between two looks for Ctrl-C
+
+
+cdef inline bint all_finite(const double* v, Py_ssize_t m) noexcept nogil:
+    cdef double check = 0
+    cdef Py_ssize_t j
+    for j in range(m):
+        check += v[j] * 0.0
+    return check == 0
+
+
+cdef double one_epoch(Pass* p, Py_ssize_t batch, double total, double rate, double l2, int threads,
+                      double* w, double* b, double* sums, Py_ssize_t* patience) except? -1.0 nogil:
+    """Go over all batches once, updating w and b, and return the averaged objective.
+
+    Each batch's loss is the one its forward pass finds, before its update. In a batch an
+    example's share is (s_i / mean of all s) / size of the batch, so that the batches' gradients
+    average to the whole set's.
+    """
+    cdef double loss = 0, fraction, penalty
+    cdef Py_ssize_t begin = 0, end, j
+    while begin < p.n:
+        end = min(begin + batch, p.n)
+        fraction = <double> (end - begin) / <double> p.n
+        p.b = b[0]
+        p.total = total * fraction
+        run(p, gradient_pass, begin, end, threads, sums)
+        penalty = 0
+        for j in range(p.d):
+            penalty += w[j] * w[j]
+            w[j] -= rate * (sums[j] + l2 * w[j])
+        b[0] -= rate * sums[p.d + DB]
+        loss += fraction * (sums[p.d + LOSS] + 0.5 * l2 * penalty)
+        patience[0] -= (end - begin) * work_of_row(p)
+        if patience[0] < 0:
+            patience[0] = PATIENCE_BYTES
+            with gil:
+                PyErr_CheckSignals()
+        begin = end
+    return loss
+
+
+cdef int descend_passes(Pass* p, Py_ssize_t batch, double total, double rate, double l2,
+                        Py_ssize_t passes, double tol, double rise, int threads, double* w,
+                        double* b, double* last, double* sums, double* history,
+                        Py_ssize_t* done) except -1 nogil:
+    """Continue from pass done[0] to pass `passes`, or until a reason to stop.
+
+    `history` takes a loss a pass. At divergence w and b go back to where the last pass whose
+    numbers were finite began.
+    """
+    cdef Py_ssize_t patience = PATIENCE_BYTES
+    cdef double loss
+    while done[0] < passes:
+        memcpy(last, w, p.d * sizeof(double))
+        last[p.d] = b[0]
+        loss = one_epoch(p, batch, total, rate, l2, threads, w, b, sums, &patience)
+        history[done[0]] = loss
+        if not (loss <= rise * max(history[0], 0.6931471805599453)
+                and all_finite(w, p.d) and all_finite(b, 1)):
+            memcpy(w, last, p.d * sizeof(double))
+            b[0] = last[p.d]
+            return STOP_DIVERGED
+        done[0] += 1
+        if done[0] > 1 and fabs(history[done[0] - 2] - loss) <= tol:
+            return STOP_TOLERANCE
+    return STOP_NOT

@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# What Python calls: pointers out of arrays, the GIL released, numbers back.
+#
+# Arrays come in as logreg_c._validation hands them over: X float32 or float64 and contiguous in
+# one of the two orders, everything else contiguous, shapes that fit. Nothing is checked here.
+
+cimport numpy as cnp
+from cython.parallel cimport prange
+from libc.math cimport fabs
+from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcpy, memset
+
+cdef extern from "link.h" nogil:
+    double exp_nonpositive "logreg_exp_nonpositive"(double)
+    double log1p_unit "logreg_log1p_unit"(double)
+
+cdef extern from "machine.h" nogil:
+    void prefetch "logreg_prefetch"(const void*)
+    int logreg_instruction_level()
+
+cdef extern from *:
+    """
+    #if !defined(_OPENMP)
+    #define LOGREG_OPENMP ""
+    #elif defined(_MSC_VER)
+    #define LOGREG_OPENMP "vcomp"
+    #elif defined(__clang__)
+    #define LOGREG_OPENMP "libomp"
+    #else
+    #define LOGREG_OPENMP "libgomp"
+    #endif
+    """
+    const char* LOGREG_OPENMP
+    int PyErr_CheckSignals() except -1
+
+include "dense.pxi"
+include "passes.pxi"
+include "parallel.pxi"
+include "descent.pxi"
+
+cnp.import_array()
+
+OPENMP_RUNTIME = LOGREG_OPENMP.decode("ascii")     # empty: none, one thread
+INSTRUCTION_LEVEL = logreg_instruction_level()
+CONVERGED_BY_TOL = STOP_TOLERANCE
+DIVERGED = STOP_DIVERGED
+
+
+cdef inline double* doubles(cnp.ndarray a) noexcept:
+    return <double*> cnp.PyArray_DATA(a)
+
+
+cdef void set_data(Pass* p, cnp.ndarray X) noexcept:
+    memset(p, 0, sizeof(Pass))
+    p.X = cnp.PyArray_DATA(X)
+    p.is_float = cnp.PyArray_TYPE(X) == cnp.NPY_FLOAT32
+    p.n = cnp.PyArray_DIM(X, 0)
+    p.d = cnp.PyArray_DIM(X, 1)
+    if cnp.PyArray_IS_C_CONTIGUOUS(X):
+        p.row = p.d
+        p.column = 1
+    else:
+        p.row = 1
+        p.column = p.n
+
+
+cdef void set_model(Pass* p, cnp.ndarray w, double b) noexcept:
+    p.w = doubles(w)
+    p.b = b
+
+
+cdef void set_labels(Pass* p, cnp.ndarray y, sample_weight, double total) noexcept:
+    cdef int kind = cnp.PyArray_TYPE(y)
+    cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(y)
+    p.y = cnp.PyArray_DATA(y)
+    if kind == cnp.NPY_FLOAT64:
+        p.label_kind = LABELS_FLOAT64
+    elif kind == cnp.NPY_FLOAT32:
+        p.label_kind = LABELS_FLOAT32
+    elif kind == cnp.NPY_BOOL or kind == cnp.NPY_UINT8:
+        p.label_kind = LABELS_UINT8
+    elif size == 8:
+        p.label_kind = LABELS_INT64
+    elif size == 4:
+        p.label_kind = LABELS_INT32
+    else:
+        p.label_kind = LABELS_INT8
+    if sample_weight is not None:
+        p.sample_weight = doubles(sample_weight)
+    p.total = total
+
+
+cdef double* new_sums(const Pass* p) except NULL:
+    cdef double* sums = <double*> malloc(sums_and_scratch(p) * sizeof(double))
+    if sums == NULL:
+        raise MemoryError(f"no memory for the {p.d + 1} sums of a gradient")
+    return sums
+
+
+def sigmoid(cnp.ndarray z, cnp.ndarray out, int threads):
+    """Fill out = 1 / (1 + exp(-z)), both flat and float64."""
+    cdef Pass p
+    cdef double sums[16]
+    memset(&p, 0, sizeof(Pass))
+    p.n = cnp.PyArray_SIZE(z)
+    p.row = p.column = 1
+    p.r = doubles(z)
+    p.out = doubles(out)
+    with nogil:
+        run(&p, sigmoid_pass, 0, p.n, threads, sums)
+
+
+def forward(cnp.ndarray X, cnp.ndarray w, double b, cnp.ndarray a, int threads):
+    """Fill a = sigmoid(Xw + b); return whether every z was finite."""
+    cdef Pass p
+    cdef double check
+    set_data(&p, X)
+    set_model(&p, w, b)
+    p.out = doubles(a)
+    cdef double* sums = new_sums(&p)
+    try:
+        with nogil:
+            run(&p, forward_pass, 0, p.n, threads, sums)
+        check = sums[p.d + LOSS]
+    finally:
+        free(sums)
+    return check == 0
+
+
+def loss_and_gradient(cnp.ndarray X, cnp.ndarray y, cnp.ndarray w, double b, sample_weight,
+                      double total, dw, int threads):
+    """Fill dw (None: not asked for); return the loss, db, and how many labels left [0, 1]."""
+    cdef Pass p
+    cdef double loss, db, outside
+    cdef Work work = loss_pass if dw is None else gradient_pass
+    set_data(&p, X)
+    set_model(&p, w, b)
+    set_labels(&p, y, sample_weight, total)
+    cdef double* sums = new_sums(&p)
+    try:
+        with nogil:
+            run(&p, work, 0, p.n, threads, sums)
+        loss = sums[p.d + LOSS]
+        db = sums[p.d + DB]
+        outside = sums[p.d + OUTSIDE]
+        if dw is not None:
+            memcpy(doubles(dw), sums, p.d * sizeof(double))
+    finally:
+        free(sums)
+    return loss, db, outside
+
+
+def transpose_product(cnp.ndarray X, cnp.ndarray r, cnp.ndarray out, int threads):
+    """Fill out = X'r; return sum(r)."""
+    cdef Pass p
+    cdef double total
+    set_data(&p, X)
+    p.r = doubles(r)
+    cdef double* sums = new_sums(&p)
+    try:
+        with nogil:
+            run(&p, transpose_pass, 0, p.n, threads, sums)
+        memcpy(doubles(out), sums, p.d * sizeof(double))
+        total = sums[p.d + DB]
+    finally:
+        free(sums)
+    return total
+
+
+def per_example_gradients(cnp.ndarray X, cnp.ndarray y, cnp.ndarray w, double b,
+                          cnp.ndarray dw, cnp.ndarray db, int threads):
+    """Fill dw (in the layout of X) and db; return the summed loss and labels outside [0, 1]."""
+    cdef Pass p
+    cdef double loss, outside
+    set_data(&p, X)
+    set_model(&p, w, b)
+    set_labels(&p, y, None, 1.0)
+    p.out = doubles(dw)
+    p.out_b = doubles(db)
+    cdef double* sums = new_sums(&p)
+    try:
+        with nogil:
+            run(&p, per_example_pass, 0, p.n, threads, sums)
+        loss = sums[p.d + LOSS]
+        outside = sums[p.d + OUTSIDE]
+    finally:
+        free(sums)
+    return loss, outside
+
+
+def squared_deviations(cnp.ndarray X, cnp.ndarray dz, sample_weight, double total,
+                       cnp.ndarray center, cnp.ndarray out, int threads):
+    """Fill out with the d + 1 sums of (s_i / total · (dz_i · [x_i, 1] - center))^2."""
+    cdef Pass p
+    set_data(&p, X)
+    p.r = doubles(dz)
+    p.center = doubles(center)
+    p.total = total
+    if sample_weight is not None:
+        p.sample_weight = doubles(sample_weight)
+    cdef double* sums = new_sums(&p)
+    try:
+        with nogil:
+            run(&p, deviation_pass, 0, p.n, threads, sums)
+        memcpy(doubles(out), sums, (p.d + 1) * sizeof(double))
+    finally:
+        free(sums)
+
+
+def descend(cnp.ndarray X, cnp.ndarray y, sample_weight, double total, order, Py_ssize_t batch,
+            double rate, double l2, double tol, double rise, cnp.ndarray w, cnp.ndarray b,
+            cnp.ndarray history, Py_ssize_t done, Py_ssize_t passes, int threads):
+    """Go on with gradient descent to `passes` passes, updating w and b (one entry) in place.
+
+    Returns the number of passes done and the reason to stop, 0 if there is none.
+    """
+    cdef Pass p
+    cdef int stop
+    cdef double* weights = doubles(w)
+    cdef double* bias = doubles(b)
+    cdef double* losses = doubles(history)
+    cdef double* last = NULL
+    cdef double* sums = NULL
+    set_data(&p, X)
+    set_model(&p, w, 0.0)
+    set_labels(&p, y, sample_weight, total)
+    if order is not None:
+        p.order = <const Py_ssize_t*> cnp.PyArray_DATA(order)
+    try:
+        sums = new_sums(&p)
+        last = <double*> malloc((p.d + 1) * sizeof(double))
+        if last == NULL:
+            raise MemoryError("no memory for a copy of w")
+        with nogil:
+            stop = descend_passes(&p, batch, total, rate, l2, passes, tol, rise, threads,
+                                  weights, bias, last, sums, losses, &done)
+    finally:
+        free(last)
+        free(sums)
+    return done, stop

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What C cannot say portably: prefetching a cache line, and which instructions may be used. */
+#ifndef LOGREG_MACHINE_H
+#define LOGREG_MACHINE_H
+
+#if defined(_MSC_VER) && (defined(_M_X64) || defined(_M_IX86))
+#include <immintrin.h>
+#include <intrin.h>
+#define LOGREG_PREFETCH(p) _mm_prefetch((const char *)(p), _MM_HINT_T1)
+#elif defined(__GNUC__)
+#define LOGREG_PREFETCH(p) __builtin_prefetch((p), 0, 2)
+#else
+#define LOGREG_PREFETCH(p) ((void)(p))
+#endif
+
+static inline void logreg_prefetch(const void *p) { LOGREG_PREFETCH(p); }
+
+/* 0: baseline only, 1: AVX2 and FMA, 2: AVX-512 (F, DQ, BW, VL) as well. Both the processor and
+ * the operating system, which must save the wide registers, have a say. */
+#if defined(_MSC_VER) && defined(_M_X64)
+static inline int logreg_instruction_level(void) {
+    int leaf[4];
+    unsigned long long enabled;
+    const int avx512 = (1 << 16) | (1 << 17) | (1 << 30) | (int)(1u << 31);
+    __cpuid(leaf, 0);
+    if (leaf[0] < 7) return 0;
+    __cpuid(leaf, 1);
+    if ((leaf[2] & ((1 << 12) | (1 << 27))) != ((1 << 12) | (1 << 27))) return 0;
+    enabled = _xgetbv(0);
+    __cpuidex(leaf, 7, 0);
+    if ((enabled & 0x6) != 0x6 || !(leaf[1] & (1 << 5))) return 0;
+    return (enabled & 0xe6) == 0xe6 && (leaf[1] & avx512) == avx512 ? 2 : 1;
+}
+#elif defined(__GNUC__) && defined(__x86_64__)
+static inline int logreg_instruction_level(void) {
+    __builtin_cpu_init();
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return 0;
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+                   __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")
+               ? 2
+               : 1;
+}
+#else
+static inline int logreg_instruction_level(void) { return 0; }
+#endif
+
+#endif

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# The only file with threads: rows are cut into chunks, threads take chunks, sums are added in
+# the order of the chunks.
+#
+# Where the cuts are depends on the shape of the data alone, so the same call gives the same bits
+# with any number of threads.
+
+cdef enum:
+    CHUNK_BYTES = 131072        # of work in the smallest chunk
+    LINK_BYTES = 64             # what the link of one row costs, counted as bytes of X
+    PARALLEL_BYTES = 393216     # of work below which waking threads costs more than it saves
+    MOST_CHUNKS = 256
+    LEAST_CHUNK_ROWS = 256      # keeps the chunks' sums, d entries each, small beside X
+    SLAB_BYTES = 268435456      # of work between two looks for Ctrl-C
+
+
+cdef inline Py_ssize_t sums_width(Py_ssize_t d) noexcept nogil:
+    """Entries of one chunk's sums, in whole cache lines and one more against false sharing."""
+    return (d + SUMS_BEHIND + 7) // 8 * 8 + 8
+
+
+cdef inline Py_ssize_t sums_and_scratch(const Pass* p) noexcept nogil:
+    if p.order == NULL:
+        return sums_width(p.d)
+    return sums_width(p.d) + rows_at_once(p) * p.d
+
+
+cdef inline Py_ssize_t work_of_row(const Pass* p) noexcept nogil:
+    return p.d * itemsize(p) + LINK_BYTES
+
+
+cdef inline Py_ssize_t rows_of_chunk(const Pass* p, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t block = rows_at_once(p)
+    cdef Py_ssize_t chunks = min(n * work_of_row(p) // CHUNK_BYTES, n // LEAST_CHUNK_ROWS)
+    chunks = max(min(chunks, <Py_ssize_t> MOST_CHUNKS), 1)
+    return ((n + chunks - 1) // chunks + block - 1) // block * block
+
+
+cdef int run(const Pass* p, Work work, Py_ssize_t begin, Py_ssize_t end, int threads,
+             double* sums) except -1 nogil:
+    """Do `work` on the rows [begin, end) and leave its sums in `sums`.
+
+    Raises MemoryError, or what a signal handler raised (KeyboardInterrupt) between two slabs.
+    """
+    cdef Py_ssize_t n = end - begin
+    cdef Py_ssize_t width = sums_and_scratch(p)
+    cdef Py_ssize_t rows = rows_of_chunk(p, n)
+    cdef Py_ssize_t chunks = (n + rows - 1) // rows
+    memset(sums, 0, sums_width(p.d) * sizeof(double))
+    if chunks <= 1:
+        work(p, begin, end, sums)
+        return 0
+    cdef double* all_sums = <double*> calloc(chunks * width, sizeof(double))
+    if all_sums == NULL:
+        with gil:
+            raise MemoryError(f"no memory for the sums of {chunks} chunks of rows")
+    if n * work_of_row(p) < PARALLEL_BYTES:
+        threads = 1
+    cdef Py_ssize_t slab = max(SLAB_BYTES // (rows * work_of_row(p)), <Py_ssize_t> threads)
+    cdef Py_ssize_t first = 0
+    try:
+        while first < chunks:
+            run_chunks(p, work, begin, end, rows, first, min(first + slab, chunks), threads,
+                       all_sums, width)
+            first += slab
+            if first < chunks:
+                with gil:
+                    PyErr_CheckSignals()
+        add_in_order(all_sums, chunks, width, p.d + SUMS_BEHIND, sums)
+    finally:
+        free(all_sums)
+    return 0
+
+
+cdef void run_chunks(const Pass* p, Work work, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t rows,
+                     Py_ssize_t first, Py_ssize_t last, int threads, double* all_sums,
+                     Py_ssize_t width) noexcept nogil:
+    cdef Py_ssize_t c
+    if threads == 1:
+        for c in range(first, last):
+            work(p, begin + c * rows, min(begin + (c + 1) * rows, end), all_sums + c * width)
+    else:
+        for c in prange(first, last, schedule="dynamic", chunksize=1, num_threads=threads):
+            work(p, begin + c * rows, min(begin + (c + 1) * rows, end), all_sums + c * width)
+
+
+cdef void add_in_order(const double* all_sums, Py_ssize_t chunks, Py_ssize_t width,
+                       Py_ssize_t entries, double* sums) noexcept nogil:
+    cdef Py_ssize_t c, j
+    for c in range(chunks):
+        for j in range(entries):
+            sums[j] += all_sums[c * width + j]

@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# What one pass does to the rows [begin, end): a function per pass, all of one signature.
+# No threads, no Python objects; what a pass adds up goes into `sums`.
+
+cdef enum LabelKind:
+    LABELS_FLOAT64
+    LABELS_FLOAT32
+    LABELS_INT64
+    LABELS_INT32
+    LABELS_INT8
+    LABELS_UINT8
+
+cdef enum:
+    # What stands in `sums` behind the d entries of dw.
+    DB = 0
+    LOSS = 1
+    OUTSIDE = 2         # labels outside [0, 1]
+    SUMS_BEHIND = 3
+
+
+cdef struct Pass:
+    # IN: X with n rows and d columns, entries `row` and `column` apart
+    const void* X
+    bint is_float
+    Py_ssize_t n, d, row, column
+    const double* w
+    double b
+    const void* y
+    LabelKind label_kind
+    const double* sample_weight     # NULL: every example counts 1
+    double total                    # what an example's weight is divided by: its share of a sum
+    const Py_ssize_t* order         # NULL: rows as they stand, else row k is order[k]
+    const double* r                 # per row, or per entry of a flat array
+    const double* center            # d + 1 entries: dw and db
+    # OUT: per row
+    double* out
+    double* out_b
+
+
+cdef struct Block:
+    const void* x
+    bint is_float
+    Py_ssize_t row, column
+
+
+ctypedef void (*Work)(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sums) noexcept nogil
+
+ctypedef fused label:
+    double
+    float
+    int64_t
+    int32_t
+    int8_t
+    uint8_t
+
+
+cdef inline Py_ssize_t itemsize(const Pass* p) noexcept nogil:
+    return sizeof(float) if p.is_float else sizeof(double)
+
+
+cdef inline Py_ssize_t rows_at_once(const Pass* p) noexcept nogil:
+    if p.order != NULL:
+        return block_rows(p.d, sizeof(double), False)
+    return block_rows(p.d, itemsize(p), p.column != 1)
+
+
+cdef inline void gather(const real* X, const Pass* p, Py_ssize_t begin, Py_ssize_t m,
+                        double* out) noexcept nogil:
+    cdef Py_ssize_t i, j
+    cdef const real* x
+    for i in range(m):
+        x = X + p.order[begin + i] * p.row
+        for j in range(p.d):
+            out[i * p.d + j] = x[j * p.column]
+
+
+cdef inline Block block_at(const Pass* p, Py_ssize_t begin, Py_ssize_t m,
+                           double* scratch) noexcept nogil:
+    """Point to m rows of X; rows in another order are copied together first, a block at a time."""
+    cdef Block block
+    if p.order != NULL:
+        if p.is_float:
+            gather[float](<const float*> p.X, p, begin, m, scratch)
+        else:
+            gather[double](<const double*> p.X, p, begin, m, scratch)
+        block.x = scratch
+        block.is_float = False
+        block.row = p.d
+        block.column = 1
+    else:
+        block.x = <const char*> p.X + begin * p.row * itemsize(p)
+        block.is_float = p.is_float
+        block.row = p.row
+        block.column = p.column
+    return block
+
+
+cdef inline void block_margins(const Pass* p, Block block, Py_ssize_t m, double* z) noexcept nogil:
+    if block.is_float:
+        margins[float](<const float*> block.x, block.row, block.column, m, p.d, p.w, p.b, z)
+    else:
+        margins[double](<const double*> block.x, block.row, block.column, m, p.d, p.w, p.b, z)
+
+
+cdef inline void block_gradient(const Pass* p, Block block, Py_ssize_t m, const double* r,
+                                double* g) noexcept nogil:
+    if block.is_float:
+        add_gradient[float](<const float*> block.x, block.row, block.column, m, p.d, r, g)
+    else:
+        add_gradient[double](<const double*> block.x, block.row, block.column, m, p.d, r, g)
+
+
+cdef inline Py_ssize_t widen(const label* y, const Pass* p, Py_ssize_t begin, Py_ssize_t m,
+                             double* out) noexcept nogil:
+    """Copy m labels as float64 and count those outside [0, 1] (a NaN shows in the loss)."""
+    cdef Py_ssize_t i
+    cdef double outside = 0
+    if p.order != NULL:
+        for i in range(m):
+            out[i] = <double> y[p.order[begin + i]]
+    else:
+        for i in range(m):
+            out[i] = <double> y[begin + i]
+    for i in range(m):
+        outside += <double> (fabs(out[i] - 0.5) > 0.5)
+    return <Py_ssize_t> outside
+
+
+cdef inline Py_ssize_t block_labels(const Pass* p, Py_ssize_t begin, Py_ssize_t m,
+                                    double* y) noexcept nogil:
+    if p.label_kind == LABELS_FLOAT64:
+        return widen[double](<const double*> p.y, p, begin, m, y)
+    if p.label_kind == LABELS_FLOAT32:
+        return widen[float](<const float*> p.y, p, begin, m, y)
+    if p.label_kind == LABELS_INT64:
+        return widen[int64_t](<const int64_t*> p.y, p, begin, m, y)
+    if p.label_kind == LABELS_INT32:
+        return widen[int32_t](<const int32_t*> p.y, p, begin, m, y)
+    if p.label_kind == LABELS_INT8:
+        return widen[int8_t](<const int8_t*> p.y, p, begin, m, y)
+    return widen[uint8_t](<const uint8_t*> p.y, p, begin, m, y)
+
+
+cdef inline void block_shares(const Pass* p, Py_ssize_t begin, Py_ssize_t m,
+                              double* share) noexcept nogil:
+    """An example's share of the average, s_i / total. Applied before anything is added up, so
+    that an average which can be represented never overflows on the way."""
+    cdef Py_ssize_t i
+    if p.sample_weight == NULL:
+        for i in range(m):
+            share[i] = 1.0 / p.total
+    elif p.order != NULL:
+        for i in range(m):
+            share[i] = p.sample_weight[p.order[begin + i]] / p.total
+    else:
+        for i in range(m):
+            share[i] = p.sample_weight[begin + i] / p.total
+
+
+cdef inline double link(const double* y, const double* share, Py_ssize_t m,
+                        double* z) noexcept nogil:
+    """Replace z by share · dz and return the sum of share · L.
+
+    With e = exp(-|z|), the model gives the label that the sign of z speaks against the
+    probability q = e / (1 + e), and y gives it c = y or 1 - y. Then
+    L = c |z| + log(1 + e) and dz = a - y = ±(c - q): nothing overflows or cancels.
+    """
+    cdef double loss = 0, e, c, positive
+    cdef Py_ssize_t i
+    for i in range(m):
+        e = exp_nonpositive(-fabs(z[i]))
+        positive = <double> (z[i] >= 0)
+        c = fabs(positive - y[i])
+        loss += share[i] * (c * fabs(z[i]) + log1p_unit(e))
+        z[i] = (2.0 * positive - 1.0) * share[i] * (c - e / (1.0 + e))
+    return loss
+
+
+cdef inline double sigmoid_one(double z) noexcept nogil:
+    cdef double e = exp_nonpositive(-fabs(z))
+    cdef double q = e / (1.0 + e)
+    return q if z < 0 else 1.0 - q
+
+
+cdef void sigmoid_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sums) noexcept nogil:
+    """out = sigmoid(r), entry by entry."""
+    cdef Py_ssize_t i
+    for i in range(begin, end):
+        p.out[i] = sigmoid_one(p.r[i])
+
+
+cdef void forward_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sums) noexcept nogil:
+    """out = sigmoid(Xw + b). Reads X once; a z that is not finite leaves NaN in the LOSS sum."""
+    cdef double z[MOST_ROWS]
+    cdef Py_ssize_t rows = rows_at_once(p), i = begin, m, k
+    cdef double check
+    while i < end:
+        m = min(rows, end - i)
+        block_margins(p, block_at(p, i, m, NULL), m, z)
+        check = 0
+        for k in range(m):
+            check += z[k] * 0.0
+            p.out[i + k] = sigmoid_one(z[k])
+        sums[p.d + LOSS] += check
+        i += m
+
+
+cdef void loss_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sums) noexcept nogil:
+    """The averaged loss. Reads X once."""
+    cdef double z[MOST_ROWS]
+    cdef double y[MOST_ROWS]
+    cdef double share[MOST_ROWS]
+    cdef Py_ssize_t rows = rows_at_once(p), i = begin, m
+    while i < end:
+        m = min(rows, end - i)
+        block_margins(p, block_at(p, i, m, NULL), m, z)
+        sums[p.d + OUTSIDE] += block_labels(p, i, m, y)
+        block_shares(p, i, m, share)
+        sums[p.d + LOSS] += link(y, share, m, z)
+        i += m
+
+
+cdef void gradient_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sums) noexcept nogil:
+    """The averaged loss, dw and db. Reads X once."""
+    cdef double z[MOST_ROWS]
+    cdef double y[MOST_ROWS]
+    cdef double share[MOST_ROWS]
+    cdef double* scratch = sums + sums_width(p.d)
+    cdef Py_ssize_t rows = rows_at_once(p), i = begin, m
+    cdef Block block
+    while i < end:
+        m = min(rows, end - i)
+        block = block_at(p, i, m, scratch)
+        block_margins(p, block, m, z)
+        sums[p.d + OUTSIDE] += block_labels(p, i, m, y)
+        block_shares(p, i, m, share)
+        sums[p.d + LOSS] += link(y, share, m, z)
+        block_gradient(p, block, m, z, sums)
+        i += m
+
+
+cdef void transpose_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sums) noexcept nogil:
+    """dw = X'r and db = sum(r). Reads X once."""
+    cdef Py_ssize_t rows = rows_at_once(p), i = begin, m
+    while i < end:
+        m = min(rows, end - i)
+        block_gradient(p, block_at(p, i, m, NULL), m, p.r + i, sums)
+        i += m
+
+
+cdef inline void scale_rows(const real* x, const Pass* p, Py_ssize_t begin, Py_ssize_t m,
+                            const double* r) noexcept nogil:
+    cdef Py_ssize_t i, j
+    cdef double* out = p.out + begin * p.row
+    if p.column == 1:
+        for i in range(m):
+            for j in range(p.d):
+                out[i * p.row + j] = r[i] * x[i * p.row + j]
+    else:
+        for j in range(p.d):
+            for i in range(m):
+                out[j * p.column + i] = r[i] * x[j * p.column + i]
+
+
+cdef void per_example_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sums) noexcept nogil:
+    """out[i] = share_i · dz_i · x_i, in the layout of X, and out_b[i] = share_i · dz_i.
+
+    Reads X once and writes as many entries.
+    """
+    cdef double y[MOST_ROWS]
+    cdef double share[MOST_ROWS]
+    cdef Py_ssize_t rows = rows_at_once(p), i = begin, m
+    cdef double* z
+    cdef Block block
+    while i < end:
+        m = min(rows, end - i)
+        z = p.out_b + i
+        block = block_at(p, i, m, NULL)
+        block_margins(p, block, m, z)
+        sums[p.d + OUTSIDE] += block_labels(p, i, m, y)
+        block_shares(p, i, m, share)
+        sums[p.d + LOSS] += link(y, share, m, z)
+        if block.is_float:
+            scale_rows[float](<const float*> block.x, p, i, m, z)
+        else:
+            scale_rows[double](<const double*> block.x, p, i, m, z)
+        i += m
+
+
+cdef inline void add_squares(const real* x, const Pass* p, Py_ssize_t m, const double* r,
+                             const double* share, double* sums) noexcept nogil:
+    cdef Py_ssize_t i, j
+    cdef double s, c
+    if p.column == 1:
+        for i in range(m):
+            for j in range(p.d):
+                sums[j] += (share[i] * (r[i] * x[i * p.row + j] - p.center[j])) ** 2
+    else:
+        for j in range(p.d):
+            s = 0
+            c = p.center[j]
+            for i in range(m):
+                s += (share[i] * (r[i] * x[j * p.column + i] - c)) ** 2
+            sums[j] += s
+    for i in range(m):
+        sums[p.d + DB] += (share[i] * (r[i] - p.center[p.d])) ** 2
+
+
+cdef void deviation_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sums) noexcept nogil:
+    """Sums of (share_i · (r_i x_ij - center_j))^2, r being dz as per_example_pass leaves it in
+    out_b for shares of 1. The second of two passes: sums of squares alone would cancel."""
+    cdef double share[MOST_ROWS]
+    cdef Py_ssize_t rows = rows_at_once(p), i = begin, m
+    cdef Block block
+    while i < end:
+        m = min(rows, end - i)
+        block = block_at(p, i, m, NULL)
+        block_shares(p, i, m, share)
+        if block.is_float:
+            add_squares[float](<const float*> block.x, p, m, p.r + i, share, sums)
+        else:
+            add_squares[double](<const double*> block.x, p, m, p.r + i, share, sums)
+        i += m
