@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The only place that inspects what users pass in.
+
+Arrays of the right kind pass through untouched; what can be converted without changing a number
+is converted once; everything else gets an error that names the argument, what was found, and
+what to do. Whether the entries of X are finite is not checked beforehand, which would cost a
+pass: a result that is not finite makes the caller ask `explain_not_finite` why.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NoReturn, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._kernels import kernels
+
+Floats = NDArray[np.float64]
+
+FLOAT32 = np.dtype(np.float32)
+FLOAT64 = np.dtype(np.float64)
+_LABEL_TYPES = frozenset(
+    np.dtype(t) for t in (bool, np.uint8, np.int8, np.int32, np.int64, np.float32, np.float64)
+)
+
+
+def _array(value: Any, name: str) -> NDArray[Any]:
+    """Make an array of real numbers, without a copy where value is one."""
+    if hasattr(value, "indptr") or hasattr(value, "tocsr"):
+        raise TypeError(
+            f"{name} is a sparse {type(value).__name__}; sparse data are not supported yet, "
+            f"pass {name}.toarray() if that fits in memory"
+        )
+    if isinstance(value, np.ma.MaskedArray):
+        if np.ma.is_masked(value):
+            raise ValueError(
+                f"{name} is a masked array with masked entries; fill them or drop their rows"
+            )
+        value = value.data
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} can't be made an array ({error}); are all rows as long?") from None
+    if array.dtype.kind not in "biuf":
+        what = {
+            "O": "Python objects; convert it, for example with .astype(float), so that what is "
+            "not a number shows",
+            "U": "text; convert it to numbers",
+            "S": "bytes; convert it to numbers",
+            "c": "complex numbers; take .real or .imag",
+        }.get(array.dtype.kind, "no numbers; convert it")
+        raise TypeError(f"{name} has dtype {array.dtype}: {what}")
+    return array
+
+
+def as_examples(X: Any) -> NDArray[Any]:
+    """Return X as a C- or Fortran-contiguous array (n, d) of float32 or float64.
+
+    Such an array comes back as it is, read-only and memory-mapped ones included. Integers,
+    booleans, other floats and other layouts are converted, once.
+    """
+    if kernels.is_matrix(X):
+        return cast("NDArray[Any]", X)
+    array = _array(X, "X")
+    if array.ndim != 2:
+        hint = (
+            "X.reshape(1, -1) makes it one example, X.reshape(-1, 1) one column"
+            if array.ndim == 1
+            else "give a table with an example a row"
+        )
+        raise ValueError(f"X has {array.ndim} dimension(s), shape {array.shape}; 2 needed: {hint}")
+    if array.shape[0] == 0:
+        raise ValueError(f"X has no rows, shape {array.shape}; give at least one example")
+    if array.shape[1] == 0:
+        raise ValueError(f"X has no columns, shape {array.shape}; give at least one")
+    dtype = FLOAT32 if array.dtype.newbyteorder("=") == FLOAT32 else FLOAT64
+    order = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
+    return np.require(np.asarray(array, dtype=dtype, order=order), requirements="A")
+
+
+def _vector(value: Any, name: str, length: int, per: str) -> NDArray[Any]:
+    array = _array(value, name)
+    if array.ndim != 1:
+        hint = f"pass {name}.ravel()" if array.size == length else f"give one entry per {per}"
+        raise ValueError(f"{name} has shape {array.shape}; one dimension needed: {hint}")
+    if array.shape[0] != length:
+        raise ValueError(
+            f"{name} has {array.shape[0]} entries and X has {length} {per}s; "
+            f"give one entry per {per} (X has an example a row; pass X.T if yours are in columns)"
+        )
+    return array
+
+
+def as_labels(y: Any, n: int) -> NDArray[Any]:
+    """Return y as a contiguous array (n,) of a type the kernels read; its range is theirs to see."""
+    if kernels.is_vector(y, n):
+        return cast("Floats", y)
+    array = _vector(y, "y", n, "row")
+    dtype = array.dtype.newbyteorder("=")
+    return np.require(array, dtype if dtype in _LABEL_TYPES else FLOAT64, ["C", "A"])
+
+
+def as_floats(value: Any, name: str, length: int, per: str) -> Floats:
+    """Return a contiguous float64 array (length,)."""
+    if kernels.is_vector(value, length):
+        return cast("Floats", value)
+    return np.require(_vector(value, name, length, per), FLOAT64, ["C", "A"])
+
+
+def as_sample_weight(sample_weight: Any, n: int) -> tuple[Floats | None, float]:
+    """Return the weights (None: all 1) and their sum, which is above zero and finite."""
+    if sample_weight is None:
+        return None, float(n)
+    s = as_floats(sample_weight, "sample_weight", n, "row")
+    total = float(s.sum())
+    if not math.isfinite(total):
+        _require_finite(s, "sample_weight")
+        raise ValueError("sample_weight adds up to infinity; divide it by its largest entry")
+    if s.min() < 0:
+        i = int(np.argmax(s < 0))
+        raise ValueError(f"sample_weight[{i}] is {s[i]}; weights must be 0 or above")
+    if total == 0:
+        raise ValueError("sample_weight is 0 for every row; give at least one a weight above 0")
+    return s, total
+
+
+def as_bias(b: Any) -> float:
+    """Return b, a number or an array with one entry, as a float."""
+    if type(b) is float:
+        return b
+    array = _array(b, "b")
+    if array.size != 1:
+        raise ValueError(f"b has shape {array.shape}; give one number")
+    return float(array.item())
+
+
+def as_number(value: Any, name: str, *, above: float = -math.inf, least: float = -math.inf) -> float:
+    """Return a finite float above one bound and not below another."""
+    array = _array(value, name)
+    if array.size != 1:
+        raise ValueError(f"{name} has shape {array.shape}; give one number")
+    number = float(array.item())
+    if not (math.isfinite(number) and number > above and number >= least):
+        bound = f"above {above:g}" if above > -math.inf else f"of {least:g} or above"
+        raise ValueError(f"{name} is {number}; give a finite number {bound}")
+    return number
+
+
+def as_count(value: Any, name: str, most: float = math.inf) -> int:
+    """Return an integer from 1 to `most`."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name} is {value!r}, a {type(value).__name__}; give an integer")
+    count = int(value.__index__())
+    if not 1 <= count <= most:
+        upper = "" if most == math.inf else f" to {most}"
+        raise ValueError(f"{name} is {count}; give an integer from 1{upper}")
+    return count
+
+
+def require_labels_in_range(y: NDArray[Any]) -> None:
+    """Raise if a label is not in [0, 1]."""
+    inside = (y >= 0) & (y <= 1)
+    if inside.all():
+        return
+    i = int(np.argmin(inside))
+    if not np.isfinite(y[i]):
+        raise ValueError(f"y[{i}] is {y[i]}; drop row {i} or give its label")
+    values = np.unique(y[:10_000])
+    hint = (
+        f"for the two labels here use (y == {values[1]}).astype(float)"
+        if len(values) == 2
+        else "make the label of one class 1 and of the others 0, as in (y == label).astype(float)"
+    )
+    raise ValueError(
+        f"y[{i}] is {y[i]}; a label is 0, 1, or a probability in between: {hint}"
+    )
+
+
+def _require_finite(values: NDArray[Any], name: str) -> None:
+    finite = np.isfinite(values)
+    if not finite.all():
+        i = int(np.argmin(finite))
+        raise ValueError(f"{name}[{i}] is {values[i]}; give finite numbers")
+
+
+def require_finite_examples(X: NDArray[Any]) -> None:
+    """Raise if an entry of X is NaN or infinite, naming its row and column."""
+    rows = max(1, 1_000_000 // X.shape[1])
+    for start in range(0, X.shape[0], rows):
+        finite = np.isfinite(X[start : start + rows])
+        if not finite.all():
+            i, j = (int(k) for k in np.argwhere(~finite)[0])
+            i += start
+            raise ValueError(
+                f"X[{i}, {j}] is {X[i, j]} (row {i}, column {j}); "
+                "drop such rows or fill such entries before the call"
+            )
+
+
+def explain_not_finite(
+    X: NDArray[Any], w: Floats, b: float, y: NDArray[Any] | None = None
+) -> NoReturn:
+    """Raise the error that tells why a pass gave a number that is not finite."""
+    require_finite_examples(X)
+    if y is not None:
+        require_labels_in_range(y)
+    _require_finite(w, "w")
+    if not math.isfinite(b):
+        raise ValueError(f"b is {b}; give a finite number")
+    raise OverflowError(
+        "X, w and b are finite, but X @ w + b or the average of the loss is beyond the range of "
+        "float64; scale the columns of X, or start from smaller weights"
+    )

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Compare the kernels' gradient with the computation graph's and with central differences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from . import graph
+from ._validation import Floats, as_bias, as_examples, as_floats, as_labels
+from .api import loss, loss_and_gradient, per_example_gradients
+
+# The graph makes a Python object a number: larger data are checked on evenly spaced rows, and
+# central differences are taken for evenly spaced components.
+MOST_ENTRIES = 100_000
+MOST_COMPONENTS = 100
+
+# What the differences may be: a few roundings of the terms added up, and the error of central
+# differences with a step of the cube root of the rounding error.
+GRAPH_TOLERANCE = 1e-13
+DIFFERENCE_TOLERANCE = 1e-7
+
+
+@dataclass(frozen=True)
+class GradientCheck:
+    """What `check_gradient` found; prints as a small report.
+
+    `graph_error` and `difference_error` are the largest differences between the kernels' gradient
+    and the graph's, and central differences, in units of the mean size of an example's gradient.
+    """
+
+    names: list[str]
+    kernel: Floats
+    graph: Floats
+    difference: Floats
+    graph_error: float
+    difference_error: float
+    n_examples: int
+    n_given: int
+
+    @property
+    def ok(self) -> bool:
+        """Whether both agree to within their tolerances."""
+        return (
+            self.graph_error <= GRAPH_TOLERANCE and self.difference_error <= DIFFERENCE_TOLERANCE
+        )
+
+    def __str__(self) -> str:
+        """Return the report."""
+        rows = f"{self.n_examples} of {self.n_given} examples"
+        lines = [f"{'':>8} {'kernel':>24} {'graph':>24} {'central difference':>24}"]
+        for values in zip(self.names, self.kernel, self.graph, self.difference, strict=True):
+            name, kernel, graph_, difference = values
+            shown = "-" if np.isnan(difference) else f"{difference:.12g}"
+            lines.append(f"{name:>8} {kernel:>24.17g} {graph_:>24.17g} {shown:>24}")
+        if len(lines) > 25:
+            lines[13:-12] = [f"{'...':>8}"]
+        verdict = "agree" if self.ok else "DISAGREE"
+        lines.append(
+            f"on {rows}: {verdict}; largest difference {self.graph_error:.1e} to the graph, "
+            f"{self.difference_error:.1e} to central differences, in units of the mean size of an "
+            "example's gradient"
+        )
+        return "\n".join(lines)
+
+
+def check_gradient(X: ArrayLike, y: ArrayLike, w: ArrayLike, b: float = 0.0) -> GradientCheck:
+    """Check the kernels' gradient on your own data: against the graph and central differences.
+
+    Parameters
+    ----------
+    X : array_like of shape (n, d)
+        Examples in rows; of more than 100,000 entries, evenly spaced rows are taken.
+    y : array_like of shape (n,)
+        Labels.
+    w : array_like of shape (d,)
+        Weights.
+    b : float
+        Bias.
+
+    Returns
+    -------
+    GradientCheck
+        Print it; or use its attributes ok, kernel, graph, difference, graph_error and
+        difference_error.
+
+    Raises
+    ------
+    ValueError, TypeError, OverflowError
+        As `loss_and_gradient`.
+
+    Examples
+    --------
+    >>> from logreg_c import check_gradient
+    >>> check_gradient([[1.0, 2.0], [3.0, -1.0]], [1, 0], w=[0.5, 0.25], b=0.1).ok
+    True
+    """
+    X = as_examples(X)
+    n, d = X.shape
+    y = as_labels(y, n)
+    w = as_floats(w, "w", d, "column")
+    b = as_bias(b)
+    kept = np.unique(np.linspace(0, n - 1, max(1, min(n, MOST_ENTRIES // d))).astype(int))
+    if len(kept) < n:
+        X, y = X[kept], y[kept]
+
+    found = loss_and_gradient(X, y, w, b)
+    kernel = np.append(found.dw, found.db)
+    rows, labels = X.astype(np.float64).tolist(), y.astype(np.float64).tolist()
+    _, dw, db = graph.loss_and_gradient(rows, labels, w.tolist(), b)
+    truth = np.array([*dw, db])
+
+    each = per_example_gradients(X, y, w, b)
+    size = np.append(np.abs(each.dw).mean(axis=0), np.abs(each.db).mean())
+    # Where all gradients vanish, the rounding of z is what is left to compare with.
+    size = np.maximum(size, np.append(np.abs(X).mean(axis=0, dtype=np.float64), 1.0) * 1e-3)
+    size[size == 0] = 1.0
+    theta = np.append(w, b)
+    scale = np.append(np.sqrt(np.square(X, dtype=np.float64).mean(axis=0)), 1.0)
+    difference = np.full(d + 1, np.nan)
+    for j in np.unique(np.linspace(0, d, min(d + 1, MOST_COMPONENTS)).astype(int)):
+        # A step that moves z by about the cube root of the rounding error.
+        step = np.finfo(float).eps ** (1 / 3) / (scale[j] or 1.0)
+        high, low = theta.copy(), theta.copy()
+        high[j] += step
+        low[j] -= step
+        rise = loss(X, y, high[:d], float(high[d])) - loss(X, y, low[:d], float(low[d]))
+        difference[j] = rise / (high[j] - low[j])
+
+    return GradientCheck(
+        names=[*(f"dw{j}" for j in range(1, d + 1)), "db"],
+        kernel=kernel,
+        graph=truth,
+        difference=difference,
+        graph_error=float(np.max(np.abs(kernel - truth) / size)),
+        difference_error=float(np.nanmax(np.abs(kernel - difference) / size)),
+        n_examples=len(kept),
+        n_given=n,
+    )

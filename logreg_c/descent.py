@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Gradient descent with a fixed learning rate: the textbook's loop, run inside the kernels."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from . import _kernels
+from ._validation import (
+    Floats,
+    as_bias,
+    as_count,
+    as_examples,
+    as_floats,
+    as_labels,
+    as_number,
+    as_sample_weight,
+    explain_not_finite,
+    require_labels_in_range,
+)
+
+# A loss this many times the first one's (or log 2, if that is larger) has diverged.
+DIVERGED_RISE = 1000.0
+
+# How long the kernels run between two looks at a progress bar.
+_BAR_SECONDS = 0.1
+
+
+class DescentState(NamedTuple):
+    """What `callback` is shown after each pass."""
+
+    n_iter: int
+    loss: float
+    w: Floats
+    b: float
+
+
+class GradientDescentResult(NamedTuple):
+    """What `gradient_descent` returns."""
+
+    w: Floats
+    b: float
+    loss_history: Floats
+    reason: str
+
+    @property
+    def n_iter(self) -> int:
+        """The number of passes over the examples."""
+        return len(self.loss_history)
+
+
+def gradient_descent(
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    learning_rate: float = 0.1,
+    n_iter: int = 100,
+    batch_size: int | None = None,
+    w: ArrayLike | None = None,
+    b: float = 0.0,
+    l2: float = 0.0,
+    sample_weight: ArrayLike | None = None,
+    shuffle: bool = False,
+    random_state: int | np.random.Generator = 0,
+    tol: float | None = None,
+    callback: Callable[[DescentState], object] | None = None,
+    progress: bool = False,
+    n_threads: int | None = None,
+) -> GradientDescentResult:
+    r"""Train by :math:`w \leftarrow w - \alpha\, dw`, :math:`b \leftarrow b - \alpha\, db`.
+
+    Follows the textbook's loop exactly: for each pass over the examples, for each batch in turn,
+    forward, backward, average, update. For the whole set at once the gradient is that of
+    `loss_and_gradient`; in a batch B of examples with weights s it is
+
+    .. math:: dw = \frac{1}{|B|} \sum_{i \in B} \frac{s_i}{\bar s}\, dz_i\, x_i + l_2\, w
+
+    with :math:`\bar s` the mean of all weights, so that the batches' gradients average to it.
+
+    Parameters
+    ----------
+    X : array_like of shape (n, d)
+        Examples in rows. Columns of very different scales make any learning rate too large for
+        some and too small for others: standardise them first.
+    y : array_like of shape (n,)
+        Labels: booleans, 0 and 1, or probabilities.
+    learning_rate : float
+        The step alpha, above 0.
+    n_iter : int
+        Passes over the examples (for batch_size None: updates).
+    batch_size : int, optional
+        Examples an update: 1 is stochastic gradient descent, None all of them. The last batch of
+        a pass may be smaller.
+    w : array_like of shape (d,), optional
+        Where to start; zeros if not given. Not changed.
+    b : float
+        Where the bias starts.
+    l2 : float
+        Strength of the ridge penalty on w.
+    sample_weight : array_like of shape (n,), optional
+        Weights of the examples.
+    shuffle : bool
+        Take the examples in a new random order in each pass (if the batch is not the whole set):
+        ``rng.permutation(n)`` with ``rng = np.random.default_rng(random_state)``.
+    random_state : int or numpy.random.Generator
+        Seed of these orders; the same seed gives the same bits.
+    tol : float, optional
+        Stop when the loss changes by at most this from one pass to the next; None: never.
+    callback : callable, optional
+        Called with a `DescentState` (n_iter, loss, w, b; its own copies) after each pass; a true
+        return value stops.
+    progress : bool
+        Show a bar (needs tqdm).
+    n_threads : int, optional
+        Threads of this call. The result does not depend on it.
+
+    Returns
+    -------
+    GradientDescentResult
+        w, b, loss_history (an entry a pass: the averaged J that the forward passes found, each
+        before its update), reason (in words), and the property n_iter.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is wrong; the message says what to do.
+    ImportError
+        If progress is asked for and tqdm is not installed.
+    KeyboardInterrupt
+        On Ctrl-C, within a fraction of a second; nothing passed in has changed. Use a callback
+        to keep intermediate states.
+
+    Warns
+    -----
+    RuntimeWarning
+        If it diverged (then w and b are the last finite state), or ended with a loss above the
+        first one: the learning rate is too large.
+
+    Examples
+    --------
+    >>> from logreg_c import gradient_descent
+    >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1]
+    >>> result = gradient_descent(X, y, learning_rate=0.5, n_iter=200)
+    >>> result.w.round(2), round(result.b, 2)
+    (array([3.38]), -4.77)
+    >>> result.reason
+    'all 200 passes done'
+    """
+    X = as_examples(X)
+    n, d = X.shape
+    y = as_labels(y, n)
+    require_labels_in_range(y)
+    s, total = as_sample_weight(sample_weight, n)
+    w = np.zeros(d) if w is None else as_floats(w, "w", d, "column").copy()
+    bias = np.array([as_bias(b)])
+    rate = as_number(learning_rate, "learning_rate", above=0.0)
+    l2 = as_number(l2, "l2", least=0.0)
+    change = -1.0 if tol is None else as_number(tol, "tol", least=0.0)
+    passes = as_count(n_iter, "n_iter")
+    batch = n if batch_size is None else min(n, as_count(batch_size, "batch_size"))
+    threads = _kernels.threads_of_call(n_threads)
+    orders = np.random.default_rng(random_state) if shuffle and batch < n else None
+
+    start = w.copy(), float(bias[0])
+    history = np.empty(passes)
+    done, stop, called_off = 0, 0, False
+    several = 1
+    with _Bar(passes, progress) as bar:
+        while done < passes and not stop and not called_off:
+            # Whoever wants to hear of each pass, or to reorder it, gets one pass at a time.
+            if callback is None and orders is None:
+                until = min(passes, done + several) if progress else passes
+            else:
+                until = done + 1
+            order = None if orders is None else orders.permutation(n).astype(np.intp, copy=False)
+            began = time.perf_counter()
+            before = done
+            done, stop = _kernels.kernels.descend(
+                X, y, s, total, order, batch, rate, l2, change, DIVERGED_RISE,
+                w, bias, history, done, until, threads,
+            )  # fmt: skip
+            if time.perf_counter() - began < _BAR_SECONDS:
+                several *= 2
+            bar.update(done - before)
+            if callback is not None and done > before:
+                state = DescentState(done, float(history[done - 1]), w.copy(), float(bias[0]))
+                called_off = bool(callback(state))
+
+    diverged = stop == _kernels.kernels.DIVERGED
+    if diverged and not np.isfinite(history[done]) and done == 0:
+        _require_finite_start(X, y, *start)
+    reason = _reason(history, done, rate, diverged, bool(stop), called_off, change)
+    result = GradientDescentResult(w, float(bias[0]), history[:done].copy(), reason)
+    if diverged or (done and result.loss_history[-1] > result.loss_history[0]):
+        warnings.warn(reason, RuntimeWarning, stacklevel=2)
+    return result
+
+
+def _require_finite_start(X: Any, y: Any, w: Floats, b: float) -> None:
+    """Raise if the first pass failed because of the data or the start, not of the learning rate."""
+    finite = np.empty(X.shape[0])
+    if not _kernels.kernels.forward(X, w, b, finite, 1):
+        explain_not_finite(X, w, b, y)
+
+
+def _reason(
+    history: Floats,
+    done: int,
+    rate: float,
+    diverged: bool,
+    stopped: bool,
+    called_off: bool,
+    tol: float,
+) -> str:
+    if diverged:
+        return (
+            f"diverged in pass {done + 1}: the loss went from {history[0]:.6g} to "
+            f"{history[done]:.6g} or the weights left the range of float64; w and b are those "
+            f"before that pass. learning_rate={rate:g} is too large for these columns: standardise "
+            "them, or take a smaller one"
+        )
+    if called_off:
+        reason = f"callback stopped it after pass {done}"
+    elif stopped:
+        reason = f"the loss changed by at most tol={tol:g} in pass {done}"
+    else:
+        reason = f"all {done} passes done"
+    if history[done - 1] > history[0]:
+        reason += (
+            f", but the loss rose from {history[0]:.6g} to {history[done - 1]:.6g}: "
+            f"learning_rate={rate:g} is too large for these columns: standardise them, or take a "
+            "smaller one"
+        )
+    return reason
+
+
+class _Bar:
+    """A tqdm bar, or nothing."""
+
+    def __init__(self, passes: int, shown: bool) -> None:
+        self._bar: Any = None
+        if shown:
+            try:
+                from tqdm.auto import tqdm
+            except ImportError:
+                raise ImportError(
+                    "progress=True needs tqdm: python -m pip install tqdm"
+                ) from None
+            self._bar = tqdm(total=passes, desc="gradient descent", unit="pass")
+
+    def __enter__(self) -> _Bar:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def update(self, passes: int) -> None:
+        if self._bar is not None:
+            self._bar.update(passes)
