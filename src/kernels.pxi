@@ -47,6 +47,31 @@ CONVERGED_BY_TOL = STOP_TOLERANCE
 DIVERGED = STOP_DIVERGED
 
 
+cdef inline bint is_plain(cnp.ndarray a, int ndim) noexcept:
+    return (cnp.PyArray_NDIM(a) == ndim and cnp.PyArray_ISALIGNED(a)
+            and cnp.PyArray_ISNOTSWAPPED(a))
+
+
+def is_matrix(X):
+    """Whether the kernels can read X as it is: 2-D, float32 or float64, C- or Fortran-contiguous.
+
+    These three questions are asked here only because a call on a few rows costs microseconds.
+    """
+    if not cnp.PyArray_CheckExact(X) or not is_plain(X, 2):
+        return False
+    cdef int kind = cnp.PyArray_TYPE(X)
+    return ((kind == cnp.NPY_FLOAT64 or kind == cnp.NPY_FLOAT32)
+            and (cnp.PyArray_IS_C_CONTIGUOUS(X) or cnp.PyArray_IS_F_CONTIGUOUS(X))
+            and cnp.PyArray_SIZE(X) > 0)
+
+
+def is_vector(v, Py_ssize_t length):
+    """Whether v is a contiguous float64 array of that length."""
+    return (cnp.PyArray_CheckExact(v) and is_plain(v, 1)
+            and cnp.PyArray_TYPE(v) == cnp.NPY_FLOAT64
+            and cnp.PyArray_DIM(v, 0) == length and cnp.PyArray_IS_C_CONTIGUOUS(v))
+
+
 cdef inline double* doubles(cnp.ndarray a) noexcept:
     return <double*> cnp.PyArray_DATA(a)
 
@@ -98,13 +123,23 @@ cdef double* new_sums(const Pass* p) except NULL:
     return sums
 
 
+def sum_entries(cnp.ndarray X, int threads):
+    """Add up the memory of X read as float64: the plain pass that others are measured against."""
+    cdef const double* x = doubles(X)
+    cdef Py_ssize_t entries = cnp.PyArray_NBYTES(X) // <Py_ssize_t> sizeof(double)
+    cdef double total = 0
+    with nogil:
+        total = plain_sum(x, entries, threads)
+    return total
+
+
 def sigmoid(cnp.ndarray z, cnp.ndarray out, int threads):
     """Fill out = 1 / (1 + exp(-z)), both flat and float64."""
     cdef Pass p
     cdef double sums[16]
     memset(&p, 0, sizeof(Pass))
     p.n = cnp.PyArray_SIZE(z)
-    p.row = p.column = 1
+    p.d = p.row = p.column = 1
     p.r = doubles(z)
     p.out = doubles(out)
     with nogil:

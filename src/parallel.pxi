@@ -90,3 +90,12 @@ cdef void add_in_order(const double* all_sums, Py_ssize_t chunks, Py_ssize_t wid
     for c in range(chunks):
         for j in range(entries):
             sums[j] += all_sums[c * width + j]
+
+
+cdef double plain_sum(const double* x, Py_ssize_t entries, int threads) noexcept nogil:
+    """Nothing but a read of all entries, each thread its own stretch."""
+    cdef double total = 0
+    cdef Py_ssize_t i
+    for i in prange(entries, schedule="static", num_threads=threads):
+        total += x[i]
+    return total
