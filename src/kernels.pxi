@@ -123,6 +123,18 @@ cdef double* new_sums(const Pass* p) except NULL:
     return sums
 
 
+def link_functions(cnp.ndarray t, cnp.ndarray e, cnp.ndarray log1p_e):
+    """Fill e = exp(t) for t <= 0 and log(1 + e): the two functions under all others, as tested."""
+    cdef const double* x = doubles(t)
+    cdef double* out_e = doubles(e)
+    cdef double* out_log = doubles(log1p_e)
+    cdef Py_ssize_t i
+    with nogil:
+        for i in range(cnp.PyArray_SIZE(t)):
+            out_e[i] = exp_nonpositive(x[i])
+            out_log[i] = log1p_unit(out_e[i])
+
+
 def sum_entries(cnp.ndarray X, int threads):
     """Add up the memory of X read as float64: the plain pass that others are measured against."""
     cdef const double* x = doubles(X)

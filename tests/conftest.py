@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: BSD-3-Clause
+from __future__ import annotations
+
+import importlib
+
+import hypothesis
+import pytest
+
+from logreg_c import _kernels
+
+# Machines differ in speed by a factor of ten; the same examples everywhere make failures repeat.
+hypothesis.settings.register_profile("logreg_c", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("logreg_c")
+
+
+@pytest.fixture(params=_kernels.available(), scope="module")
+def isa(request):
+    """Run a test on every instruction set this machine supports."""
+    kernels = importlib.import_module(f"logreg_c._kernels_{request.param}")
+    before = _kernels.kernels
+    _kernels.kernels = kernels
+    yield kernels
+    _kernels.kernels = before
