@@ -114,7 +114,8 @@ def as_sample_weight(sample_weight: Any, n: int) -> tuple[Floats | None, float]:
     if sample_weight is None:
         return None, float(n)
     s = as_floats(sample_weight, "sample_weight", n, "row")
-    total = float(s.sum())
+    with np.errstate(over="ignore"):
+        total = float(s.sum())
     if not math.isfinite(total):
         _require_finite(s, "sample_weight")
         raise ValueError("sample_weight adds up to infinity; divide it by its largest entry")

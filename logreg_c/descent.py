@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections.abc import Callable
@@ -21,12 +22,15 @@ from ._validation import (
     as_labels,
     as_number,
     as_sample_weight,
-    explain_not_finite,
-    require_labels_in_range,
 )
+from .api import loss
 
-# A loss this many times the first one's (or log 2, if that is larger) has diverged.
+# A loss this many times the one at the start, or log 2 if that is larger, has diverged.
 DIVERGED_RISE = 1000.0
+
+# A loss that ends this many times the one at the start is worth a warning; single examples and
+# small batches make it waver by less.
+WARNED_RISE = 1.1
 
 # How long the kernels run between two looks at a progress bar.
 _BAR_SECONDS = 0.1
@@ -139,8 +143,9 @@ def gradient_descent(
     Warns
     -----
     RuntimeWarning
-        If it diverged (then w and b are the last finite state), or ended with a loss above the
-        first one: the learning rate is too large.
+        If the loss became a thousand times the one at the start or left the range of float64 (it
+        diverged; w and b are those before that pass), or ended more than a tenth above the one at
+        the start: the learning rate is too large.
 
     Examples
     --------
@@ -155,7 +160,6 @@ def gradient_descent(
     X = as_examples(X)
     n, d = X.shape
     y = as_labels(y, n)
-    require_labels_in_range(y)
     s, total = as_sample_weight(sample_weight, n)
     w = np.zeros(d) if w is None else as_floats(w, "w", d, "column").copy()
     bias = np.array([as_bias(b)])
@@ -167,7 +171,9 @@ def gradient_descent(
     threads = _kernels.threads_of_call(n_threads)
     orders = np.random.default_rng(random_state) if shuffle and batch < n else None
 
-    start = w.copy(), float(bias[0])
+    # One forward pass at the start tells bad data and a bad start from a bad learning rate.
+    start = loss(X, y, w, float(bias[0]), sample_weight=s, l2=l2, n_threads=threads)
+    ceiling = DIVERGED_RISE * max(start, math.log(2))
     history = np.empty(passes)
     done, stop, called_off = 0, 0, False
     several = 1
@@ -182,7 +188,7 @@ def gradient_descent(
             began = time.perf_counter()
             before = done
             done, stop = _kernels.kernels.descend(
-                X, y, s, total, order, batch, rate, l2, change, DIVERGED_RISE,
+                X, y, s, total, order, batch, rate, l2, change, ceiling,
                 w, bias, history, done, until, threads,
             )  # fmt: skip
             if time.perf_counter() - began < _BAR_SECONDS:
@@ -193,51 +199,21 @@ def gradient_descent(
                 called_off = bool(callback(state))
 
     diverged = stop == _kernels.kernels.DIVERGED
-    if diverged and not np.isfinite(history[done]) and done == 0:
-        _require_finite_start(X, y, *start)
-    reason = _reason(history, done, rate, diverged, bool(stop), called_off, change)
-    result = GradientDescentResult(w, float(bias[0]), history[:done].copy(), reason)
-    if diverged or (done and result.loss_history[-1] > result.loss_history[0]):
-        warnings.warn(reason, RuntimeWarning, stacklevel=2)
-    return result
-
-
-def _require_finite_start(X: Any, y: Any, w: Floats, b: float) -> None:
-    """Raise if the first pass failed because of the data or the start, not of the learning rate."""
-    finite = np.empty(X.shape[0])
-    if not _kernels.kernels.forward(X, w, b, finite, 1):
-        explain_not_finite(X, w, b, y)
-
-
-def _reason(
-    history: Floats,
-    done: int,
-    rate: float,
-    diverged: bool,
-    stopped: bool,
-    called_off: bool,
-    tol: float,
-) -> str:
-    if diverged:
-        return (
-            f"diverged in pass {done + 1}: the loss went from {history[0]:.6g} to "
-            f"{history[done]:.6g} or the weights left the range of float64; w and b are those "
-            f"before that pass. learning_rate={rate:g} is too large for these columns: standardise "
-            "them, or take a smaller one"
-        )
+    reason = f"diverged in pass {done + 1}" if diverged else f"all {done} passes done"
     if called_off:
         reason = f"callback stopped it after pass {done}"
-    elif stopped:
-        reason = f"the loss changed by at most tol={tol:g} in pass {done}"
-    else:
-        reason = f"all {done} passes done"
-    if history[done - 1] > history[0]:
+    elif stop == _kernels.kernels.CONVERGED_BY_TOL:
+        reason = f"the loss changed by at most tol={change:g} in pass {done}"
+    end = float(history[done if diverged else done - 1])
+    if diverged or end > WARNED_RISE * start:
         reason += (
-            f", but the loss rose from {history[0]:.6g} to {history[done - 1]:.6g}: "
-            f"learning_rate={rate:g} is too large for these columns: standardise them, or take a "
-            "smaller one"
+            f": the loss rose from {start:.6g} to {end:.6g}, so learning_rate={rate:g} is too "
+            "large for these columns; standardise them, or take a smaller one"
         )
-    return reason
+        if diverged:
+            reason += ". w and b are those before that pass"
+        warnings.warn(reason, RuntimeWarning, stacklevel=2)
+    return GradientDescentResult(w, float(bias[0]), history[:done].copy(), reason)
 
 
 class _Bar:

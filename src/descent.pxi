@@ -11,11 +11,11 @@ cdef enum:
 
 
 cdef inline bint all_finite(const double* v, Py_ssize_t m) noexcept nogil:
-    cdef double check = 0
+    cdef double count = 0
     cdef Py_ssize_t j
     for j in range(m):
-        check += v[j] * 0.0
-    return check == 0
+        count += not_finite(v[j])
+    return count == 0
 
 
 cdef double one_epoch(Pass* p, Py_ssize_t batch, double total, double rate, double l2, int threads,
@@ -50,13 +50,13 @@ cdef double one_epoch(Pass* p, Py_ssize_t batch, double total, double rate, doub
 
 
 cdef int descend_passes(Pass* p, Py_ssize_t batch, double total, double rate, double l2,
-                        Py_ssize_t passes, double tol, double rise, int threads, double* w,
+                        Py_ssize_t passes, double tol, double ceiling, int threads, double* w,
                         double* b, double* last, double* sums, double* history,
                         Py_ssize_t* done) except -1 nogil:
     """Continue from pass done[0] to pass `passes`, or until a reason to stop.
 
-    `history` takes a loss a pass. At divergence w and b go back to where the last pass whose
-    numbers were finite began.
+    `history` takes a loss a pass. A loss above the ceiling or a number that is not finite is
+    divergence: w and b go back to where that pass began.
     """
     cdef Py_ssize_t patience = PATIENCE_BYTES
     cdef double loss
@@ -65,8 +65,7 @@ cdef int descend_passes(Pass* p, Py_ssize_t batch, double total, double rate, do
         last[p.d] = b[0]
         loss = one_epoch(p, batch, total, rate, l2, threads, w, b, sums, &patience)
         history[done[0]] = loss
-        if not (loss <= rise * max(history[0], 0.6931471805599453)
-                and all_finite(w, p.d) and all_finite(b, 1)):
+        if not (loss <= ceiling and all_finite(w, p.d) and all_finite(b, 1)):
             memcpy(w, last, p.d * sizeof(double))
             b[0] = last[p.d]
             return STOP_DIVERGED

@@ -6,6 +6,7 @@
 
 cimport numpy as cnp
 from cython.parallel cimport prange
+from libc.float cimport DBL_MAX
 from libc.math cimport fabs
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t
 from libc.stdlib cimport calloc, free, malloc
@@ -256,7 +257,7 @@ def squared_deviations(cnp.ndarray X, cnp.ndarray dz, sample_weight, double tota
 
 
 def descend(cnp.ndarray X, cnp.ndarray y, sample_weight, double total, order, Py_ssize_t batch,
-            double rate, double l2, double tol, double rise, cnp.ndarray w, cnp.ndarray b,
+            double rate, double l2, double tol, double ceiling, cnp.ndarray w, cnp.ndarray b,
             cnp.ndarray history, Py_ssize_t done, Py_ssize_t passes, int threads):
     """Go on with gradient descent to `passes` passes, updating w and b (one entry) in place.
 
@@ -280,7 +281,7 @@ def descend(cnp.ndarray X, cnp.ndarray y, sample_weight, double total, order, Py
         if last == NULL:
             raise MemoryError("no memory for a copy of w")
         with nogil:
-            stop = descend_passes(&p, batch, total, rate, l2, passes, tol, rise, threads,
+            stop = descend_passes(&p, batch, total, rate, l2, passes, tol, ceiling, threads,
                                   weights, bias, last, sums, losses, &done)
     finally:
         free(last)

@@ -176,6 +176,11 @@ cdef inline double link(const double* y, const double* share, Py_ssize_t m,
     return loss
 
 
+cdef inline double not_finite(double v) noexcept nogil:
+    # A comparison, because v - v or 0 v would be simplified away.
+    return <double> (not (fabs(v) <= DBL_MAX))
+
+
 cdef inline double sigmoid_one(double z) noexcept nogil:
     cdef double e = exp_nonpositive(-fabs(z))
     cdef double q = e / (1.0 + e)
@@ -190,7 +195,7 @@ cdef void sigmoid_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* 
 
 
 cdef void forward_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sums) noexcept nogil:
-    """out = sigmoid(Xw + b). Reads X once; a z that is not finite leaves NaN in the LOSS sum."""
+    """out = sigmoid(Xw + b). Reads X once; the LOSS sum counts the z that are not finite."""
     cdef double z[MOST_ROWS]
     cdef Py_ssize_t rows = rows_at_once(p), i = begin, m, k
     cdef double check
@@ -199,7 +204,7 @@ cdef void forward_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* 
         block_margins(p, block_at(p, i, m, NULL), m, z)
         check = 0
         for k in range(m):
-            check += z[k] * 0.0
+            check += not_finite(z[k])
             p.out[i + k] = sigmoid_one(z[k])
         sums[p.d + LOSS] += check
         i += m

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Bad input: every function gives a clear error, never a crash or a wrong number."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import logreg_c
+
+X = np.arange(12.0).reshape(4, 3)
+Y = np.array([0.0, 1.0, 1.0, 0.0])
+W = np.zeros(3)
+
+
+class Sparse:
+    indptr = indices = data = None
+    shape = (4, 3)
+
+
+def with_entry(value, array=X, at=(2, 1)):
+    changed = array.copy()
+    changed[at] = value
+    return changed
+
+
+BAD_X = [
+    (X[0], ValueError, r"X has 1 dimension.*X\.reshape\(1, -1\)"),
+    (X[None], ValueError, "X has 3 dimension"),
+    (5.0, ValueError, "X has 0 dimension"),
+    (np.empty((0, 3)), ValueError, "X has no rows"),
+    (np.empty((4, 0)), ValueError, "X has no columns"),
+    ([], ValueError, "X has 1 dimension"),
+    ([[1, 2], [3]], ValueError, "X can't be made an array"),
+    (X.astype(object), TypeError, "X has dtype object"),
+    (X.astype(str), TypeError, "X has dtype <U.*text"),
+    (X.astype(bytes), TypeError, "X has dtype .*bytes"),
+    (X.astype(complex), TypeError, "X has dtype complex128"),
+    (X.astype("datetime64[s]"), TypeError, "X has dtype datetime64"),
+    (None, TypeError, "X has dtype object"),
+    (Sparse(), TypeError, r"X is a sparse.*X\.toarray\(\)"),
+    (np.ma.masked_equal(X, 4.0), ValueError, "X is a masked array"),
+    (with_entry(np.nan), ValueError, r"X\[2, 1\] is nan \(row 2, column 1\)"),
+    (with_entry(np.inf), ValueError, r"X\[2, 1\] is inf \(row 2, column 1\)"),
+    (with_entry(-np.inf), ValueError, r"X\[2, 1\] is -inf \(row 2, column 1\)"),
+    (with_entry(np.nan).astype(np.float32), ValueError, r"X\[2, 1\] is nan"),
+    (np.asfortranarray(with_entry(np.nan)), ValueError, r"X\[2, 1\] is nan"),
+]
+BAD_Y = [
+    (Y[:3], ValueError, "y has 3 entries and X has 4 rows"),
+    (Y[:, None], ValueError, r"y has shape \(4, 1\).*y\.ravel\(\)"),
+    (1.0, ValueError, r"y has shape \(\)"),
+    ([0, 1, 2, 1], ValueError, r"y\[2\] is 2.*a label is 0, 1"),
+    ([-1, 1, 1, -1], ValueError, r"y\[0\] is -1.*\(y == 1\)"),
+    ([0, 1, np.nan, 1], ValueError, r"y\[2\] is nan"),
+    ([0, 1, np.inf, 1], ValueError, r"y\[2\] is inf"),
+    ([0, 1, 1.0001, 1], ValueError, r"y\[2\] is 1.0001"),
+    (["a", "b", "a", "b"], TypeError, "y has dtype <U1"),
+    (Y.astype(object), TypeError, "y has dtype object"),
+    (None, TypeError, "y has dtype object"),
+    ([], ValueError, "y has 0 entries"),
+]
+BAD_W = [
+    (W[:2], ValueError, "w has 2 entries and X has 3 columns"),
+    (W[:, None], ValueError, r"w has shape \(3, 1\).*w\.ravel\(\)"),
+    ([0, np.nan, 0], ValueError, r"w\[1\] is nan"),
+    ([0, 0, np.inf], ValueError, r"w\[2\] is inf"),
+    ("abc", TypeError, "w has dtype <U3"),
+]
+BAD_B = [
+    (np.nan, ValueError, "b is nan"),
+    (np.inf, ValueError, "b is inf"),
+    ([1.0, 2.0], ValueError, r"b has shape \(2,\)"),
+    ("x", TypeError, "b has dtype <U1"),
+    (None, TypeError, "b has dtype object"),
+]
+BAD_WEIGHT = [
+    (np.ones(3), ValueError, "sample_weight has 3 entries and X has 4 rows"),
+    ([1, 1, -1, 1], ValueError, r"sample_weight\[2\] is -1"),
+    ([1, 1, np.nan, 1], ValueError, r"sample_weight\[2\] is nan"),
+    ([1, 1, np.inf, 1], ValueError, r"sample_weight\[2\] is inf"),
+    (np.zeros(4), ValueError, "sample_weight is 0 for every row"),
+    (np.full(4, 1e308), ValueError, "sample_weight adds up to infinity"),
+    (["1"] * 4, TypeError, "sample_weight has dtype <U1"),
+]
+BAD_THREADS = [
+    (0, ValueError, "n_threads is 0"),
+    (-1, ValueError, "n_threads is -1"),
+    (100_000, ValueError, "n_threads is 100000; give a number from 1 to 256"),
+    (2.0, TypeError, r"n_threads is 2\.0"),
+    (True, TypeError, "n_threads is True"),
+]
+
+FUNCTIONS = {
+    "loss": lambda X=X, y=Y, w=W, b=0.0, **k: logreg_c.loss(X, y, w, b, **k),
+    "loss_and_gradient": lambda X=X, y=Y, w=W, b=0.0, **k: logreg_c.loss_and_gradient(
+        X, y, w, b, **k
+    ),
+    "per_example_gradients": lambda X=X, y=Y, w=W, b=0.0, **k: logreg_c.per_example_gradients(
+        X, y, w, b, **k
+    ),
+    "gradient_noise": lambda X=X, y=Y, w=W, b=0.0, **k: logreg_c.gradient_noise(X, y, w, b, **k),
+    "gradient_descent": lambda X=X, y=Y, w=W, b=0.0, **k: logreg_c.gradient_descent(
+        X, y, w=w, b=b, n_iter=2, **k
+    ),
+    "check_gradient": lambda X=X, y=Y, w=W, b=0.0: logreg_c.check_gradient(X, y, w, b),
+    "forward": lambda X=X, w=W, b=0.0, **k: logreg_c.forward(X, w, b, **k),
+    "predict": lambda X=X, w=W, b=0.0, **k: logreg_c.predict(X, w, b, **k),
+    "predict_proba": lambda X=X, w=W, b=0.0, **k: logreg_c.predict_proba(X, w, b, **k),
+    "backward": lambda X=X, y=Y, **k: logreg_c.backward(X, np.full(4, 0.5), y, **k),
+}
+TAKES = {
+    "X": (BAD_X, set(FUNCTIONS)),
+    "y": (BAD_Y, set(FUNCTIONS) - {"forward", "predict", "predict_proba"}),
+    "w": (BAD_W, set(FUNCTIONS) - {"backward"}),
+    "b": (BAD_B, set(FUNCTIONS) - {"backward"}),
+    "sample_weight": (
+        BAD_WEIGHT,
+        {"loss", "loss_and_gradient", "gradient_noise", "gradient_descent", "backward"},
+    ),
+    "n_threads": (BAD_THREADS, set(FUNCTIONS) - {"check_gradient"}),
+}
+
+
+@pytest.mark.parametrize(
+    ("function", "argument", "value", "error", "message"),
+    [
+        (function, argument, *case)
+        for argument, (cases, functions) in TAKES.items()
+        for function in sorted(functions)
+        for case in cases
+    ],
+)
+def test_the_error_names_the_argument_and_what_to_do(function, argument, value, error, message):
+    with pytest.raises(error, match=message):
+        FUNCTIONS[function](**{argument: value})
+
+
+@pytest.mark.parametrize("l2", [-1.0, np.nan, np.inf])
+def test_l2(l2):
+    with pytest.raises(ValueError, match="l2 is .*0 or above"):
+        logreg_c.loss(X, Y, W, l2=l2)
+
+
+def test_the_bad_cell_is_found_far_down_and_in_any_layout():
+    big = np.zeros((300_000, 5), dtype=np.float32, order="F")
+    big[299_998, 4] = np.nan
+    with pytest.raises(ValueError, match=r"X\[299998, 4\] is nan \(row 299998, column 4\)"):
+        logreg_c.loss(big, np.zeros(300_000), np.zeros(5))
+
+
+def test_a_row_of_weight_zero_must_be_finite_too():
+    with pytest.raises(ValueError, match=r"X\[2, 1\] is nan"):
+        logreg_c.loss(with_entry(np.nan), Y, W, sample_weight=[1, 1, 0, 1])
+
+
+def test_overflow_of_z_is_said():
+    huge = np.full((4, 3), 1e300)
+    for call in (
+        lambda: logreg_c.loss(huge, Y, np.full(3, 1e10)),
+        lambda: logreg_c.forward(huge, np.full(3, 1e10), 0.0),
+    ):
+        with pytest.raises(OverflowError, match="scale the columns of X"):
+            call()
+
+
+@pytest.mark.parametrize("n", [2, 0, -1.5, "all"])
+def test_set_num_threads_says_what_it_wants(n):
+    if n == 2:
+        logreg_c.set_num_threads(n)
+        logreg_c.set_num_threads(None)
+        return
+    with pytest.raises((TypeError, ValueError), match="n_threads is"):
+        logreg_c.set_num_threads(n)
+
+
+def test_noise_needs_two_examples():
+    with pytest.raises(ValueError, match="at least 2 examples"):
+        logreg_c.gradient_noise(X[:1], Y[:1], W)
+
+
+def test_threshold():
+    with pytest.raises(ValueError, match=r"threshold is 1\.5"):
+        logreg_c.predict(X, W, threshold=1.5)
+
+
+def test_backward_checks_its_predictions():
+    with pytest.raises(ValueError, match="a has 3 entries and X has 4 rows"):
+        logreg_c.backward(X, np.full(3, 0.5), Y)
+    with pytest.raises(ValueError, match=r"a\[1\] is nan"):
+        logreg_c.backward(X, [0.5, np.nan, 0.5, 0.5], Y)
+
+
+@pytest.mark.parametrize("z", ["abc", [1j], None, [[1], [2, 3]]])
+def test_sigmoid_takes_real_numbers(z):
+    with pytest.raises((TypeError, ValueError)):
+        logreg_c.sigmoid(z)
+
+
+@pytest.mark.parametrize(
+    ("changed", "error", "message"),
+    [
+        ({"learning_rate": 0.0}, ValueError, "learning_rate is 0.0; give a finite number above 0"),
+        ({"learning_rate": np.nan}, ValueError, "learning_rate is nan"),
+        ({"learning_rate": "fast"}, TypeError, "learning_rate has dtype"),
+        ({"n_iter": 0}, ValueError, "n_iter is 0"),
+        ({"n_iter": 1.5}, TypeError, "n_iter is 1.5"),
+        ({"batch_size": 0}, ValueError, "batch_size is 0"),
+        ({"batch_size": 2.0}, TypeError, "batch_size is 2.0"),
+        ({"l2": -0.1}, ValueError, "l2 is -0.1"),
+        ({"tol": -1.0}, ValueError, "tol is -1.0"),
+    ],
+)
+def test_gradient_descent_arguments(changed, error, message):
+    with pytest.raises(error, match=message):
+        logreg_c.gradient_descent(X, Y, **changed)
