@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from . import _kernels_baseline
+
 NOT_BUILT = """\
 logreg_c's compiled kernels are not here ({error}).
 This looks like a source tree that has not been built. In its top folder, run
@@ -80,9 +82,7 @@ def _cgroup_quota() -> float:
     try:
         folder = Path("/sys/fs/cgroup/cpu")
         quota = int((folder / "cpu.cfs_quota_us").read_text())
-        return (
-            quota / int((folder / "cpu.cfs_period_us").read_text()) if quota > 0 else math.inf
-        )
+        return quota / int((folder / "cpu.cfs_period_us").read_text()) if quota > 0 else math.inf
     except (OSError, ValueError):
         return math.inf
 
@@ -99,7 +99,12 @@ def default_threads() -> int:
     return math.ceil(threads)
 
 
-isa, kernels = choose(os.environ.get("LOGREG_C_ISA"))
+# The functions are the same in every instruction set; the baseline's stub tells their types.
+if TYPE_CHECKING:
+    isa: str
+    kernels = _kernels_baseline
+else:
+    isa, kernels = choose(os.environ.get("LOGREG_C_ISA"))
 _threads = default_threads() if kernels.OPENMP_RUNTIME else 1
 _after_fork = False
 

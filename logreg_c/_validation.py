@@ -42,7 +42,9 @@ def _array(value: Any, name: str) -> NDArray[Any]:
     try:
         array = np.asarray(value)
     except ValueError as error:
-        raise ValueError(f"{name} can't be made an array ({error}); are all rows as long?") from None
+        raise ValueError(
+            f"{name} can't be made an array ({error}); are all rows as long?"
+        ) from None
     if array.dtype.kind not in "biuf":
         what = {
             "O": "Python objects; convert it, for example with .astype(float), so that what is "
@@ -75,9 +77,9 @@ def as_examples(X: Any) -> NDArray[Any]:
         raise ValueError(f"X has no rows, shape {array.shape}; give at least one example")
     if array.shape[1] == 0:
         raise ValueError(f"X has no columns, shape {array.shape}; give at least one")
-    dtype = FLOAT32 if array.dtype.newbyteorder("=") == FLOAT32 else FLOAT64
-    order = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
-    return np.require(np.asarray(array, dtype=dtype, order=order), requirements="A")
+    dtype = np.float32 if array.dtype.newbyteorder("=") == FLOAT32 else np.float64
+    by_columns = array.flags.f_contiguous and not array.flags.c_contiguous
+    return np.require(array, dtype, ["F" if by_columns else "C", "A"])
 
 
 def _vector(value: Any, name: str, length: int, per: str) -> NDArray[Any]:
@@ -94,7 +96,7 @@ def _vector(value: Any, name: str, length: int, per: str) -> NDArray[Any]:
 
 
 def as_labels(y: Any, n: int) -> NDArray[Any]:
-    """Return y as a contiguous array (n,) of a type the kernels read; its range is theirs to see."""
+    """Return y as a contiguous array (n,) of a type the kernels read, whose range they check."""
     if kernels.is_vector(y, n):
         return cast("Floats", y)
     array = _vector(y, "y", n, "row")
@@ -137,7 +139,9 @@ def as_bias(b: Any) -> float:
     return float(array.item())
 
 
-def as_number(value: Any, name: str, *, above: float = -math.inf, least: float = -math.inf) -> float:
+def as_number(
+    value: Any, name: str, *, above: float = -math.inf, least: float = -math.inf
+) -> float:
     """Return a finite float above one bound and not below another."""
     array = _array(value, name)
     if array.size != 1:
@@ -174,9 +178,7 @@ def require_labels_in_range(y: NDArray[Any]) -> None:
         if len(values) == 2
         else "make the label of one class 1 and of the others 0, as in (y == label).astype(float)"
     )
-    raise ValueError(
-        f"y[{i}] is {y[i]}; a label is 0, 1, or a probability in between: {hint}"
-    )
+    raise ValueError(f"y[{i}] is {y[i]}; a label is 0, 1, or a probability in between: {hint}")
 
 
 def _require_finite(values: NDArray[Any], name: str) -> None:

@@ -43,9 +43,7 @@ class GradientCheck:
     @property
     def ok(self) -> bool:
         """Whether both agree to within their tolerances."""
-        return (
-            self.graph_error <= GRAPH_TOLERANCE and self.difference_error <= DIFFERENCE_TOLERANCE
-        )
+        return self.graph_error <= GRAPH_TOLERANCE and self.difference_error <= DIFFERENCE_TOLERANCE
 
     def __str__(self) -> str:
         """Return the report."""
@@ -104,7 +102,8 @@ def check_gradient(X: ArrayLike, y: ArrayLike, w: ArrayLike, b: float = 0.0) -> 
     b = as_bias(b)
     kept = np.unique(np.linspace(0, n - 1, max(1, min(n, MOST_ENTRIES // d))).astype(int))
     if len(kept) < n:
-        X, y = X[kept], y[kept]
+        X = as_examples(X[kept])
+        y = as_labels(y[kept], len(kept))
 
     found = loss_and_gradient(X, y, w, b)
     kernel = np.append(found.dw, found.db)

@@ -225,9 +225,7 @@ class _Bar:
             try:
                 from tqdm.auto import tqdm
             except ImportError:
-                raise ImportError(
-                    "progress=True needs tqdm: python -m pip install tqdm"
-                ) from None
+                raise ImportError("progress=True needs tqdm: python -m pip install tqdm") from None
             self._bar = tqdm(total=passes, desc="gradient descent", unit="pass")
 
     def __enter__(self) -> _Bar:

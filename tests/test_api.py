@@ -187,7 +187,7 @@ def test_check_gradient_sees_a_wrong_kernel(data, monkeypatch):
 
     def wrong(X, y, w, b):
         loss, dw, db = logreg_c.loss_and_gradient(X, y, w, b)
-        return logreg_c.LossAndGradient(loss, dw + [0, 1e-9, 0], db)
+        return logreg_c.LossAndGradient(loss, dw * (1 + 1e-9), db)
 
     monkeypatch.setattr(checking, "loss_and_gradient", wrong)
     report = logreg_c.check_gradient(*data)

@@ -138,7 +138,7 @@ def test_the_error_names_the_argument_and_what_to_do(function, argument, value, 
 
 @pytest.mark.parametrize("l2", [-1.0, np.nan, np.inf])
 def test_l2(l2):
-    with pytest.raises(ValueError, match="l2 is .*0 or above"):
+    with pytest.raises(ValueError, match=r"l2 is .*0 or above"):
         logreg_c.loss(X, Y, W, l2=l2)
 
 

@@ -86,7 +86,7 @@ def test_gradient_is_the_graphs(isa, case, layout):
     assert abs(found.loss - J) <= TOLERANCE * J_size
     # The graph forms a - y, whose rounding is a matter of a and y, not of their difference.
     rounding = 2e-16 * s / s.sum()
-    assert (np.abs(found.dw - dw) <= TOLERANCE * dw_size + rounding @ np.abs(X)).all()
+    assert (np.abs(found.dw - dw) <= TOLERANCE * dw_size + rounding @ np.abs(X) + 1e-300).all()
     assert abs(found.db - db) <= TOLERANCE * db_size + rounding.sum()
 
 
@@ -104,7 +104,9 @@ def test_z_up_to_1e308(isa, z, y, order):
     X = np.full((100, 2), [z, 0.0], order=order)
     found = logreg_c.loss_and_gradient(X, np.full(100, y), np.array([1.0, 0.0]), 0.0)
     side = 1.0 if z > 0 else 0.0
-    assert found.loss == pytest.approx(abs(z) * abs(side - y) + np.log1p(np.exp(-abs(z))), rel=1e-14)
+    assert found.loss == pytest.approx(
+        abs(z) * abs(side - y) + np.log1p(np.exp(-abs(z))), rel=1e-14
+    )
     expected = side - y if y == 0.25 or side != y else 0.0
     assert found.db == pytest.approx(expected, rel=1e-14, abs=1e-15)
     assert np.isfinite(found.dw).all()
@@ -201,8 +203,23 @@ def test_the_other_passes(isa, layout, shape):
         np.testing.assert_allclose(noise.dw, expected.astype(float), rtol=1e-11, atol=1e-15)
 
 
-@pytest.mark.parametrize("kind", [bool, np.int8, np.uint8, np.int16, np.int32, np.int64,
-                                  np.uint64, np.float16, np.float32, np.float64, ">f8", ">i4"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        bool,
+        np.int8,
+        np.uint8,
+        np.int16,
+        np.int32,
+        np.int64,
+        np.uint64,
+        np.float16,
+        np.float32,
+        np.float64,
+        ">f8",
+        ">i4",
+    ],
+)
 def test_labels_of_every_type(isa, kind):
     X, y, w, b, s = problem(101, 4)
     expected = logreg_c.loss_and_gradient(X, y, w, b, sample_weight=s)
@@ -235,7 +252,7 @@ def test_scaling_columns_scales_the_gradient(isa):
 
 
 def test_soft_labels_are_mixtures(isa):
-    X, y, w, b, _ = problem(50, 3)
+    X, _, w, b, _ = problem(50, 3)
     soft = np.random.default_rng(2).random(50)
     found = logreg_c.loss_and_gradient(X, soft, w, b)
     both = logreg_c.loss_and_gradient(

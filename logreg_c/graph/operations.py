@@ -117,10 +117,11 @@ def _power_derivatives(x: float, y: float, out: float) -> tuple[float, float]:
         by_base = y * math.pow(x, y - 1.0) if y != 0.0 else 0.0
     except (ValueError, OverflowError):
         by_base = math.nan
+    by_exponent = math.nan
     if x > 0.0:
         by_exponent = out * math.log(x)
-    else:
-        by_exponent = 0.0 if x == 0.0 and y > 0.0 else math.nan
+    elif x == 0.0 and y > 0.0:
+        by_exponent = 0.0
     return by_base, by_exponent
 
 

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# The compiled kernels, the same functions for every instruction set. Arrays must be as
+# logreg_c._validation hands them over; nothing is checked here.
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+OPENMP_RUNTIME: str
+INSTRUCTION_LEVEL: int
+CONVERGED_BY_TOL: int
+DIVERGED: int
+
+def is_matrix(X: object) -> bool: ...
+def is_vector(v: object, length: int) -> bool: ...
+def link_functions(
+    t: NDArray[np.float64], e: NDArray[np.float64], log1p_e: NDArray[np.float64]
+) -> None: ...
+def sum_entries(X: NDArray[Any], threads: int) -> float: ...
+def sigmoid(z: NDArray[np.float64], out: NDArray[np.float64], threads: int) -> None: ...
+def forward(
+    X: NDArray[Any], w: NDArray[np.float64], b: float, a: NDArray[np.float64], threads: int
+) -> bool: ...
+def loss_and_gradient(
+    X: NDArray[Any],
+    y: NDArray[Any],
+    w: NDArray[np.float64],
+    b: float,
+    sample_weight: NDArray[np.float64] | None,
+    total: float,
+    dw: NDArray[np.float64] | None,
+    threads: int,
+) -> tuple[float, float, float]: ...
+def transpose_product(
+    X: NDArray[Any], r: NDArray[np.float64], out: NDArray[np.float64], threads: int
+) -> float: ...
+def per_example_gradients(
+    X: NDArray[Any],
+    y: NDArray[Any],
+    w: NDArray[np.float64],
+    b: float,
+    dw: NDArray[np.float64],
+    db: NDArray[np.float64],
+    threads: int,
+) -> tuple[float, float]: ...
+def squared_deviations(
+    X: NDArray[Any],
+    dz: NDArray[np.float64],
+    sample_weight: NDArray[np.float64] | None,
+    total: float,
+    center: NDArray[np.float64],
+    out: NDArray[np.float64],
+    threads: int,
+) -> None: ...
+def descend(
+    X: NDArray[Any],
+    y: NDArray[Any],
+    sample_weight: NDArray[np.float64] | None,
+    total: float,
+    order: NDArray[np.intp] | None,
+    batch: int,
+    rate: float,
+    l2: float,
+    tol: float,
+    ceiling: float,
+    w: NDArray[np.float64],
+    b: NDArray[np.float64],
+    history: NDArray[np.float64],
+    done: int,
+    passes: int,
+    threads: int,
+) -> tuple[int, int]: ...
