@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Build the kernels: one source, compiled once per instruction set, with OpenMP where it is."""
+"""Build the kernels: one source, compiled once per instruction set, with OpenMP where it is.
+
+What a compiler can do is found out by asking it, never from the name of this machine: the target
+may be another one.
+"""
 
 import os
-import platform
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -18,95 +20,99 @@ MATH = [
     "-O3",
     "-fno-math-errno",
     "-fno-trapping-math",
-    "-fassociative-math",
     "-fno-signed-zeros",
+    "-fassociative-math",
     "-ffp-contract=fast",
 ]
+X86_64 = "(defined __x86_64__ || defined _M_X64)"
 AVX2 = ["-mavx2", "-mfma"]
 # 256-bit vectors: as fast at memory speed, and shorter loops leave shorter remainders.
 AVX512 = ["-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mprefer-vector-width=256"]
 
-# name: (flags of GCC and Clang, flags of MSVC)
-INSTRUCTION_SETS: dict[str, tuple[list[str], list[str]]] = {"baseline": ([], [])}
-if platform.machine().lower() in ("x86_64", "amd64") and "arm64" not in os.environ.get(
-    "ARCHFLAGS", ""
-):
-    INSTRUCTION_SETS["avx2"] = (AVX2, ["/arch:AVX2"])
-    INSTRUCTION_SETS["avx512"] = (AVX2 + AVX512, ["/arch:AVX512"])
-
-# How compilers spell OpenMP, (compile, link); the first that works is taken.
-OPENMP_SPELLINGS = {
-    "win32": [(["/openmp"], [])],
-    "darwin": [(["-Xpreprocessor", "-fopenmp"], ["-lomp"]), (["-fopenmp"], ["-fopenmp"])],
+# name: (what holds when the flags took effect, flags of GCC and Clang, flags of MSVC)
+INSTRUCTION_SETS: dict[str, tuple[str, list[str], list[str]]] = {
+    "baseline": ("1", [], []),
+    "avx2": (f"{X86_64} && defined __AVX2__", AVX2, ["/arch:AVX2"]),
+    "avx512": (f"{X86_64} && defined __AVX512VL__", AVX2 + AVX512, ["/arch:AVX512"]),
 }
+
 OPENMP_PROGRAM = "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n"
+HOMEBREW = "/opt/homebrew/opt/libomp:/usr/local/opt/libomp"
 
 
-def libomp_folders() -> tuple[list[str], list[str]]:
-    """Find libomp on macOS: LIBOMP_PREFIX, or where Homebrew put it."""
-    if sys.platform != "darwin":
-        return [], []
-    prefix = os.environ.get("LIBOMP_PREFIX")
-    if prefix is None:
-        try:
-            found = subprocess.run(
-                ["brew", "--prefix", "libomp"], capture_output=True, text=True, check=True
-            )
-        except (OSError, subprocess.CalledProcessError):
-            return [], []
-        prefix = found.stdout.strip()
-    return [f"-I{prefix}/include"], [f"-L{prefix}/lib"]
+def openmp_spellings(msvc: bool) -> list[tuple[list[str], list[str]]]:
+    """How compilers spell OpenMP, (compile, link)."""
+    if msvc:
+        return [(["/openmp"], [])]
+    spellings = [(["-fopenmp"], ["-fopenmp"])]
+    if sys.platform == "darwin":  # Apple's Clang knows the pragmas and lacks the library
+        for prefix in os.environ.get("LIBOMP_PREFIX", HOMEBREW).split(":"):
+            include = ["-Xpreprocessor", "-fopenmp", f"-I{prefix}/include"]
+            library = [f"-L{prefix}/lib", f"-Wl,-rpath,{prefix}/lib", "-lomp"]
+            spellings.append((include, library))
+    return spellings
 
 
 class BuildKernels(build_ext):
-    """Chooses the compiler's flags when the compiler is known."""
+    """Chooses instruction sets and flags once the compiler is known."""
 
     def build_extensions(self) -> None:
         msvc = self.compiler.compiler_type == "msvc"
-        compile_flags, link_flags = self.find_openmp()
+        math: list[str] = []
+        for flag in [] if msvc else MATH:
+            math += [flag] if self.accepts("", [*math, flag]) else []
+        openmp_compile, openmp_link = self.find_openmp(msvc)
+        chosen = []
         for extension in self.extensions:
-            instructions = INSTRUCTION_SETS[extension.name.rpartition("_")[2]]
-            extension.extra_compile_args = (
-                ["/O2", *instructions[1]] if msvc else [*MATH, *instructions[0]]
-            ) + compile_flags
-            extension.extra_link_args = link_flags
+            name = extension.name.rpartition("_")[2]
+            condition, *flags = INSTRUCTION_SETS[name]
+            instructions = flags[msvc]
+            if self.accepts(f"#if !({condition})\n#error {name}\n#endif\n", instructions):
+                extension.extra_compile_args = [*math, *instructions, *openmp_compile]
+                extension.extra_link_args = openmp_link
+                extension.sources = cythonize(extension, force=self.force)[0].sources
+                chosen.append(extension)
+        self.extensions = chosen
+        self.parallel = True
         super().build_extensions()
 
-    def find_openmp(self) -> tuple[list[str], list[str]]:
-        """Return the flags with which a program that uses OpenMP compiles and links."""
-        include, library = libomp_folders()
-        spellings = OPENMP_SPELLINGS.get(sys.platform, [(["-fopenmp"], ["-fopenmp"])])
-        for compile_flags, link_flags in spellings:
-            flags = include + compile_flags, library + link_flags
-            with tempfile.TemporaryDirectory() as folder:
-                source = Path(folder, "probe.c")
-                source.write_text(OPENMP_PROGRAM)
-                try:
-                    objects = self.compiler.compile(
-                        [str(source)], output_dir=folder, extra_postargs=flags[0]
-                    )
-                    self.compiler.link_executable(
-                        objects, str(Path(folder, "probe")), extra_postargs=flags[1]
-                    )
-                except Exception:  # whatever a compiler says, it means no
-                    continue
-            return flags
-        print("logreg_c: this compiler has no OpenMP; the kernels will run on one thread")
+    def find_openmp(self, msvc: bool) -> tuple[list[str], list[str]]:
+        for compile_flags, link_flags in openmp_spellings(msvc):
+            if self.accepts(OPENMP_PROGRAM, compile_flags, link_flags):
+                return compile_flags, link_flags
+        self.warn("this compiler has no OpenMP: the kernels will run on ONE thread")
         return [], []
 
+    def accepts(
+        self, program: str, compile_flags: list[str], link_flags: list[str] | None = None
+    ) -> bool:
+        """Whether a program compiles with these flags, and links if flags for that are given."""
+        with tempfile.TemporaryDirectory() as folder:
+            source = Path(folder, "probe.c")
+            source.write_text(program or "int probe;\n")
+            try:
+                objects = self.compiler.compile(
+                    [str(source)], output_dir=folder, extra_postargs=compile_flags
+                )
+                if link_flags is not None:
+                    self.compiler.link_executable(
+                        objects, str(Path(folder, "probe")), extra_postargs=link_flags
+                    )
+            except Exception:  # whatever a compiler says, it means no
+                return False
+        return True
 
-extensions = [
-    Extension(
-        f"logreg_c._kernels_{name}",
-        [f"src/_kernels_{name}.pyx"],
-        include_dirs=["src", numpy.get_include()],
-        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
-        depends=[str(path) for path in sorted(Path("src").glob("*.[ph]*"))],
-    )
-    for name in INSTRUCTION_SETS
-]
 
 setup(
-    ext_modules=cythonize(extensions, include_path=["src"]),
+    ext_modules=[
+        Extension(
+            f"logreg_c._kernels_{name}",
+            [f"src/_kernels_{name}.pyx"],
+            include_dirs=["src", numpy.get_include()],
+            define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
+            depends=sorted(str(path) for path in Path("src").glob("*.[hp]*")),
+        )
+        for name in INSTRUCTION_SETS
+    ],
     cmdclass={"build_ext": BuildKernels},
 )
