@@ -28,7 +28,7 @@ static inline double logreg_as_written(double x) {
 /* Nearest integer of x <= 0. Without SSE4.1 floor() is a library call, which would keep the
  * loop scalar; the conversion to int truncates towards zero, which for x - 0.5 rounds. */
 static inline double logreg_nearest(double x) {
-#if defined(__x86_64__) && !defined(__SSE4_1__)
+#if (defined(__x86_64__) || defined(_M_X64)) && !defined(__SSE4_1__) && !defined(__AVX__)
     return (double)(int)(x - 0.5);
 #else
     return floor(x + 0.5);
