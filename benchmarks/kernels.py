@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 import logreg_c
 from logreg_c import _kernels
 
-from .measure import Figure, markdown_row, median_ratio, race, table_row
+from .measure import Figure, median_ratio, race, table_row
 from .rivals import (
     Floats,
     extended_precision,
@@ -71,27 +71,25 @@ def bandwidth(threads: int) -> Iterator[Figure]:
             array = np.asarray(X, dtype=dtype, order="C" if order == "C" else "F")
             seconds = race(
                 partial(_kernels.kernels.sum_entries, array, threads),
-                partial(logreg_c.loss_and_gradient, array, y, w, b, n_threads=threads),
+                partial(logreg_c.loss_and_gradient, array, y, w, b),
                 repeats=15,
             )
             target = single if dtype is np.float32 else by_rows if order == "C" else by_columns
             read, ours = array.nbytes / np.median(seconds, axis=0) / 1e9
-            name = f"{shape(n, d)} {array.dtype.name}, {layout(order)}"
             yield Figure(
-                name,
+                f"{shape(n, d)} {array.dtype.name}, {layout(order)}",
                 median_ratio(seconds, 0, 1),
                 "{:.0%}",
                 target,
                 note=f"{ours:.1f} of {read:.1f} GB/s",
-                readme=f"of the speed of a plain read, {name}" if d in (50, 500) else "",
             )
 
 
-def rivals(threads: int) -> Iterator[Figure]:
+def rivals(_threads: int) -> Iterator[Figure]:
     """Compare a pass with the gradient of NumPy, which leaves out the loss, and with loops."""
     for n, d, target in ((500_000, 50, 5.0), (100_000, 500, 2.0), (2_000, 20, 8.0)):
         X, y, w, b = problem(n, d)
-        ours = partial(logreg_c.loss_and_gradient, X, y, w, b, n_threads=threads)
+        ours = partial(logreg_c.loss_and_gradient, X, y, w, b)
         against = partial(numpy_gradient, X, y, w, b), partial(numpy_loss_and_gradient, X, y, w, b)
         seconds = race(*against, ours, rest=True)
         numpy_time, with_loss, our_time = np.median(seconds, axis=0)
@@ -101,14 +99,14 @@ def rivals(threads: int) -> Iterator[Figure]:
             "{:.1f} x",
             target,
             note=f"{duration(our_time)}, NumPy {duration(numpy_time)}",
-            readme=f"times as fast as NumPy without the loss, {shape(n, d)}",
+            readme=f"{shape(n, d)}: speed-up over NumPy, the gradient alone",
         )
         yield Figure(
             f"{shape(n, d)}: NumPy with the loss",
             median_ratio(seconds, 1, 2),
             "{:.1f} x",
             note=f"{duration(our_time)}, NumPy {duration(with_loss)}",
-            readme=f"times as fast as NumPy with the loss, {shape(n, d)}",
+            readme=f"{shape(n, d)}: speed-up over NumPy, loss and gradient",
         )
         if n == 500_000:
             yield from loops(X, y, w, b, our_time)
@@ -116,37 +114,35 @@ def rivals(threads: int) -> Iterator[Figure]:
 
 def loops(X: Floats, y: Floats, w: Floats, b: float, our_time: float) -> Iterator[Figure]:
     """Compare a pass with loops over the first rows, their time scaled up to all rows."""
-    n = len(y)
-    for name, rows, target in (
-        ("a loop calling NumPy once an example", 20_000, 300.0),
-        ("a loop over Python lists", 4_000, 3000.0),
+    some, few = slice(20_000), slice(4_000)
+    per_example = partial(numpy_per_example, X[some], y[some], w, b)
+    lists = partial(python_lists, X[few].tolist(), y[few].tolist(), w.tolist(), b)
+    for name, loop, rows, target in (
+        ("a loop calling NumPy once an example", per_example, some.stop, 300.0),
+        ("a loop over Python lists", lists, few.stop, 3000.0),
     ):
-        part: tuple[Any, ...] = (X[:rows], y[:rows], w, b)
-        loop: Callable[..., object] = numpy_per_example
-        if "lists" in name:
-            part, loop = (X[:rows].tolist(), y[:rows].tolist(), w.tolist(), b), python_lists
-        seconds = float(np.median(race(partial(loop, *part), repeats=5))) * n / rows
+        seconds = float(np.median(race(loop, repeats=5))) * len(y) / rows
         yield Figure(
             f"{shape(*X.shape)}: {name}",
             seconds / our_time,
             "{:,.0f} x",
             target,
             note=f"{duration(our_time)}, the loop {duration(seconds)} (scaled from {rows:,} rows)",
-            readme=f"times as fast as {name}, {shape(*X.shape)}",
+            readme=f"{shape(*X.shape)}: speed-up over {name}",
         )
 
 
-def small_calls(threads: int) -> Iterator[Figure]:
+def small_calls(_threads: int) -> Iterator[Figure]:
     """Time the public function on ten examples, where only the call itself costs."""
     X, y, w, b = problem(10, 3)
-    call = partial(logreg_c.loss_and_gradient, X, y, w, b, n_threads=threads)
+    seconds = race(partial(logreg_c.loss_and_gradient, X, y, w, b), repeats=51)
     yield Figure(
         "10 x 3",
-        float(np.median(race(call, repeats=51))) * 1e6,
+        float(np.median(seconds)) * 1e6,
         "{:.2f} us",
         3.0,
         at_most=True,
-        readme="microseconds a call, 10 x 3",
+        readme="10 x 3: time of a call",
     )
 
 
@@ -173,11 +169,12 @@ def thread_ladder(threads: int) -> Iterator[Figure]:
             1.05,
             at_most=True,
             note=f"at {worst_shape}; at best {best:.2f} times as fast",
-            readme=f"time with {threads} threads over time with 1, worst shape, {layout(order)}",
+            readme=f"time with {threads} threads over time with 1, worst of "
+            f"{len(LADDER)} shapes, {layout(order)}",
         )
 
 
-def exactness(threads: int) -> Iterator[Figure]:
+def exactness(_threads: int) -> Iterator[Figure]:
     """Compare bits between thread counts, and numbers with extended precision."""
     shapes = [(1, 1), (257, 1), (10_007, 3), (4_001, 31), (20_000, 50), (3_000, 500), (50, 5_000)]
     calls, different, errors = 0, 0, {"float64": 0.0, "float32": 0.0}
@@ -202,8 +199,8 @@ def exactness(threads: int) -> Iterator[Figure]:
     )
     for name, error in errors.items():
         note = "of the mean size of the terms, against long double"
-        name = f"largest error, {name}"
-        yield Figure(name, error, "{:.1e}", 1e-14, at_most=True, note=note, readme=name)
+        label = f"largest error, {name}"
+        yield Figure(label, error, "{:.1e}", 1e-14, at_most=True, note=note, readme=label)
     yield Figure(
         "results not finite at z of +-1e308",
         sum(not finite_at(np.array(y)) for y in itertools.product((0.0, 1.0), repeat=2)),
@@ -216,7 +213,7 @@ def exactness(threads: int) -> Iterator[Figure]:
 
 def bits(X: NDArray[Any], y: Floats, w: Floats, b: float, threads: int) -> bytes:
     """Return loss, dw and db as the bytes they are."""
-    loss, dw, db = logreg_c.loss_and_gradient(X, y, w, b, n_threads=threads)
+    loss, dw, db = logreg_c.loss_and_gradient(X, y, w, b)
     return np.array([loss, *dw, db]).tobytes()
 
 
@@ -246,25 +243,41 @@ SECTIONS: dict[str, tuple[str, Callable[[int], Iterator[Figure]]]] = {
 }
 
 
+def markdown(found: dict[str, list[Figure]]) -> str:
+    """Return the README's tables."""
+    lines = []
+    shares = found.get("bandwidth", [])
+    if shares:
+        lines += [
+            "| X | float64, rows | float64, columns | float32, rows | float32, columns |",
+            "|---|---:|---:|---:|---:|",
+        ]
+    for k in range(0, len(shares), 4):
+        cells = [f"{figure.measured} ({figure.note})" for figure in shares[k : k + 4]]
+        lines.append(" | ".join([f"| {shares[k].name.partition(' float')[0]}", *cells]) + " |")
+    lines += ["", "| what | measured | |", "|---|---:|---|"]
+    for figure in itertools.chain(*found.values()):
+        if figure.readme:
+            lines.append(f"| {figure.readme} | {figure.measured} | {figure.note} |")
+    return "\n".join(lines)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Measure, and print a line a figure."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.kernels", description=__doc__)
     default = logreg_c.get_num_threads()
-    parser.add_argument("--threads", type=int, default=default, help=f"here: {default}")
+    parser.add_argument("--threads", type=int, default=default, help=f"default here: {default}")
     parser.add_argument("--only", nargs="+", choices=list(SECTIONS), default=list(SECTIONS))
-    parser.add_argument("--markdown", action="store_true", help="print the README's table")
+    parser.add_argument("--markdown", action="store_true", help="print the README's tables")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file")
     options = parser.parse_args(arguments)
+    logreg_c.set_num_threads(options.threads)
     # NumPy's way of writing the loss warns of the overflow that it does not avoid.
     warnings.simplefilter("ignore", RuntimeWarning)
 
-    if options.markdown:
-        print("| figure | measured | target | |\n|---|---:|---:|---|")
-    else:
+    if not options.markdown:
         logreg_c.show_config()
-        print(
-            f"{options.threads} threads here, NumPy {np.__version__}; a pass is loss_and_gradient"
-        )
+        print(f"{options.threads} threads used, NumPy {np.__version__}")
     found: dict[str, list[Figure]] = {}
     for section in options.only:
         title, measure = SECTIONS[section]
@@ -275,8 +288,8 @@ def main(arguments: list[str] | None = None) -> None:
             found[section].append(figure)
             if not options.markdown:
                 print(table_row(figure), flush=True)
-            elif figure.readme:
-                print(markdown_row(figure), flush=True)
+    if options.markdown:
+        print(markdown(found))
     short = sum(not figure.ok for figures in found.values() for figure in figures)
     print(f"\n{short} short of the target" if short else "\nall targets met", file=sys.stderr)
     if options.json:

@@ -15,6 +15,8 @@ LEAST_SECONDS = 2e-3
 # A BLAS's threads go on spinning after a call, OpenBLAS's for 2^26 ticks, which is 20 to 40 ms;
 # whoever comes next would find the cores taken and be measured several times too slow.
 REST_SECONDS = 0.1
+# After a rest, it takes a while until the threads are each on a core of their own again.
+WARM_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Figure:
         """Whether the target is met."""
         if self.target is None:
             return True
-        return self.value <= self.target if self.at_most else self.value >= self.target
+        return bool(self.value <= self.target if self.at_most else self.value >= self.target)
 
     @property
     def measured(self) -> str:
@@ -53,11 +55,6 @@ def table_row(figure: Figure) -> str:
         verdict = "ok" if figure.ok else "SHORT"
     row = f"  {figure.name:<52}{figure.measured:>8}{goal:>12}  {verdict:<7}{figure.note}"
     return row.rstrip()
-
-
-def markdown_row(figure: Figure) -> str:
-    """Return a figure as a row of the README's table."""
-    return f"| {figure.readme} | {figure.measured} | {figure.note} |"
 
 
 def seconds_a_call(function: Callable[[], object], calls: int) -> float:
@@ -89,7 +86,9 @@ def race(
         for k, function in enumerate(functions):
             if rest:
                 time.sleep(REST_SECONDS)
-                function()  # and wake up again
+                warm = time.perf_counter() + WARM_SECONDS
+                while time.perf_counter() < warm:
+                    function()
             seconds[turn, k] = seconds_a_call(function, calls[k])
     return seconds
 
