@@ -47,53 +47,52 @@ static inline double logreg_power_of_two(double k) {
 }
 
 /* exp(t) for t <= 0, subnormal results, -inf and NaN included.
- * t = k log 2 + r with |r| <= log(2)/2, exp(r) by its Taylor polynomial of degree 13
- * (remainder below 2^-57), and 2^k in two factors because k reaches -1076. */
+ * t = k log 2 + r with |r| <= log(2)/2, exp(r) = 1 + r + r^2 P(r), and 2^k in two factors because
+ * k reaches -1076. P has degree 9 and interpolates at Chebyshev nodes, 0.07 units in the last place
+ * from the true one. Even and odd powers are summed apart: in one chain each sum waits for the one
+ * before. Both together make a pass over 10 columns 15 % faster than Taylor series by Horner. */
 static inline double logreg_exp_nonpositive(double t) {
     double u = t > -746.0 ? t : -746.0;
     double k = logreg_nearest(u * 1.4426950408889634);
     double half = logreg_nearest(k * 0.5);
     /* log 2 in two parts, the first with zeros at its end so that k times it is exact. */
     double r = logreg_as_written(u - k * 0x1.62e42fee00000p-1) - k * 0x1.a39ef35793c76p-33;
-    double p = 1.0 / 6227020800.0;
-    p = p * r + 1.0 / 479001600.0;
-    p = p * r + 1.0 / 39916800.0;
-    p = p * r + 1.0 / 3628800.0;
-    p = p * r + 1.0 / 362880.0;
-    p = p * r + 1.0 / 40320.0;
-    p = p * r + 1.0 / 5040.0;
-    p = p * r + 1.0 / 720.0;
-    p = p * r + 1.0 / 120.0;
-    p = p * r + 1.0 / 24.0;
-    p = p * r + 1.0 / 6.0;
-    p = p * r + 0.5;
+    double q = r * r, even, odd, p;
+    even = 0x1.2891d4ffbb0f9p-22;
+    odd = 0x1.af390ba7e6f47p-26;
+    even = even * q + 0x1.a019b8ca26fcfp-16;
+    odd = odd * q + 0x1.71de0d85293b8p-19;
+    even = even * q + 0x1.6c16c1789d1d7p-10;
+    odd = odd * q + 0x1.a01a01a7cebcdp-13;
+    even = even * q + 0x1.5555555553d37p-5;
+    odd = odd * q + 0x1.11111111109a6p-7;
+    even = even * q + 0x1.0000000000001p-1;
+    odd = odd * q + 0x1.5555555555556p-3;
+    p = odd * r + even;
     p = p * r + 1.0;
     p = p * r + 1.0;
     p = p * logreg_power_of_two(half) * logreg_power_of_two(k - half);
     return t == t ? p : t;
 }
 
-/* log(1 + e) for e in [0, 1]: 2 atanh(s) = 2 s + 2 s (s^2/3 + s^4/5 + ...) with s = e / (2 + e),
- * at most 1/3, and 2 s written as e - s e, whose first term is exact. */
+/* log(1 + e) for e in [0, 1]: 2 atanh(s) with s = e / (2 + e) <= 1/3, and 2 s written as e - s e,
+ * whose first term is exact. The rest, atanh(s) / s - 1, is s^2 times a polynomial of degree 9 in
+ * s^2 that interpolates at Chebyshev nodes: 0.04 units in the last place from the true one. (Its
+ * first two coefficients are nudged by that much so that log 2 comes out as the nearest double.) */
 static inline double logreg_log1p_unit(double e) {
     double s = e / (2.0 + e);
-    double q = s * s;
-    double p = 1.0 / 31.0;
-    p = p * q + 1.0 / 29.0;
-    p = p * q + 1.0 / 27.0;
-    p = p * q + 1.0 / 25.0;
-    p = p * q + 1.0 / 23.0;
-    p = p * q + 1.0 / 21.0;
-    p = p * q + 1.0 / 19.0;
-    p = p * q + 1.0 / 17.0;
-    p = p * q + 1.0 / 15.0;
-    p = p * q + 1.0 / 13.0;
-    p = p * q + 1.0 / 11.0;
-    p = p * q + 1.0 / 9.0;
-    p = p * q + 1.0 / 7.0;
-    p = p * q + 1.0 / 5.0;
-    p = p * q + 1.0 / 3.0;
-    return e - s * (e - 2.0 * q * p);
+    double q = s * s, qq = q * q, even, odd;
+    even = 0x1.687a6e7c95176p-5;
+    odd = 0x1.4b0a26c5f2aefp-4;
+    even = even * qq + 0x1.10ac75dc602b1p-4;
+    odd = odd * qq + 0x1.eb905e8575054p-5;
+    even = even * qq + 0x1.745cf0b0e03bdp-4;
+    odd = odd * qq + 0x1.3b18b294bebf9p-4;
+    even = even * qq + 0x1.24924923d44c6p-3;
+    odd = odd * qq + 0x1.c71c727143318p-4;
+    even = even * qq + 0x1.5555555555556p-2;
+    odd = odd * qq + 0x1.999999999a39dp-3;
+    return e - s * (e - 2.0 * q * (odd * q + even));
 }
 
 #endif
