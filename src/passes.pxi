@@ -187,14 +187,16 @@ cdef inline double sigmoid_one(double z) noexcept nogil:
     return q if z < 0 else 1.0 - q
 
 
-cdef void sigmoid_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sums) noexcept nogil:
+cdef void sigmoid_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
+                       double* sums) noexcept nogil:
     """out = sigmoid(r), entry by entry."""
     cdef Py_ssize_t i
     for i in range(begin, end):
         p.out[i] = sigmoid_one(p.r[i])
 
 
-cdef void forward_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sums) noexcept nogil:
+cdef void forward_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
+                       double* sums) noexcept nogil:
     """out = sigmoid(Xw + b). Reads X once; the LOSS sum counts the z that are not finite."""
     cdef double z[MOST_ROWS]
     cdef Py_ssize_t rows = rows_at_once(p), i = begin, m, k
@@ -210,7 +212,8 @@ cdef void forward_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* 
         i += m
 
 
-cdef void loss_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sums) noexcept nogil:
+cdef void loss_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
+                    double* sums) noexcept nogil:
     """The averaged loss. Reads X once."""
     cdef double z[MOST_ROWS]
     cdef double y[MOST_ROWS]
@@ -225,7 +228,8 @@ cdef void loss_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sum
         i += m
 
 
-cdef void gradient_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sums) noexcept nogil:
+cdef void gradient_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
+                        double* sums) noexcept nogil:
     """The averaged loss, dw and db. Reads X once."""
     cdef double z[MOST_ROWS]
     cdef double y[MOST_ROWS]
@@ -244,7 +248,8 @@ cdef void gradient_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double*
         i += m
 
 
-cdef void transpose_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sums) noexcept nogil:
+cdef void transpose_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
+                         double* sums) noexcept nogil:
     """dw = X'r and db = sum(r). Reads X once."""
     cdef Py_ssize_t rows = rows_at_once(p), i = begin, m
     while i < end:
@@ -267,7 +272,8 @@ cdef inline void scale_rows(const real* x, const Pass* p, Py_ssize_t begin, Py_s
                 out[j * p.column + i] = r[i] * x[j * p.column + i]
 
 
-cdef void per_example_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sums) noexcept nogil:
+cdef void per_example_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
+                           double* sums) noexcept nogil:
     """out[i] = share_i · dz_i · x_i, in the layout of X, and out_b[i] = share_i · dz_i.
 
     Reads X once and writes as many entries.
@@ -311,7 +317,8 @@ cdef inline void add_squares(const real* x, const Pass* p, Py_ssize_t m, const d
         sums[p.d + DB] += (share[i] * (r[i] - p.center[p.d])) ** 2
 
 
-cdef void deviation_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sums) noexcept nogil:
+cdef void deviation_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
+                         double* sums) noexcept nogil:
     """Sums of (share_i · (r_i x_ij - center_j))^2, r being dz as per_example_pass leaves it in
     out_b for shares of 1. The second of two passes: sums of squares alone would cancel."""
     cdef double share[MOST_ROWS]
