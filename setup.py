@@ -26,8 +26,8 @@ MATH = [
 ]
 X86_64 = "(defined __x86_64__ || defined _M_X64)"
 AVX2 = ["-mavx2", "-mfma"]
-# 256-bit vectors: as fast at memory speed, and shorter loops leave shorter remainders.
-AVX512 = ["-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mprefer-vector-width=256"]
+# 512-bit vectors: a tenth faster with few columns or float32, the same elsewhere.
+AVX512 = ["-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mprefer-vector-width=512"]
 
 # name: (what holds when the flags took effect, flags of GCC and Clang, flags of MSVC)
 INSTRUCTION_SETS: dict[str, tuple[str, list[str], list[str]]] = {

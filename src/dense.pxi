@@ -51,7 +51,7 @@ cdef inline void prefetch_two(const real* p, const real* q, Py_ssize_t m) noexce
 
 
 cdef inline void dot4(const real* x, Py_ssize_t stride, const double* v, Py_ssize_t m,
-                      Py_ssize_t ahead, double* out) noexcept nogil:
+                      Py_ssize_t ahead, alone out) noexcept nogil:
     """out[k] += x_k · v for the four lines x_k of m entries, `stride` apart."""
     cdef const real* x1 = x + stride
     cdef const real* x2 = x1 + stride
@@ -77,7 +77,7 @@ cdef inline void dot4(const real* x, Py_ssize_t stride, const double* v, Py_ssiz
 
 
 cdef inline void axpy4(const real* x, Py_ssize_t stride, const double* r, Py_ssize_t m,
-                       Py_ssize_t ahead, double* out) noexcept nogil:
+                       Py_ssize_t ahead, alone out) noexcept nogil:
     """out += sum_k r[k] x_k for the four lines x_k of m entries, `stride` apart."""
     cdef const real* x1 = x + stride
     cdef const real* x2 = x1 + stride
@@ -101,7 +101,7 @@ cdef inline void prefetch_eight(const real* x, Py_ssize_t stride) noexcept nogil
 
 
 cdef inline void dot8(const real* x, Py_ssize_t stride, const double* v, Py_ssize_t m,
-                      double* out) noexcept nogil:
+                      alone out) noexcept nogil:
     """out[k] += x_k · v for the eight short pieces x_k of m entries, `stride` apart."""
     cdef double s[8]
     cdef double vj
@@ -118,7 +118,7 @@ cdef inline void dot8(const real* x, Py_ssize_t stride, const double* v, Py_ssiz
 
 
 cdef inline void axpy8(const real* x, Py_ssize_t stride, const double* r, Py_ssize_t m,
-                       double* out) noexcept nogil:
+                       alone out) noexcept nogil:
     """out += sum_k r[k] x_k for the eight short pieces x_k of m entries, `stride` apart."""
     cdef double s
     cdef Py_ssize_t j, k
@@ -138,14 +138,14 @@ cdef inline double dot(const real* x, const double* v, Py_ssize_t m) noexcept no
     return s
 
 
-cdef inline void axpy(const real* x, double r, Py_ssize_t m, double* out) noexcept nogil:
+cdef inline void axpy(const real* x, double r, Py_ssize_t m, alone out) noexcept nogil:
     cdef Py_ssize_t j
     for j in range(m):
         out[j] += r * x[j]
 
 
 cdef inline void dot_lines(const real* x, Py_ssize_t stride, Py_ssize_t lines, const double* v,
-                           Py_ssize_t m, Py_ssize_t ahead, double* out) noexcept nogil:
+                           Py_ssize_t m, Py_ssize_t ahead, alone out) noexcept nogil:
     """out[k] += x_k · v for every line."""
     cdef Py_ssize_t k
     for k in range(0, lines - 3, 4):
@@ -155,7 +155,7 @@ cdef inline void dot_lines(const real* x, Py_ssize_t stride, Py_ssize_t lines, c
 
 
 cdef inline void sum_lines(const real* x, Py_ssize_t stride, Py_ssize_t lines, const double* r,
-                           Py_ssize_t m, Py_ssize_t ahead, double* out) noexcept nogil:
+                           Py_ssize_t m, Py_ssize_t ahead, alone out) noexcept nogil:
     """out += sum_k r[k] x_k over every line."""
     cdef Py_ssize_t k
     for k in range(0, lines - 3, 4):
@@ -165,7 +165,7 @@ cdef inline void sum_lines(const real* x, Py_ssize_t stride, Py_ssize_t lines, c
 
 
 cdef inline void dot_pieces(const real* x, Py_ssize_t stride, Py_ssize_t pieces, const double* v,
-                            Py_ssize_t m, double* out) noexcept nogil:
+                            Py_ssize_t m, alone out) noexcept nogil:
     """dot_lines for short pieces far apart."""
     cdef Py_ssize_t k
     for k in range(0, pieces - 7, 8):
@@ -175,7 +175,7 @@ cdef inline void dot_pieces(const real* x, Py_ssize_t stride, Py_ssize_t pieces,
 
 
 cdef inline void sum_pieces(const real* x, Py_ssize_t stride, Py_ssize_t pieces, const double* r,
-                            Py_ssize_t m, double* out) noexcept nogil:
+                            Py_ssize_t m, alone out) noexcept nogil:
     """sum_lines for short pieces far apart."""
     cdef Py_ssize_t k
     for k in range(0, pieces - 7, 8):
@@ -184,8 +184,9 @@ cdef inline void sum_pieces(const real* x, Py_ssize_t stride, Py_ssize_t pieces,
         axpy(x + k * stride, r[k], m, out)
 
 
-cdef inline void margins(const real* x, Py_ssize_t row, Py_ssize_t column, Py_ssize_t rows,
-                         Py_ssize_t d, const double* w, double b, double* z) noexcept nogil:
+cdef inline void margins(const real* x, Py_ssize_t row, Py_ssize_t column, Py_ssize_t ahead,
+                         Py_ssize_t rows, Py_ssize_t d, const double* w, double b,
+                         double* z) noexcept nogil:
     """z = Xw + b for the rows starting at x, whose entries are `row` and `column` apart.
 
     Reads rows · d entries from memory, once.
@@ -194,22 +195,23 @@ cdef inline void margins(const real* x, Py_ssize_t row, Py_ssize_t column, Py_ss
     for i in range(rows):
         z[i] = b
     if column == 1:
-        dot_lines(x, row, rows, w, d, rows * row, z)
+        dot_lines(x, row, rows, w, d, ahead, z)
     elif rows * <Py_ssize_t> sizeof(real) <= SHORT_PIECE:
         sum_pieces(x, column, d, w, rows, z)
     else:
-        sum_lines(x, column, d, w, rows, rows, z)
+        sum_lines(x, column, d, w, rows, ahead, z)
 
 
-cdef inline void add_gradient(const real* x, Py_ssize_t row, Py_ssize_t column, Py_ssize_t rows,
-                              Py_ssize_t d, const double* r, double* g) noexcept nogil:
+cdef inline void add_gradient(const real* x, Py_ssize_t row, Py_ssize_t column,
+                              Py_ssize_t ahead, Py_ssize_t rows, Py_ssize_t d, const double* r,
+                              double* g) noexcept nogil:
     """g[:d] += X'r and g[d] += sum(r) for the same rows, which are in the cache."""
     cdef Py_ssize_t i
     for i in range(rows):
         g[d] += r[i]
     if column == 1:
-        sum_lines(x, row, rows, r, d, rows * row, g)
+        sum_lines(x, row, rows, r, d, ahead, g)
     elif rows * <Py_ssize_t> sizeof(real) <= SHORT_PIECE:
         dot_pieces(x, column, d, r, rows, g)
     else:
-        dot_lines(x, column, d, r, rows, rows, g)
+        dot_lines(x, column, d, r, rows, ahead, g)

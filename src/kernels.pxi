@@ -17,6 +17,7 @@ cdef extern from "link.h" nogil:
     double log1p_unit "logreg_log1p_unit"(double)
 
 cdef extern from "machine.h" nogil:
+    ctypedef double* alone "logreg_alone"   # restrict: nothing else points there
     void prefetch "logreg_prefetch"(const void*)
     int logreg_instruction_level()
 

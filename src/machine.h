@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What C cannot say portably: prefetching a cache line, and which instructions may be used. */
+/* What Cython and C cannot say portably: prefetching a cache line, pointers without aliases, and
+ * which instructions may be used. */
 #ifndef LOGREG_MACHINE_H
 #define LOGREG_MACHINE_H
 
@@ -11,6 +12,15 @@
 #define LOGREG_PREFETCH(p) __builtin_prefetch((p), 0, 2)
 #else
 #define LOGREG_PREFETCH(p) ((void)(p))
+#endif
+
+/* Doubles that nothing else points to, so that a store to them changes nothing else. Without the
+ * promise every call checks at run time whether its arrays overlap, which with few columns costs
+ * as much as its arithmetic. */
+#if defined(_MSC_VER)
+typedef double *__restrict logreg_alone;
+#else
+typedef double *__restrict__ logreg_alone;
 #endif
 
 static inline void logreg_prefetch(const void *p) { LOGREG_PREFETCH(p); }
