@@ -8,7 +8,7 @@
 cdef enum:
     CHUNK_BYTES = 131072        # of work in the smallest chunk
     LINK_BYTES = 64             # what the link of one row costs, counted as bytes of X
-    PARALLEL_BYTES = 393216     # of work below which waking threads costs more than it saves
+    PARALLEL_BYTES = 1048576    # of work below which waking threads costs more than it saves
     MOST_CHUNKS = 256
     LEAST_CHUNK_ROWS = 256      # keeps the chunks' sums, d entries each, small beside X
     SLAB_BYTES = 268435456      # of work between two looks for Ctrl-C
