@@ -206,9 +206,11 @@ cdef inline void add_gradient(const real* x, Py_ssize_t row, Py_ssize_t column,
                               Py_ssize_t ahead, Py_ssize_t rows, Py_ssize_t d, const double* r,
                               double* g) noexcept nogil:
     """g[:d] += X'r and g[d] += sum(r) for the same rows, which are in the cache."""
+    cdef double db = 0
     cdef Py_ssize_t i
     for i in range(rows):
-        g[d] += r[i]
+        db += r[i]
+    g[d] += db
     if column == 1:
         sum_lines(x, row, rows, r, d, ahead, g)
     elif rows * <Py_ssize_t> sizeof(real) <= SHORT_PIECE:
