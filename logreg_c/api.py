@@ -298,11 +298,14 @@ def _evaluate(
     )
     if outside or not math.isfinite(loss):
         explain_not_finite(X, w, b, y)
-    if l2 != 0:
-        l2 = as_number(l2, "l2", least=0.0)
-        loss += 0.5 * l2 * float(w @ w)
-        if dw is not None:
-            dw += l2 * w
+    if type(l2) is float and l2 == 0.0:
+        return loss, db
+    l2 = as_number(l2, "l2", least=0.0)
+    loss += 0.5 * l2 * float(w @ w)
+    if not math.isfinite(loss):
+        raise OverflowError("l2/2 * ||w||^2 is beyond the range of float64; take smaller weights")
+    if dw is not None:
+        dw += l2 * w
     return loss, db
 
 

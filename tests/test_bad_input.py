@@ -136,6 +136,15 @@ def test_the_error_names_the_argument_and_what_to_do(function, argument, value, 
         FUNCTIONS[function](**{argument: value})
 
 
+def test_l2_is_one_number_and_its_penalty_must_fit():
+    for l2, error in (("much", TypeError), ([1.0, 2.0], ValueError), (None, TypeError)):
+        with pytest.raises(error, match="l2 has "):
+            logreg_c.loss(X, Y, W, l2=l2)
+    with pytest.raises(OverflowError, match="take smaller weights"):
+        logreg_c.loss(X * 1e-300, Y, np.full(3, 1e200), l2=1)
+    assert logreg_c.loss(X, Y, W, l2=0) == logreg_c.loss(X, Y, W)
+
+
 @pytest.mark.parametrize("l2", [-1.0, np.nan, np.inf])
 def test_l2(l2):
     with pytest.raises(ValueError, match=r"l2 is .*0 or above"):
