@@ -65,6 +65,7 @@ def descend(
     ceiling: float,
     w: NDArray[np.float64],
     b: NDArray[np.float64],
+    last: NDArray[np.float64],
     history: NDArray[np.float64],
     done: int,
     passes: int,

@@ -26,7 +26,7 @@ _LABEL_TYPES = frozenset(
 )
 
 
-def _array(value: Any, name: str) -> NDArray[Any]:
+def as_array(value: Any, name: str) -> NDArray[Any]:
     """Make an array of real numbers, without a copy where value is one."""
     if hasattr(value, "indptr") or hasattr(value, "tocsr"):
         raise TypeError(
@@ -65,7 +65,7 @@ def as_examples(X: Any) -> NDArray[Any]:
     """
     if kernels.is_matrix(X):
         return cast("NDArray[Any]", X)
-    array = _array(X, "X")
+    array = as_array(X, "X")
     if array.ndim != 2:
         hint = (
             "X.reshape(1, -1) makes it one example, X.reshape(-1, 1) one column"
@@ -83,7 +83,7 @@ def as_examples(X: Any) -> NDArray[Any]:
 
 
 def _vector(value: Any, name: str, length: int, per: str) -> NDArray[Any]:
-    array = _array(value, name)
+    array = as_array(value, name)
     if array.ndim != 1:
         hint = f"pass {name}.ravel()" if array.size == length else f"give one entry per {per}"
         raise ValueError(f"{name} has shape {array.shape}; one dimension needed: {hint}")
@@ -126,6 +126,10 @@ def as_sample_weight(sample_weight: Any, n: int) -> tuple[Floats | None, float]:
         raise ValueError(f"sample_weight[{i}] is {s[i]}; weights must be 0 or above")
     if total == 0:
         raise ValueError("sample_weight is 0 for every row; give at least one a weight above 0")
+    if total < 1e-290:
+        # Only their ratios matter, and near the end of the range those would be rounded.
+        s = s * 2.0**1000
+        total = float(s.sum())
     return s, total
 
 
@@ -133,7 +137,7 @@ def as_bias(b: Any) -> float:
     """Return b, a number or an array with one entry, as a float."""
     if type(b) is float:
         return b
-    array = _array(b, "b")
+    array = as_array(b, "b")
     if array.size != 1:
         raise ValueError(f"b has shape {array.shape}; give one number")
     return float(array.item())
@@ -143,7 +147,7 @@ def as_number(
     value: Any, name: str, *, above: float = -math.inf, least: float = -math.inf
 ) -> float:
     """Return a finite float above one bound and not below another."""
-    array = _array(value, name)
+    array = as_array(value, name)
     if array.size != 1:
         raise ValueError(f"{name} has shape {array.shape}; give one number")
     number = float(array.item())

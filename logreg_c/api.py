@@ -20,6 +20,7 @@ from . import _kernels
 from ._validation import (
     FLOAT32,
     Floats,
+    as_array,
     as_bias,
     as_examples,
     as_floats,
@@ -73,9 +74,7 @@ def sigmoid(z: ArrayLike) -> Any:
     >>> sigmoid([-1000.0, 0.0, 1000.0])
     array([0. , 0.5, 1. ])
     """
-    array = np.asarray(z)
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"z has dtype {array.dtype}; give real numbers")
+    array = as_array(z, "z")
     flat = np.ascontiguousarray(array, dtype=np.float64).ravel()
     out = np.empty(flat.shape)
     if flat.size:
@@ -146,7 +145,7 @@ def backward(
     X : array_like of shape (n, d)
         Examples in rows.
     a : array_like of shape (n,)
-        Predictions.
+        Predictions, as `forward` gives them; only checked to be finite.
     y : array_like of shape (n,)
         Labels: booleans, 0 and 1, or probabilities.
     sample_weight : array_like of shape (n,), optional
@@ -184,6 +183,7 @@ def backward(
     db = _kernels.kernels.transpose_product(X, r, dw, _kernels.threads_of_call(n_threads))
     if not np.isfinite(dw).all():
         require_finite_examples(X)
+        raise OverflowError("X'(a - y) is beyond the range of float64; scale the columns of X")
     return Gradient(dw, db)
 
 
@@ -301,11 +301,16 @@ def _evaluate(
     if type(l2) is float and l2 == 0.0:
         return loss, db
     l2 = as_number(l2, "l2", least=0.0)
-    loss += 0.5 * l2 * float(w @ w)
-    if not math.isfinite(loss):
-        raise OverflowError("l2/2 * ||w||^2 is beyond the range of float64; take smaller weights")
+    with np.errstate(over="ignore"):
+        pull = l2 * w
+        # Not w @ w: the bits of BLAS depend on its own number of threads.
+        loss += 0.5 * float(np.add.reduce(pull * w))
+    if not (math.isfinite(loss) and np.isfinite(pull).all()):
+        raise OverflowError(
+            "l2/2 * ||w||^2 or its gradient is beyond the range of float64; take smaller weights"
+        )
     if dw is not None:
-        dw += l2 * w
+        dw += pull
     return loss, db
 
 
@@ -356,9 +361,12 @@ def per_example_gradients(
     total, outside = _kernels.kernels.per_example_gradients(
         X, y, w, b, dw, db, _kernels.threads_of_call(n_threads)
     )
-    # The sum of the losses may overflow where each of them, and every gradient, does not.
-    if outside or math.isnan(total) or not np.isfinite(db).all():
+    if outside:
         explain_not_finite(X, w, b, y)
+    if not math.isfinite(total):
+        # The sum of the losses may overflow where no z does; forward raises if one does.
+        require_labels_in_range(y)
+        forward(X, w, b, n_threads=n_threads)
     return Gradient(dw, db)
 
 
@@ -427,6 +435,10 @@ def gradient_noise(
     average[d] = _kernels.kernels.transpose_product(X, share, average[:d], threads)
     squares = np.empty(d + 1)
     _kernels.kernels.squared_deviations(X, dz, s, total, average, squares, threads)
+    if not np.isfinite(squares).all():
+        raise OverflowError(
+            "the squares of the gradients are beyond the range of float64; scale the columns of X"
+        )
     noise = np.sqrt(squares * (n / (n - 1)))
     return Gradient(noise[:d], float(noise[d]))
 

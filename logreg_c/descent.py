@@ -32,6 +32,9 @@ DIVERGED_RISE = 1000.0
 # small batches make it waver by less.
 WARNED_RISE = 1.1
 
+# As many entries as a history can have on any machine.
+MOST_PASSES = 10**9
+
 # How long the kernels run between two looks at a progress bar.
 _BAR_SECONDS = 0.1
 
@@ -144,8 +147,8 @@ def gradient_descent(
     -----
     RuntimeWarning
         If the loss became a thousand times the one at the start or left the range of float64 (it
-        diverged; w and b are those before that pass), or ended more than a tenth above the one at
-        the start: the learning rate is too large.
+        diverged; w and b are the last ones with a loss in bounds), or ended more than a tenth
+        above the one at the start: the learning rate is too large.
 
     Examples
     --------
@@ -166,7 +169,7 @@ def gradient_descent(
     rate = as_number(learning_rate, "learning_rate", above=0.0)
     l2 = as_number(l2, "l2", least=0.0)
     change = -1.0 if tol is None else as_number(tol, "tol", least=0.0)
-    passes = as_count(n_iter, "n_iter")
+    passes = as_count(n_iter, "n_iter", MOST_PASSES)
     batch = n if batch_size is None else min(n, as_count(batch_size, "batch_size"))
     threads = _kernels.threads_of_call(n_threads)
     orders = np.random.default_rng(random_state) if shuffle and batch < n else None
@@ -174,6 +177,7 @@ def gradient_descent(
     # One forward pass at the start tells bad data and a bad start from a bad learning rate.
     start = loss(X, y, w, float(bias[0]), sample_weight=s, l2=l2, n_threads=threads)
     ceiling = DIVERGED_RISE * max(start, math.log(2))
+    last = np.append(w, bias)
     history = np.empty(passes)
     done, stop, called_off = 0, 0, False
     several = 1
@@ -189,7 +193,7 @@ def gradient_descent(
             before = done
             done, stop = _kernels.kernels.descend(
                 X, y, s, total, order, batch, rate, l2, change, ceiling,
-                w, bias, history, done, until, threads,
+                w, bias, last, history, done, until, threads,
             )  # fmt: skip
             if time.perf_counter() - began < _BAR_SECONDS:
                 several *= 2
@@ -199,19 +203,31 @@ def gradient_descent(
                 called_off = bool(callback(state))
 
     diverged = stop == _kernels.kernels.DIVERGED
+    if diverged:
+        end = float(history[done])
+    else:
+        # The last update has not been looked at yet.
+        try:
+            end = loss(X, y, w, float(bias[0]), sample_weight=s, l2=l2, n_threads=threads)
+        except OverflowError:
+            end = math.inf
+        diverged = end > ceiling
+        if diverged:
+            w, bias = last[:d].copy(), last[d:]
+            done -= 1
     reason = f"diverged in pass {done + 1}" if diverged else f"all {done} passes done"
-    if called_off:
+    if not diverged and called_off:
         reason = f"callback stopped it after pass {done}"
-    elif stop == _kernels.kernels.CONVERGED_BY_TOL:
+    elif not diverged and stop == _kernels.kernels.CONVERGED_BY_TOL:
         reason = f"the loss changed by at most tol={change:g} in pass {done}"
-    end = float(history[done if diverged else done - 1])
     if diverged or end > WARNED_RISE * start:
+        rise = f"went from {start:.6g} to {end:.6g}" if end > start else "left no finite weights"
         reason += (
-            f": the loss rose from {start:.6g} to {end:.6g}, so learning_rate={rate:g} is too "
-            "large for these columns; standardise them, or take a smaller one"
+            f": the loss {rise}, so learning_rate={rate:g} is too large for these columns; "
+            "standardise them, or take a smaller one"
         )
         if diverged:
-            reason += ". w and b are those before that pass"
+            reason += ". w and b are the last ones with a loss in bounds"
         warnings.warn(reason, RuntimeWarning, stacklevel=2)
     return GradientDescentResult(w, float(bias[0]), history[:done].copy(), reason)
 

@@ -36,10 +36,10 @@ cdef double one_epoch(Pass* p, Py_ssize_t batch, double total, double rate, doub
         run(p, gradient_pass, begin, end, threads, sums)
         penalty = 0
         for j in range(p.d):
-            penalty += w[j] * w[j]
+            penalty += (l2 * w[j]) * w[j]
             w[j] -= rate * (sums[j] + l2 * w[j])
         b[0] -= rate * sums[p.d + DB]
-        loss += fraction * (sums[p.d + LOSS] + 0.5 * l2 * penalty)
+        loss += fraction * (sums[p.d + LOSS] + 0.5 * penalty)
         patience[0] -= (end - begin) * work_of_row(p)
         if patience[0] < 0:
             patience[0] = PATIENCE_BYTES
@@ -51,20 +51,23 @@ cdef double one_epoch(Pass* p, Py_ssize_t batch, double total, double rate, doub
 
 cdef int descend_passes(Pass* p, Py_ssize_t batch, double total, double rate, double l2,
                         Py_ssize_t passes, double tol, double ceiling, int threads, double* w,
-                        double* b, double* last, double* sums, double* history,
+                        double* b, double* start, double* last, double* sums, double* history,
                         Py_ssize_t* done) except -1 nogil:
     """Continue from pass done[0] to pass `passes`, or until a reason to stop.
 
     `history` takes a loss a pass. A loss above the ceiling or a number that is not finite is
-    divergence: w and b go back to where that pass began.
+    divergence. Then w and b go back to where the last pass began whose loss was below: that is
+    what `last` holds, from one call to the next, beside `start` for the pass under way.
     """
     cdef Py_ssize_t patience = PATIENCE_BYTES
     cdef double loss
     while done[0] < passes:
-        memcpy(last, w, p.d * sizeof(double))
-        last[p.d] = b[0]
+        memcpy(start, w, p.d * sizeof(double))
+        start[p.d] = b[0]
         loss = one_epoch(p, batch, total, rate, l2, threads, w, b, sums, &patience)
         history[done[0]] = loss
+        if loss <= ceiling:
+            memcpy(last, start, (p.d + 1) * sizeof(double))
         if not (loss <= ceiling and all_finite(w, p.d) and all_finite(b, 1)):
             memcpy(w, last, p.d * sizeof(double))
             b[0] = last[p.d]

@@ -259,17 +259,19 @@ def squared_deviations(cnp.ndarray X, cnp.ndarray dz, sample_weight, double tota
 
 def descend(cnp.ndarray X, cnp.ndarray y, sample_weight, double total, order, Py_ssize_t batch,
             double rate, double l2, double tol, double ceiling, cnp.ndarray w, cnp.ndarray b,
-            cnp.ndarray history, Py_ssize_t done, Py_ssize_t passes, int threads):
+            cnp.ndarray last, cnp.ndarray history, Py_ssize_t done, Py_ssize_t passes, int threads):
     """Go on with gradient descent to `passes` passes, updating w and b (one entry) in place.
 
-    Returns the number of passes done and the reason to stop, 0 if there is none.
+    `last` (d + 1 entries) holds where w and b go back to at divergence. Returns the number of
+    passes done and the reason to stop, 0 if there is none.
     """
     cdef Pass p
     cdef int stop
     cdef double* weights = doubles(w)
     cdef double* bias = doubles(b)
     cdef double* losses = doubles(history)
-    cdef double* last = NULL
+    cdef double* good = doubles(last)
+    cdef double* start = NULL
     cdef double* sums = NULL
     set_data(&p, X)
     set_model(&p, w, 0.0)
@@ -278,13 +280,13 @@ def descend(cnp.ndarray X, cnp.ndarray y, sample_weight, double total, order, Py
         p.order = <const Py_ssize_t*> cnp.PyArray_DATA(order)
     try:
         sums = new_sums(&p)
-        last = <double*> malloc((p.d + 1) * sizeof(double))
-        if last == NULL:
+        start = <double*> malloc((p.d + 1) * sizeof(double))
+        if start == NULL:
             raise MemoryError("no memory for a copy of w")
         with nogil:
             stop = descend_passes(&p, batch, total, rate, l2, passes, tol, ceiling, threads,
-                                  weights, bias, last, sums, losses, &done)
+                                  weights, bias, start, good, sums, losses, &done)
     finally:
-        free(last)
+        free(start)
         free(sums)
     return done, stop

@@ -188,6 +188,22 @@ def test_noise_needs_two_examples():
         logreg_c.gradient_noise(X[:1], Y[:1], W)
 
 
+def test_results_beyond_the_range_of_float64_are_errors():
+    huge = np.array([[1e200], [-1e200]])
+    with pytest.raises(OverflowError, match="scale the columns of X"):
+        logreg_c.gradient_noise(huge, [1, 1], [0.0])
+    with pytest.raises(OverflowError, match="scale the columns of X"):
+        logreg_c.backward(huge * 1e108, [7, -7], [0, 0])
+    with pytest.raises(OverflowError, match="scale the columns of X"):
+        logreg_c.per_example_gradients(huge * 1e108, [0, 0], [10.0])
+    with pytest.raises(ValueError, match=r"X\[0, 0\] is inf"):
+        logreg_c.per_example_gradients([[np.inf, 1.0]], [0], [1.0, 1.0])
+    with pytest.raises(ValueError, match="z is a masked array"):
+        logreg_c.sigmoid(np.ma.masked_equal([1.0, 2.0], 2.0))
+    with pytest.raises(ValueError, match="n_iter is 1000000000000"):
+        logreg_c.gradient_descent(X, Y, n_iter=10**12)
+
+
 def test_threshold():
     with pytest.raises(ValueError, match=r"threshold is 1\.5"):
         logreg_c.predict(X, W, threshold=1.5)
