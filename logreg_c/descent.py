@@ -32,7 +32,7 @@ DIVERGED_RISE = 1000.0
 # small batches make it waver by less.
 WARNED_RISE = 1.1
 
-# As many entries as a history can have on any machine.
+# A history of more passes than this would hardly fit in memory.
 MOST_PASSES = 10**9
 
 # How long the kernels run between two looks at a progress bar.
