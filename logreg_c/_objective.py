@@ -162,8 +162,10 @@ class Objective:
         raw += self.quadratic * s
         return raw
 
-    def hessian(self, a: Floats) -> Floats:
+    def hessian(self, a: Floats, least: Floats | None = None) -> Floats:
         """Return the Hessian of J at predictions a, (K D, K D). Reads X once.
+
+        Its diagonal is raised to `least`, (K, D), where that is larger.
 
         It is singular for K > 1, where adding the same to all classes changes no prediction; what
         the penalty leaves of that null space is filled, which no direction whose classes sum to
@@ -189,13 +191,15 @@ class Objective:
             blocks[:, index, :, index] += fill[:, None, None]
             H = blocks.reshape(K * D, K * D)
         H.ravel()[:: K * D + 1] += np.tile(self.quadratic, K)
+        if least is not None:
+            H.ravel()[:: K * D + 1] = np.maximum(H.ravel()[:: K * D + 1], least.ravel())
         if not self.fit_bias:
             H.ravel()[:: K * D + 1].reshape(K, D)[:, -1] = 1.0
         return H
 
-    def factor(self, a: Floats) -> Factor:
+    def factor(self, a: Floats, least: Floats | None = None) -> Factor:
         """Return the Cholesky factor of the Hessian at predictions a. Reads X once."""
-        return Factor(self.hessian(a), self.data.threads)
+        return Factor(self.hessian(a, least), self.data.threads)
 
     # What looks at margins alone
 
@@ -212,13 +216,19 @@ class Objective:
 
     # Smaller problems over some of the rows
 
-    def sample(
-        self, rows: Rows, weight: Floats, quadratic: Floats, linear: Floats | None = None
-    ) -> Objective:
-        """Return an objective over copied rows, in the same theta, with other added terms."""
+    def sample(self, rows: Rows, weight: Floats) -> Objective:
+        """Return an objective over copied rows that count `weight` times, in the same theta."""
         data = self.data.take(rows, weight, self.center, self.scale)
+        return self._of_copy(data)
+
+    def sample_again(self, part: Objective, rows: Rows) -> Objective:
+        """Return the sample `part` of these rows with every row counted once."""
+        s = self.data.sample_weight
+        return self._of_copy(part.data.weighing(None if s is None else s[rows]))
+
+    def _of_copy(self, data: Dense) -> Objective:
         d = self.D - 1
-        return Objective(data, quadratic, np.zeros(d), np.ones(d), self.fit_bias, linear)
+        return Objective(data, self.quadratic, np.zeros(d), np.ones(d), self.fit_bias)
 
     def with_terms(self, quadratic: Floats, linear: Floats | None) -> Objective:
         """Return this objective with other added terms."""

@@ -9,11 +9,13 @@ from .gradient_descent import gradient_descent
 from .lbfgs import lbfgs
 from .newton import newton
 from .newton_cg import newton_cg
+from .sampled import sampled
 
 SOLVERS: dict[str, Solver] = {
     "newton": newton,
     "newton-cg": newton_cg,
     "lbfgs": lbfgs,
+    "sampled": sampled,
     "gradient-descent": gradient_descent,
 }
 

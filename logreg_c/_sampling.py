@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Which rows make a sample, and what each stands for."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._data import Dense, Rows
+from ._validation import Floats
+
+# The part of an importance sample's probability that is the same for every row.
+UNIFORM_MIX = 0.3
+
+
+def _class_rows(data: Dense) -> list[Rows]:
+    """Return the rows of each class; a soft label belongs to its likeliest class."""
+    if data.K == 1:
+        positive = data.y[0] > 0.5
+        return [np.flatnonzero(~positive), np.flatnonzero(positive)]
+    ids = data.y if data.y.ndim == 1 else data.y.argmax(axis=0)
+    order = np.argsort(ids, kind="stable")
+    ends = np.cumsum(np.bincount(ids, minlength=data.K))[:-1]
+    return np.split(order, ends)
+
+
+def stratified(data: Dense, m: int, random: np.random.Generator) -> tuple[Rows, Floats]:
+    """Draw about m rows, no class less than a part of its equal share, in random order.
+
+    Returns the rows and 1 / probability of each: case-control sampling with weights that correct
+    the shares (King and Zeng 2001). Every prefix is such a sample too, but for its weights.
+    """
+    classes = [rows for rows in _class_rows(data) if len(rows)]
+    least = 0.4 * m / len(classes)
+    chosen, weights = [], []
+    for rows in classes:
+        count = min(len(rows), int(max(least, m * len(rows) / data.n)) + 1)
+        # Sorted keys in place of a choice without replacement, whose time goes with its set.
+        chosen.append(rows[random.choice(len(rows), count, replace=False, shuffle=False)])
+        weights.append(np.full(count, len(rows) / count))
+    order = random.permutation(sum(len(rows) for rows in chosen))
+    return np.concatenate(chosen)[order], np.concatenate(weights)[order]
+
+
+def by_importance(
+    importance: Floats, m: int, random: np.random.Generator
+) -> tuple[Rows, Floats]:
+    """Draw about m rows with probabilities min(1, k (importance / mean + 0.3)).
+
+    Rows that matter for a column of their own are taken for certain. Systematic sampling: one
+    random number, rows at equal distances of accumulated probability. Returns rows, in their
+    order, and 1 / probability of each.
+    """
+    size = importance / max(float(importance.mean()), 1e-300) + UNIFORM_MIX
+    limit = np.inf
+    k = m / float(size.sum())
+    for _ in range(20):
+        certain = size >= 1.0 / k
+        count = int(certain.sum())
+        rest = float(size[~certain].sum())
+        if count >= m or rest <= 0.0:
+            break
+        better = (m - count) / rest
+        if better <= k * (1.0 + 1e-3):
+            break
+        k = better
+    probability = np.minimum(1.0, k * size)
+    ends = np.cumsum(probability)
+    ticks = np.arange(float(random.random()), min(ends[-1], limit), 1.0)
+    rows = np.minimum(np.searchsorted(ends, ticks), len(ends) - 1)
+    rows = np.unique(rows).astype(np.intp, copy=False)
+    return rows, 1.0 / probability[rows]
+
+
+def rarely_other(X: NDArray[np.float64], times: int) -> NDArray[np.bool_]:
+    """Tell which columns take another value than their usual one in fewer than so many rows."""
+    m = len(X)
+    counts = [(X != X[i]).sum(axis=0) for i in (0, m // 3, 2 * m // 3)]
+    return np.asarray(np.minimum.reduce(counts) < times)
