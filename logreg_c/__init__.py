@@ -22,11 +22,15 @@ from .api import (
 )
 from .checking import GradientCheck, check_gradient
 from .descent import DescentState, GradientDescentResult, gradient_descent
+from .fitting import ConvergenceWarning, FitResult, FitState, fit
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "ConvergenceWarning",
     "DescentState",
+    "FitResult",
+    "FitState",
     "Gradient",
     "GradientCheck",
     "GradientDescentResult",
@@ -34,6 +38,7 @@ __all__ = [
     "__version__",
     "backward",
     "check_gradient",
+    "fit",
     "forward",
     "get_num_threads",
     "gradient_descent",

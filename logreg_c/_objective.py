@@ -45,12 +45,14 @@ class Objective:
     ----------
     data : Dense
         The examples.
-    quadratic : ndarray of shape (d + 1,)
-        The diagonal q; 0 for the bias.
+    penalty : float
+        The strength of the ridge penalty on the weights of the columns as they are.
     center, scale : ndarray of shape (d,)
         What columns are centred by, and then multiplied by.
     fit_bias : bool
         Whether the bias is free. If not it stays 0, and so must `center`.
+    quadratic : ndarray of shape (d + 1,), optional
+        The diagonal q, if it is not penalty · scale^2, and 0 for the bias.
     linear : ndarray of shape (K, d + 1), optional
         The linear term t.
     """
@@ -58,14 +60,18 @@ class Objective:
     def __init__(
         self,
         data: Dense,
-        quadratic: Floats,
+        penalty: float,
         center: Floats,
         scale: Floats,
         fit_bias: bool,
+        quadratic: Floats | None = None,
         linear: Floats | None = None,
     ) -> None:
         self.data = data
-        self.quadratic = quadratic
+        self.penalty = penalty
+        self.quadratic = (
+            np.append(penalty * scale * scale, 0.0) if quadratic is None else quadratic
+        )
         self.center = center
         self.scale = scale
         self.fit_bias = fit_bias
@@ -228,12 +234,14 @@ class Objective:
 
     def _of_copy(self, data: Dense) -> Objective:
         d = self.D - 1
-        return Objective(data, self.quadratic, np.zeros(d), np.ones(d), self.fit_bias)
+        return Objective(
+            data, self.penalty, np.zeros(d), np.ones(d), self.fit_bias, self.quadratic
+        )
 
     def with_terms(self, quadratic: Floats, linear: Floats | None) -> Objective:
         """Return this objective with other added terms."""
         return Objective(
-            self.data, quadratic, self.center, self.scale, self.fit_bias, linear
+            self.data, self.penalty, self.center, self.scale, self.fit_bias, quadratic, linear
         )
 
 

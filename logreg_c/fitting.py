@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from . import _kernels
 from ._data import Dense
 from ._objective import Objective, Point
+from ._progress import Bar
 from ._targets import Targets, as_targets
 from ._validation import (
     Floats,
@@ -154,22 +155,23 @@ def fit(
     threads = _kernels.threads_of_call(n_threads)
     data = Dense(X, targets.y, targets.K, s, total, offsets, threads)
     center, scale = _coordinates(X, fit_intercept, np.random.default_rng(seed))
-    quadratic = np.append(targets.penalty_factor * l2 * scale * scale, 0.0)
-    objective = Objective(data, quadratic, center, scale, fit_intercept)
+    objective = Objective(data, targets.penalty_factor * l2, center, scale, fit_intercept)
     theta = _start(objective, targets, w0, b0, offsets is None)
     names = choose(solver, objective)
 
     def watch(record: Record, point: Point) -> object:
+        bar.update(1)
         if callback is None:
             return False
         w, b = targets.model(objective.to_raw(point.theta))
         return callback(FitState(*record, w, b))
 
     try:
-        outcome = drive(
-            objective, theta, [(name, SOLVERS[name]) for name in names], goal, seed, most, watch,
-            lambda point: None,
-        )  # fmt: skip
+        with Bar("fit", "iteration", None, progress) as bar:
+            outcome = drive(
+                objective, theta, [(name, SOLVERS[name]) for name in names], goal, seed, most,
+                watch, lambda point: None,
+            )  # fmt: skip
     except NotFiniteError:
         raw = objective.to_raw(theta)
         explain_not_finite(X, raw[0, :-1], float(raw[0, -1]))
