@@ -224,7 +224,7 @@ def fit(
     >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1]
     >>> result = fit(X, y, l2=0.25)
     >>> result.w.round(4), round(result.b, 4)
-    (array([0.5386]), -0.8079)
+    (array([0.4529]), -0.6793)
     >>> result.converged, result.gap <= 1e-6 * result.objective
     (True, True)
     """
