@@ -40,6 +40,7 @@ include "dense.pxi"
 include "passes.pxi"
 include "parallel.pxi"
 include "descent.pxi"
+include "algebra.pxi"
 
 cnp.import_array()
 
