@@ -81,20 +81,20 @@ class Dense:
         return loss, Z, gradient
 
     def evaluate_and_survey(
-        self, theta: Floats, center: Floats, scale: Floats, inverse: Floats
+        self, theta: Floats, center: Floats, inverse: Floats
     ) -> tuple[float, Floats, Floats, Floats, Floats]:
-        """As `evaluate`, and the Hessian's diagonal for centred and scaled columns, and leverages.
+        """As `evaluate`, and the Hessian's diagonal for centred columns, and leverages (K, n).
 
         Row i's leverage for class k is a (1 - a) times the sum over columns of
-        inverse · (centred, scaled entry)^2, a column of ones included. Reads X once.
+        inverse · (centred entry)^2, a column of ones included. Reads X once.
         """
         Z = np.empty((self.K, self.n))
         gradient = np.empty_like(theta)
         diagonal = np.empty_like(theta)
         leverage = np.empty((self.K, self.n))
         loss = _kernels.kernels.evaluate_and_survey(
-            self.X, self.y, self.sample_weight, self.total, self.offset, theta, center, scale,
-            inverse, Z, gradient, diagonal, leverage, self.threads,
+            self.X, self.y, self.sample_weight, self.total, self.offset, theta, center, inverse,
+            Z, gradient, diagonal, leverage, self.threads,
         )  # fmt: skip
         self.meter.add(self.n)
         return loss, Z, gradient, diagonal, leverage

@@ -17,11 +17,17 @@ LONGEST = 16.0
 
 
 class Step(NamedTuple):
-    """Where a step along s led: theta + length · s, and the margins of s itself."""
+    """Where a step along s led: to theta + length · s."""
 
     point: Point
-    U: Floats
     length: float
+
+    def margins(self, before: Point) -> Floats:
+        """Return the margins of s itself."""
+        U = self.point.Z - before.Z
+        if self.length != 1.0:
+            U /= self.length
+        return U
 
 
 def advance(objective: Objective, point: Point, s: Floats) -> Step | None:
@@ -35,18 +41,18 @@ def advance(objective: Objective, point: Point, s: Floats) -> Step | None:
     if not slope < 0.0:
         return None
     new = objective.evaluate(point.theta + s)
-    U = new.Z - point.Z
     if is_finite(new):
         end = inner(new.gradient, s)
         if abs(end) <= FLAT * -slope and new.J <= point.J:
-            return Step(new, U, 1.0)
+            return Step(new, 1.0)
+    U = new.Z - point.Z
     length = search(objective, point, s, U, slope)
     if length is None:
         return None
     if length == 1.0:
-        return Step(new, U, 1.0)
+        return Step(new, 1.0)
     found = objective.at_margins(point.theta + length * s, point.Z + length * U)
-    return Step(found, U, length) if found.J < point.J else None
+    return Step(found, length) if found.J < point.J else None
 
 
 def search(

@@ -266,7 +266,7 @@ def blocks(task: Task) -> Iterator[Iterate]:
                     return
                 since = REFRESH
                 continue
-            wrong = excess(full, here.Z, step.U)
+            wrong = excess(full, here.Z, step.margins(here))
             _remember(model, here, step.point, step.length * s)
             _join(model, full, wrong, decrement)
             here = step.point
