@@ -31,3 +31,34 @@ def loss_and_gradient(X, y, w, b, sample_weight=None, l2=0.0):
         (share * (np.abs(dz) + z_size * a * (1 - a))).sum(),
     )
     return J, dw, db, sizes
+
+
+def one_hot(ids, classes):
+    """Return the (K, n) probabilities of hard labels."""
+    return (np.asarray(ids) == np.arange(classes)[:, None]).astype(BIG)
+
+
+def sigmoid_or_softmax(Z):
+    """Return a at margins Z, both (K, n): the sigmoid if K is 1, else softmax over the classes."""
+    Z = np.asarray(Z, dtype=BIG)
+    if len(Z) == 1:
+        e = np.exp(-np.abs(Z))
+        return np.where(Z >= 0, 1, e) / (1 + e)
+    e = np.exp(Z - Z.max(axis=0))
+    return e / e.sum(axis=0)
+
+
+def class_losses(Z, Y):
+    """Return L of each row at margins Z (K, n) for probabilities Y (K, n)."""
+    Z, Y = (np.asarray(v, dtype=BIG) for v in (Z, Y))
+    if len(Z) == 1:
+        z, y = Z[0], Y[0]
+        return np.abs(z) * np.where(z >= 0, 1 - y, y) + np.log1p(np.exp(-np.abs(z)))
+    top = Z.max(axis=0)
+    return (Y * (top - Z)).sum(axis=0) + np.log(np.exp(Z - top).sum(axis=0))
+
+
+def turned(a, U):
+    """Return (diag(a) - a a') u of each row: what margins U add to predictions a."""
+    a, U = (np.asarray(v, dtype=BIG) for v in (a, U))
+    return a * (1 - a) * U if len(a) == 1 else a * (U - (a * U).sum(axis=0))
