@@ -85,13 +85,13 @@ class Dense:
     ) -> tuple[float, Floats, Floats, Floats, Floats]:
         """As `evaluate`, and the Hessian's diagonal for centred and scaled columns, and leverages.
 
-        Row i's leverage is the sum over classes and columns of
-        a (1 - a) · inverse · (centred, scaled entry)^2, a column of ones included. Reads X once.
+        Row i's leverage for class k is a (1 - a) times the sum over columns of
+        inverse · (centred, scaled entry)^2, a column of ones included. Reads X once.
         """
         Z = np.empty((self.K, self.n))
         gradient = np.empty_like(theta)
         diagonal = np.empty_like(theta)
-        leverage = np.empty(self.n)
+        leverage = np.empty((self.K, self.n))
         loss = _kernels.kernels.evaluate_and_survey(
             self.X, self.y, self.sample_weight, self.total, self.offset, theta, center, scale,
             inverse, Z, gradient, diagonal, leverage, self.threads,
@@ -129,6 +129,14 @@ class Dense:
         out = np.empty((h.shape[0], D, D))
         _kernels.kernels.gram(self.X, None, h, center, scale, out, self.threads)
         self.meter.add(self.n)
+        return out
+
+    def gram_of(self, rows: Rows, h: Floats, center: Floats, scale: Floats) -> Floats:
+        """As `gram`, of some rows with a weight each."""
+        D = self.d + 1
+        out = np.empty((h.shape[0], D, D))
+        _kernels.kernels.gram(self.X, rows, h, center, scale, out, self.threads)
+        self.meter.add(len(rows))
         return out
 
     def take(self, rows: Rows, weight: Floats, center: Floats, scale: Floats) -> Dense:

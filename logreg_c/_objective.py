@@ -203,6 +203,20 @@ class Objective:
             H.ravel()[:: K * D + 1].reshape(K, D)[:, -1] = 1.0
         return H
 
+    def class_hessian(
+        self, k: int, a: Floats, rows: Rows, weight: Floats, quadratic: Floats
+    ) -> Floats:
+        """Return class k's block of the Hessian from some rows, each for `weight`, (D, D)."""
+        ak = a[k, rows]
+        s = self.data.sample_weight
+        h = weight * ak * (1.0 - ak) * ((1.0 if s is None else s[rows]) / self.data.total)
+        H = self.data.gram_of(rows, h[None, :], self.center, self.scale)[0]
+        if not self.fit_bias:
+            H[-1, :] = H[:, -1] = 0.0
+            H[-1, -1] = 1.0
+        H.ravel()[:: self.D + 1] += quadratic
+        return H
+
     def factor(self, a: Floats, least: Floats | None = None) -> Factor:
         """Return the Cholesky factor of the Hessian at predictions a. Reads X once."""
         return Factor(self.hessian(a, least), self.data.threads)

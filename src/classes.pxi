@@ -189,8 +189,8 @@ cdef inline void survey_rows(const real* x, const Pass* p, Py_ssize_t row, Py_ss
 
 cdef void survey(const Pass* p, Block block, Py_ssize_t begin, Py_ssize_t m, const double* share,
                  double* a, double* diagonal) noexcept nogil:
-    """The diagonal of the Hessian, and the rows' leverage as the diagonal `inverse` has it:
-    out_b[i] = sum_k a_ik (1 - a_ik) sum_j inverse_kj v_ij^2. Overwrites a."""
+    """The diagonal of the Hessian, and the rows' leverage as the diagonal `inverse` has it, class
+    by class: out_b[k, i] = a_ik (1 - a_ik) sum_j inverse_kj v_ij^2. Overwrites a."""
     cdef double lever[MOST_ROWS]
     cdef double h[MOST_ROWS]
     cdef Py_ssize_t k, i
@@ -212,7 +212,7 @@ cdef void survey(const Pass* p, Block block, Py_ssize_t begin, Py_ssize_t m, con
             survey_rows[double](<const double*> block.x, p, block.row, block.column, m, h,
                                 inverse, lever, out)
         for i in range(m):
-            p.out_b[begin + i] = (0 if k == 0 else p.out_b[begin + i]) + ak[i] * lever[i]
+            p.out_b[k * p.n + begin + i] = ak[i] * lever[i]
 
 
 cdef void evaluate_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,

@@ -43,6 +43,7 @@ include "parallel.pxi"
 include "descent.pxi"
 include "classes.pxi"
 include "search.pxi"
+include "algebra.pxi"
 
 cnp.import_array()
 

@@ -68,7 +68,7 @@ def evaluate_and_survey(cnp.ndarray X, cnp.ndarray y, sample_weight, double tota
                         cnp.ndarray inverse, cnp.ndarray Z, cnp.ndarray gradient,
                         cnp.ndarray diagonal, cnp.ndarray leverage, int threads):
     """As evaluate; also fill the diagonal of the Hessian in centred and scaled coordinates
-    (K, d + 1) and each row's leverage under the diagonal whose inverse is given."""
+    (K, d + 1) and the leverages (K, n) under the diagonal whose inverse is given."""
     cdef Pass p
     set_data(&p, X)
     set_classes(&p, cnp.PyArray_DIM(theta, 0), 2 * cnp.PyArray_SIZE(theta) + CLASS_SUMS_BEHIND)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from .._objective import Objective
 from ._driver import Solver
+from .blocks import blocks
 from .compressed import compressed
 from .gradient_descent import gradient_descent
 from .lbfgs import lbfgs
@@ -15,6 +16,7 @@ from .sampled import sampled
 SOLVERS: dict[str, Solver] = {
     "newton": newton,
     "sampled": sampled,
+    "blocks": blocks,
     "compressed": compressed,
     "lbfgs": lbfgs,
     "newton-cg": newton_cg,

@@ -84,7 +84,7 @@ def sampled(task: Task) -> Iterator[Iterate]:
             point = iterate.point
         diagonal, leverage = survey(task, point, np.ones_like(point.theta))
     while 2 * m < objective.n:
-        rows, weight = by_importance(leverage, m, task.random)
+        rows, weight = by_importance(leverage.sum(axis=0), m, task.random)
         model = Model(objective, rows, weight)
         dane = len(rows) >= 0.9 * DANE_ROWS * objective.D and gram_cost(task, m) < CHEAP_GRAM
         point = yield from with_model(task, model, point, diagonal, dane)
