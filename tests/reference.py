@@ -62,3 +62,37 @@ def turned(a, U):
     """Return (diag(a) - a a') u of each row: what margins U add to predictions a."""
     a, U = (np.asarray(v, dtype=BIG) for v in (a, U))
     return a * (1 - a) * U if len(a) == 1 else a * (U - (a * U).sum(axis=0))
+
+
+class Twin:
+    """J over weights and biases for columns as they are, (K, d + 1), and its derivatives."""
+
+    def __init__(self, X, Y, share=None, offset=0.0, l2=0.0):
+        self.V = np.column_stack([X, np.ones(len(X))]).astype(BIG)
+        self.Y = np.asarray(Y, dtype=BIG)
+        n = len(self.V)
+        self.share = np.full(n, BIG(1) / n) if share is None else np.asarray(share, BIG)
+        self.offset = offset
+        self.q = np.append(np.full(X.shape[1], BIG(l2)), BIG(0))
+
+    def margins(self, raw):
+        return np.asarray(raw, BIG) @ self.V.T + self.offset
+
+    def J(self, raw):
+        L = class_losses(self.margins(raw), self.Y)
+        return (self.share * L).sum() + (self.q * np.square(raw, dtype=BIG)).sum() / 2
+
+    def gradient(self, raw):
+        a = sigmoid_or_softmax(self.margins(raw))
+        return (self.share * (a - self.Y)) @ self.V + self.q * raw
+
+    def hessian(self, raw):
+        """Return the Hessian, (K, d + 1, K, d + 1)."""
+        a = sigmoid_or_softmax(self.margins(raw))
+        K, D = len(a), self.V.shape[1]
+        H = np.zeros((K, D, K, D), BIG)
+        for k in range(K):
+            for j in range(K):
+                h = self.share * a[k] * ((k == j) - a[j])
+                H[k, :, j, :] = (self.V.T * h) @ self.V + (k == j) * np.diag(self.q)
+        return H
