@@ -20,14 +20,24 @@ Rows = NDArray[np.intp]
 
 
 class Meter:
-    """Counts the reads of X, in units of all of it."""
+    """Counts passes over X: reads of all of it.
 
-    def __init__(self, n: int) -> None:
-        self.n = n
+    With several classes arithmetic takes longer than reading; a pass is then a product with X and
+    one with X', and either alone is half of it.
+    """
+
+    def __init__(self, n: int, classes: int) -> None:
+        self._share = 1.0 / n
+        self._half = 1.0 if classes == 1 else 0.5
         self.reads = 0.0
 
     def add(self, rows: int) -> None:
-        self.reads += rows / self.n
+        """Count a pass over so many rows."""
+        self.reads += rows * self._share
+
+    def add_half(self, rows: int) -> None:
+        """Count a product with X or X' alone."""
+        self.reads += rows * self._share * self._half
 
 
 class Dense:
@@ -67,7 +77,7 @@ class Dense:
         self.total = total
         self.offset = offset
         self.threads = threads
-        self.meter = Meter(self.n) if meter is None else meter
+        self.meter = Meter(self.n, classes) if meter is None else meter
 
     def evaluate(self, theta: Floats) -> tuple[float, Floats, Floats]:
         """Return the averaged loss, the margins Z and the gradient. Reads X once."""
@@ -81,20 +91,20 @@ class Dense:
         return loss, Z, gradient
 
     def evaluate_and_survey(
-        self, theta: Floats, center: Floats, scale: Floats, inverse: Floats
+        self, theta: Floats, center: Floats, inverse: Floats
     ) -> tuple[float, Floats, Floats, Floats, Floats]:
-        """As `evaluate`, and the Hessian's diagonal for centred and scaled columns, and leverages.
+        """As `evaluate`, and the Hessian's diagonal for centred columns, and leverages (K, n).
 
         Row i's leverage for class k is a (1 - a) times the sum over columns of
-        inverse · (centred, scaled entry)^2, a column of ones included. Reads X once.
+        inverse · (centred entry)^2, a column of ones included. Reads X once.
         """
         Z = np.empty((self.K, self.n))
         gradient = np.empty_like(theta)
         diagonal = np.empty_like(theta)
         leverage = np.empty((self.K, self.n))
         loss = _kernels.kernels.evaluate_and_survey(
-            self.X, self.y, self.sample_weight, self.total, self.offset, theta, center, scale,
-            inverse, Z, gradient, diagonal, leverage, self.threads,
+            self.X, self.y, self.sample_weight, self.total, self.offset, theta, center, inverse,
+            Z, gradient, diagonal, leverage, self.threads,
         )  # fmt: skip
         self.meter.add(self.n)
         return loss, Z, gradient, diagonal, leverage
@@ -104,14 +114,14 @@ class Dense:
         Z = np.empty((self.K, self.n))
         used = self.offset if offset else None
         _kernels.kernels.class_margins_of(self.X, theta, used, Z, self.threads)
-        self.meter.add(self.n)
+        self.meter.add_half(self.n)
         return Z
 
     def transpose_product(self, R: Floats) -> Floats:
         """Return R [X, 1]. Reads X once."""
         out = np.empty((self.K, self.d + 1))
         _kernels.kernels.class_transpose_product(self.X, R, out, self.threads)
-        self.meter.add(self.n)
+        self.meter.add_half(self.n)
         return out
 
     def hessian_vector(self, a: Floats, v: Floats, U: Floats | None = None) -> Floats:

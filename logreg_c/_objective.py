@@ -133,9 +133,11 @@ class Objective:
         self, theta: Floats, inverse: Floats
     ) -> tuple[Point, Floats, Floats]:
         """As `evaluate`; also the diagonal of J's Hessian, and leverages. Reads X once."""
+        squares = np.append(self.scale * self.scale, 1.0)
         loss, Z, raw, diagonal, leverage = self.data.evaluate_and_survey(
-            self.to_raw(theta), self.center, self.scale, inverse
+            self.to_raw(theta), self.center, inverse * squares
         )
+        diagonal *= squares
         point = Point(theta, Z, loss + self._added(theta), self._gradient(theta, raw))
         return point, diagonal + self.quadratic, leverage
 

@@ -35,7 +35,6 @@ def stratified(data: Dense, m: int, random: np.random.Generator) -> tuple[Rows, 
     chosen, weights = [], []
     for rows in classes:
         count = min(len(rows), int(max(least, m * len(rows) / data.n)) + 1)
-        # Sorted keys in place of a choice without replacement, whose time goes with its set.
         chosen.append(rows[random.choice(len(rows), count, replace=False, shuffle=False)])
         weights.append(np.full(count, len(rows) / count))
     order = random.permutation(sum(len(rows) for rows in chosen))
@@ -51,29 +50,41 @@ def by_importance(
     random number, rows at equal distances of accumulated probability. Returns rows, in their
     order, and 1 / probability of each.
     """
-    size = importance / max(float(importance.mean()), 1e-300) + UNIFORM_MIX
-    limit = np.inf
+    size = importance * (1.0 / max(float(importance.mean()), 1e-300))
+    size += UNIFORM_MIX
     k = m / float(size.sum())
     for _ in range(20):
         certain = size >= 1.0 / k
-        count = int(certain.sum())
-        rest = float(size[~certain].sum())
-        if count >= m or rest <= 0.0:
+        count = int(np.count_nonzero(certain))
+        if count == 0 or count >= m:
             break
-        better = (m - count) / rest
+        better = (m - count) / float(size[~certain].sum())
         if better <= k * (1.0 + 1e-3):
             break
         k = better
-    probability = np.minimum(1.0, k * size)
+    size *= k
+    probability = np.minimum(1.0, size, out=size)
     ends = np.cumsum(probability)
-    ticks = np.arange(float(random.random()), min(ends[-1], limit), 1.0)
+    ticks = np.arange(float(random.random()), ends[-1], 1.0)
     rows = np.minimum(np.searchsorted(ends, ticks), len(ends) - 1)
-    rows = np.unique(rows).astype(np.intp, copy=False)
+    new = np.ones(len(rows), dtype=bool)
+    np.not_equal(rows[1:], rows[:-1], out=new[1:])
+    rows = rows[new].astype(np.intp, copy=False)
     return rows, 1.0 / probability[rows]
 
 
 def rarely_other(X: NDArray[np.float64], times: int) -> NDArray[np.bool_]:
-    """Tell which columns take another value than their usual one in fewer than so many rows."""
+    """Tell which columns take another value than their usual one in fewer than so many rows.
+
+    What is not rare in some of the rows is not rare in all of them.
+    """
     m = len(X)
-    counts = [(X != X[i]).sum(axis=0) for i in (0, m // 3, 2 * m // 3)]
-    return np.asarray(np.minimum.reduce(counts) < times)
+    some = X[: 64 * times]
+    rare = np.ones(X.shape[1], dtype=bool)
+    for part in (some, X):
+        columns = np.flatnonzero(rare)
+        if columns.size:
+            narrow = part[:, columns]
+            counts = [(narrow != narrow[i]).sum(axis=0) for i in (0, m // 3 % len(narrow), -1)]
+            rare[columns] = np.minimum.reduce(counts) < times
+    return rare

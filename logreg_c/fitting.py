@@ -30,7 +30,7 @@ from .solvers import SOLVERS, choose
 from .solvers._driver import Goal, NotFiniteError, Record, drive
 
 # Entries of X that are looked at to centre and scale the columns, which are only coordinates.
-SCALED_BY = 1_000_000
+SCALED_BY = 200_000
 
 
 class ConvergenceWarning(RuntimeWarning):

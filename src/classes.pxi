@@ -150,39 +150,73 @@ cdef inline double class_link(const Pass* p, Py_ssize_t begin, Py_ssize_t m, con
     return softmax_link(p, begin, m, share, z)
 
 
+cdef inline double survey_row(const real* x, const Pass* p, double h, const double* inverse,
+                              alone diagonal) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef double t, s = 0
+    for j in range(p.d):
+        t = x[j] - p.center[j]
+        t *= t
+        s += inverse[j] * t
+        diagonal[j] += h * t
+    return s
+
+
+cdef inline void survey_four(const real* x, const Pass* p, Py_ssize_t row, const double* h,
+                             const double* inverse, double* lever, alone diagonal) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef const real* x1 = x + row
+    cdef const real* x2 = x1 + row
+    cdef const real* x3 = x2 + row
+    cdef double h0 = h[0], h1 = h[1], h2 = h[2], h3 = h[3]
+    cdef double s0 = 0, s1 = 0, s2 = 0, s3 = 0, t0, t1, t2, t3, c, q
+    for j in range(p.d):
+        c = p.center[j]
+        q = inverse[j]
+        t0 = (x[j] - c) * (x[j] - c)
+        t1 = (x1[j] - c) * (x1[j] - c)
+        t2 = (x2[j] - c) * (x2[j] - c)
+        t3 = (x3[j] - c) * (x3[j] - c)
+        s0 += q * t0
+        s1 += q * t1
+        s2 += q * t2
+        s3 += q * t3
+        diagonal[j] += (h0 * t0 + h1 * t1) + (h2 * t2 + h3 * t3)
+    lever[0] += s0
+    lever[1] += s1
+    lever[2] += s2
+    lever[3] += s3
+
+
+cdef inline double survey_piece(const real* x, double c, double q, Py_ssize_t m, const double* h,
+                                alone lever) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double t, s = 0
+    for i in range(m):
+        t = x[i] - c
+        t *= t
+        lever[i] += q * t
+        s += h[i] * t
+    return s
+
+
 cdef inline void survey_rows(const real* x, const Pass* p, Py_ssize_t row, Py_ssize_t column,
-                             Py_ssize_t m, const double* h, const double* inverse, alone lever,
-                             alone diagonal) noexcept nogil:
-    """diagonal[j] += sum_i h_i v_ij^2 and lever[i] += sum_j inverse_j v_ij^2, where v is x
-    centred and scaled, and 1 for the bias."""
+                             Py_ssize_t m, const double* h, const double* inverse, double* lever,
+                             double* diagonal) noexcept nogil:
+    """diagonal[j] += sum_i h_i (x_ij - center_j)^2 and lever[i] += sum_j inverse_j (same)^2, the
+    bias as a column whose entries are 1."""
     cdef Py_ssize_t i, j
-    cdef double t, s, c, f, q
+    cdef double s = 0
     if column == 1:
-        for i in range(m):
-            s = 0
-            f = h[i]
-            for j in range(p.d):
-                t = (x[i * row + j] - p.center[j]) * p.scale[j]
-                t *= t
-                s += inverse[j] * t
-                diagonal[j] += f * t
-            lever[i] += s + inverse[p.d]
+        for i in range(0, m - 3, 4):
+            survey_four(x + i * row, p, row, h + i, inverse, lever + i, diagonal)
+        for i in range(m // 4 * 4, m):
+            lever[i] += survey_row(x + i * row, p, h[i], inverse, diagonal)
     else:
         for j in range(p.d):
-            s = 0
-            c = p.center[j]
-            f = p.scale[j]
-            q = inverse[j]
-            for i in range(m):
-                t = (x[j * column + i] - c) * f
-                t *= t
-                lever[i] += q * t
-                s += h[i] * t
-            diagonal[j] += s
-        for i in range(m):
-            lever[i] += inverse[p.d]
-    s = 0
+            diagonal[j] += survey_piece(x + j * column, p.center[j], inverse[j], m, h, lever)
     for i in range(m):
+        lever[i] += inverse[p.d]
         s += h[i]
     diagonal[p.d] += s
 
@@ -190,7 +224,7 @@ cdef inline void survey_rows(const real* x, const Pass* p, Py_ssize_t row, Py_ss
 cdef void survey(const Pass* p, Block block, Py_ssize_t begin, Py_ssize_t m, const double* share,
                  double* a, double* diagonal) noexcept nogil:
     """The diagonal of the Hessian, and the rows' leverage as the diagonal `inverse` has it, class
-    by class: out_b[k, i] = a_ik (1 - a_ik) sum_j inverse_kj v_ij^2. Overwrites a."""
+    by class: out_b[k, i] = a_ik (1 - a_ik) sum_j inverse_kj (x_ij - center_j)^2. Overwrites a."""
     cdef double lever[MOST_ROWS]
     cdef double h[MOST_ROWS]
     cdef Py_ssize_t k, i

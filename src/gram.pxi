@@ -54,8 +54,8 @@ cdef inline Py_ssize_t row_number(const Pass* x, Py_ssize_t i) noexcept nogil:
     return i if x.order == NULL else x.order[i]
 
 
-cdef inline void pack_eight(const real* x, const double* center, const double* scale,
-                            alone out) noexcept nogil:
+cdef inline void pack_one(const real* x, const double* center, const double* scale,
+                          alone out) noexcept nogil:
     cdef Py_ssize_t t
     for t in range(PANEL):
         out[t] = (x[t] - center[t]) * scale[t]
@@ -70,8 +70,8 @@ cdef inline void pack_rows(const real* X, const Gram* g, Py_ssize_t begin, Py_ss
     for i in range(m):
         x = X + row_number(g.x, begin + i) * g.x.row
         for k in range(full):
-            pack_eight(x + k * PANEL, g.center + k * PANEL, g.scale + k * PANEL,
-                       out + k * stride + i * PANEL)
+            pack_one(x + k * PANEL, g.center + k * PANEL, g.scale + k * PANEL,
+                     out + k * stride + i * PANEL)
         last = out + full * stride + i * PANEL
         for t in range(PANEL):
             last[t] = 0

@@ -45,7 +45,7 @@ cdef struct Pass:
     const double* U                 # IN (K, n): what a direction adds to z
     double step                     # how much of U
     const double* scale             # IN (d): what a centred column is multiplied by
-    const double* inverse           # IN (K, d + 1) or NULL: 1 / diagonal of the Hessian
+    const double* inverse           # IN (K, d + 1) or NULL: what leverage divides squares by
     Py_ssize_t entries              # of the sums
 
 

@@ -64,11 +64,11 @@ def evaluate(cnp.ndarray X, cnp.ndarray y, sample_weight, double total, offset,
 
 
 def evaluate_and_survey(cnp.ndarray X, cnp.ndarray y, sample_weight, double total, offset,
-                        cnp.ndarray theta, cnp.ndarray center, cnp.ndarray scale,
-                        cnp.ndarray inverse, cnp.ndarray Z, cnp.ndarray gradient,
-                        cnp.ndarray diagonal, cnp.ndarray leverage, int threads):
-    """As evaluate; also fill the diagonal of the Hessian in centred and scaled coordinates
-    (K, d + 1) and the leverages (K, n) under the diagonal whose inverse is given."""
+                        cnp.ndarray theta, cnp.ndarray center, cnp.ndarray inverse,
+                        cnp.ndarray Z, cnp.ndarray gradient, cnp.ndarray diagonal,
+                        cnp.ndarray leverage, int threads):
+    """As evaluate; also fill the diagonal of the Hessian for centred columns (K, d + 1) and the
+    leverages (K, n) under the diagonal whose inverse is given."""
     cdef Pass p
     set_data(&p, X)
     set_classes(&p, cnp.PyArray_DIM(theta, 0), 2 * cnp.PyArray_SIZE(theta) + CLASS_SUMS_BEHIND)
@@ -77,7 +77,6 @@ def evaluate_and_survey(cnp.ndarray X, cnp.ndarray y, sample_weight, double tota
     p.offset = doubles_or_null(offset)
     p.theta = doubles(theta)
     p.center = doubles(center)
-    p.scale = doubles(scale)
     p.inverse = doubles(inverse)
     p.out = doubles(Z)
     p.out_b = doubles(leverage)

@@ -4,8 +4,8 @@
  * Matrices are cut into panels of LOGREG_PANEL columns. A panel is contiguous, row after row, so
  * that one row of it is one register (or two or four narrow ones). A tile takes up to LOGREG_GROUP
  * panels on one side and one panel on the other: each number of the latter is spread over a
- * register and used for all of the group. Compilers do not find this by themselves: what they
- * make of the plain loops is four times slower.
+ * register and used for all of the group. Compilers do not find this by themselves: what GCC makes
+ * of plain loops over three panels is three (AVX2) to five times (AVX-512) slower.
  *
  * GCC's and Clang's vector types say it without naming instructions. For another compiler a
  * vector is one double, which is right and slow.
@@ -25,15 +25,21 @@
 #define LOGREG_LANES 2
 #endif
 
-/* GROUP x PANEL sums must fit in the registers: 24 of 32, 12 of 16, and 8 of 16 without AVX. */
+/* GROUP x PANEL sums must fit in the registers: 24 of 32, 12 of 16, and 8 of 16 without AVX.
+ * On x86 Clang spills some of three panels, which makes them half as fast as two. */
 #if LOGREG_LANES == 8
-enum { LOGREG_PANEL = 8, LOGREG_GROUP = 3 };
-#elif LOGREG_LANES == 4 || defined(__aarch64__)
-enum { LOGREG_PANEL = 4, LOGREG_GROUP = 3 };
+#define LOGREG_PANEL 8
 #else
-enum { LOGREG_PANEL = 4, LOGREG_GROUP = 1 };
+#define LOGREG_PANEL 4
 #endif
-enum { LOGREG_REGISTERS = LOGREG_PANEL / LOGREG_LANES };
+#if LOGREG_LANES < 4 && !defined(__aarch64__)
+#define LOGREG_GROUP 1
+#elif defined(__clang__) && defined(__x86_64__)
+#define LOGREG_GROUP 2
+#else
+#define LOGREG_GROUP 3
+#endif
+#define LOGREG_REGISTERS (LOGREG_PANEL / LOGREG_LANES)
 
 #if defined(__GNUC__)
 typedef double logreg_lanes __attribute__((vector_size(8 * LOGREG_LANES), may_alias));
@@ -76,26 +82,30 @@ static void logreg_tile_1(ptrdiff_t rows, const double *const *a, const double *
     logreg_tile_of(1, rows, a, b, sign, c);
 }
 
-#if LOGREG_LANES >= 4 || defined(__aarch64__)
+#if LOGREG_GROUP >= 2
 static void logreg_tile_2(ptrdiff_t rows, const double *const *a, const double *b, double sign,
                           double *const *c) {
     logreg_tile_of(2, rows, a, b, sign, c);
 }
+#endif
 
+#if LOGREG_GROUP >= 3
 static void logreg_tile_3(ptrdiff_t rows, const double *const *a, const double *b, double sign,
                           double *const *c) {
     logreg_tile_of(3, rows, a, b, sign, c);
 }
 #endif
 
-/* Everything a, b and c point to starts on a multiple of 64 bytes or of a panel's row. */
+/* Everything that a and c point to, and b, starts on a multiple of a panel's row in bytes. */
 static inline void logreg_tile(ptrdiff_t panels, ptrdiff_t rows, const double *const *a,
                                const double *b, double sign, double *const *c) {
-#if LOGREG_LANES >= 4 || defined(__aarch64__)
+#if LOGREG_GROUP >= 3
     if (panels == 3) {
         logreg_tile_3(rows, a, b, sign, c);
         return;
     }
+#endif
+#if LOGREG_GROUP >= 2
     if (panels == 2) {
         logreg_tile_2(rows, a, b, sign, c);
         return;

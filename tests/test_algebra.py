@@ -21,7 +21,7 @@ TOLERANCE = 2e-15 if EXACT else 2e-14
 # Every remainder of a panel of 4 or 8 columns, of a group of three panels, and of a step of rows.
 SIZES = [
     (1, 2), (1, 9), (3, 7), (5, 8), (150, 5), (129, 15), (127, 16), (128, 17), (257, 23),
-    (40, 24), (64, 25), (569, 31), (33, 32), (20, 33), (70, 63), (70, 64), (70, 65), (150, 129),
+    (40, 24), (64, 25), (280, 31), (33, 32), (20, 33), (7, 63), (8, 64), (9, 65), (30, 129),
 ]  # fmt: skip
 ORDERS = [2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 129]
 
@@ -64,18 +64,13 @@ def test_gram_in_every_layout(isa, order, dtype, size):
     held = np.array(X, dtype, order=order)
     assert_is_gram(gram(isa, held, None, h, center, scale), X, None, h, center, scale)
     rng = np.random.default_rng(1)
-    for rows in (
-        np.arange(size[0])[1::2],
-        rng.permutation(size[0]),
-        rng.integers(0, size[0], 2 * size[0] + 1),
-        np.full(3, size[0] - 1),
-    ):
+    for rows in (rng.permutation(size[0])[: size[0] // 2 + 1], rng.integers(0, size[0], 131)):
         weights = rng.standard_normal(len(rows))
         found = gram(isa, held, rows.astype(np.intp), weights, center, scale)
         assert_is_gram(found, X, rows, weights, center, scale)
 
 
-@pytest.mark.parametrize(("q", "m", "D"), [(1, 50, 9), (3, 300, 6), (55, 200, 11), (3, 300, 170)])
+@pytest.mark.parametrize(("q", "m", "D"), [(1, 50, 9), (3, 300, 6), (28, 50, 11), (4, 40, 170)])
 def test_several_weights_are_several_grams(isa, q, m, D):
     X, H, center, scale = gram_case(m, D, q)
     together = gram(isa, X, None, H, center, scale)
@@ -87,12 +82,13 @@ def test_several_weights_are_several_grams(isa, q, m, D):
 # One chunk of rows; several; more than there are at once; slabs, and more than one of them.
 GRAM_THREADS = [
     (2000, 3, None), (30_000, 12, None), (6000, 51, None), (4700, 246, None), (300, 401, None),
-    (2100, 261, None), (500, 60, 15), (600, 9, 3),
+    (2100, 261, None), (400, 60, 15), (300, 401, None), (900, 9, 3),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("case", GRAM_THREADS, ids=str)
-@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize(
+    ("order", "case"), [("CF"[k % 2], case) for k, case in enumerate(GRAM_THREADS)], ids=str
+)
 def test_gram_has_the_same_bits_for_any_number_of_threads(isa, order, case):
     X, h, center, scale = gram_case(*case)
     held = np.array(X, order=order)
@@ -110,7 +106,8 @@ def test_gram_of_very_many_columns(isa):
     one = gram(isa, X, None, h, center, scale)
     assert gram(isa, X, None, h, center, scale, 3).tobytes() == one.tobytes()
     x = standardised(X, None, center, scale, float)
-    assert np.allclose(one, (x.T * h) @ x, atol=1e-7)
+    assert np.allclose(one[::250], (x.T[::250] * h) @ x, atol=1e-7)
+    assert (one == one.T).all()
 
 
 def test_gram_keeps_what_is_not_finite_in_its_row_and_column(isa):

@@ -14,7 +14,7 @@ model and kept as they are,
 
 which Newton-CG solves, preconditioned by :math:`B^{-1}`. A direction made of
 :math:`B^{-1} r` has :math:`B p` known, so B is never formed. With few rows for each column the
-penalty comes down from 1e5 times by tens, each stage starting where the one before got to.
+penalty comes down by tens from where it matters, each stage starting where the one before got to.
 """
 
 from __future__ import annotations
@@ -38,8 +38,9 @@ from .newton_cg import conjugate_gradients
 MEMORY = 50
 # Passes from the diagonal alone, at the first stage.
 DIAGONAL_PASSES = 8
-# Stages of the penalty, passes in each but the last, and the decrement that ends one, in J.
-STRONGEST, STAGE = 1e5, 10.0
+# Stages of the penalty: the strongest, in parts of the Hessian's diagonal, and from one to the
+# next; passes in each but the last, and the decrement that ends one, in J.
+STRONGEST, STAGE = 3e-3, 10.0
 STAGE_PASSES = 5
 STAGE_DECREMENT = 3e-4
 # Rows for a class's Hessian, in parts of n; never fewer than so many a column.
@@ -53,7 +54,8 @@ JOINS, MOST_JOINING = 0.02, 100
 PRODUCTS = 25
 # Passes after which the last stage's Hessians are made anew.
 REFRESH = 12
-PROOF = 60
+# Rows that the certificate moves, in parts of n, and the most products with their Hessian.
+PROVED_BY, PROOF = 0.2, 80
 
 
 class ClassFactors:
@@ -112,7 +114,7 @@ class Model:
             rz = inner(r, z)
             first = rz if first < 0.0 else first
             enough = max(0.01 * rz, 1e-4 * first)
-            if rz <= 1e-3 * first:
+            if not rz > 1e-3 * first:  # nor where it is no number
                 break
             ds, dB, dU = np.zeros_like(s), np.zeros_like(s), np.zeros_like(U)
             Up = np.empty_like(U)
@@ -177,20 +179,22 @@ def at_penalty(full: Objective, stage: Objective, point: Point) -> Point:
     return Point(point.theta, point.Z, J, point.gradient + change * point.theta)
 
 
-def penalties(objective: Objective) -> list[float]:
+def penalties(objective: Objective, diagonal: Floats) -> list[float]:
     """Return what the penalty is multiplied by, stage by stage, down to 1."""
     n, D = objective.n, objective.D
     if objective.penalty == 0.0 or n >= 300 * D or D <= 100:
         return [1.0]
-    total = objective.penalty * n
-    # From 1e5 examples' worth of penalty down to the last ten above the target.
-    stages = [p / total for p in STRONGEST / STAGE ** np.arange(12) if p > 5.0 * total]
+    strongest = STRONGEST * float(np.median(diagonal[:, :-1] / objective.quadratic[:-1]))
+    stages = []
+    while strongest > 5.0:
+        stages.append(strongest)
+        strongest /= STAGE
     return [*stages, 3.0, 1.0] if stages else [1.0]
 
 
 def build(
     task: Task, stage: Objective, point: Point, wrong: Floats | None, diagonal: Floats
-) -> tuple[Model, Floats]:
+) -> tuple[Model, Floats, Floats]:
     """Survey the rows at a point and return a model of them. Reads X once."""
     full = task.objective
     _, diagonal, leverage = full.evaluate_and_survey(point.theta, 1.0 / diagonal)
@@ -214,15 +218,25 @@ def build(
         taken, weight = taken[keep], weight[keep]
         H = full.class_hessian(k, a, taken, weight, stage.quadratic)
         factors.append(Factor(H, full.data.threads))
-    return Model(stage, ClassFactors(full, factors), trouble), diagonal
+    return Model(stage, ClassFactors(full, factors), trouble), diagonal, total
+
+
+def prove(task: Task, model: Model, point: Point, leverage: Floats, gap: float) -> float:
+    """Return a lower bound on J* by moving the dual variables of the rows that matter most."""
+    full = task.objective
+    rows, _ = by_importance(leverage, int(PROVED_BY * full.n), task.random)
+    rows = np.union1d(rows, model.trouble.rows).astype(np.intp)
+    part = full.sample(rows, np.ones(len(rows)))
+    found = conjugate_gradients(full, point, model.apply, 1e-6, gap, PROOF, part, rows)
+    return found.lower
 
 
 def blocks(task: Task) -> Iterator[Iterate]:
     """Yield an iterate a full pass."""
     full = task.objective
     point = task.begin()
-    stages = penalties(full)
     diagonal = full.evaluate_and_survey(point.theta, np.ones_like(point.theta))[1]
+    stages = penalties(full, diagonal)
     wrong: Floats | None = None
     model: Model | None = None
     memory = Memory(MEMORY)
@@ -242,17 +256,16 @@ def blocks(task: Task) -> Iterator[Iterate]:
                 point = at_penalty(stage, full, here)
                 yield Iterate(point, plain_lower_bound(full, point))
         passes = since = 0
-        trigger = 0.3
+        trigger = PROVED_BY
         while True:
             if model is None or (passes == 0 and (number % 2 == 0 or last)) or since >= REFRESH:
-                model, diagonal = build(task, stage, here, wrong, diagonal)
+                model, diagonal, leverage = build(task, stage, here, wrong, diagonal)
                 since = 0
             decrement = 0.5 * inner(here.gradient, model.apply(here.gradient))
             lower = plain_lower_bound(full, point)
             gap = task.goal.gap(point.J)
             if last and decrement <= trigger * gap:
-                found = conjugate_gradients(full, point, model.apply, 1e-3, gap, PROOF)
-                lower = max(lower, found.lower)
+                lower = max(lower, prove(task, model, point, leverage, gap))
                 if point.J - lower <= gap:
                     yield Iterate(point, lower)
                     return
@@ -266,7 +279,7 @@ def blocks(task: Task) -> Iterator[Iterate]:
                     return
                 since = REFRESH
                 continue
-            wrong = excess(full, here.Z, step.U)
+            wrong = excess(full, here.Z, step.margins(here))
             _remember(model, here, step.point, step.length * s)
             _join(model, full, wrong, decrement)
             here = step.point

@@ -32,6 +32,6 @@ def newton(task: Task) -> Iterator[Iterate]:
             return
         lower = -math.inf
         if abs(step.point.J - (point.J - decrement)) <= task.goal.gap(step.point.J):
-            lower = lower_bound(objective, point, objective, a, s, step.U)
+            lower = lower_bound(objective, point, objective, a, s, step.margins(point))
         yield Iterate(step.point, lower)
         point = step.point

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._certificate import bound_of, lower_bound
+from .._data import Rows
 from .._objective import Objective, Point, inner
 from .._validation import Floats
 from ._driver import Iterate, Task
@@ -39,14 +40,21 @@ def conjugate_gradients(
     forcing: float,
     gap: float,
     most: int = MOST_PRODUCTS,
+    part: Objective | None = None,
+    rows: Rows | None = None,
 ) -> Direction:
     """Solve H s = -g until |residual| is `forcing` of |g|, or until s proves J - J* <= gap.
 
     Each product with H reads X once; so does the proof, which is tried when it should succeed.
+    With a `part` over some rows H is its Hessian: a cheaper proof, of a larger gap.
     """
-    a = objective.data.predictions(point.Z)
+    if part is None or rows is None:
+        part, Z = objective, point.Z
+    else:
+        Z = np.ascontiguousarray(point.Z[:, rows])
+    a = part.data.predictions(Z)
     s = np.zeros_like(point.theta)
-    U = np.zeros_like(point.Z)
+    U = np.zeros_like(Z)
     Up = np.empty_like(U)
     r = -point.gradient
     z = precondition(r)
@@ -55,7 +63,7 @@ def conjugate_gradients(
     enough = forcing * forcing * rz
     lower = -math.inf
     for _ in range(most):
-        Hp = objective.hessian_vector(a, p, Up)
+        Hp = part.hessian_vector(a, p, Up)
         pHp = inner(p, Hp)
         if not (pHp > 0.0 and math.isfinite(pHp)):
             break
@@ -67,7 +75,7 @@ def conjugate_gradients(
         quadratic = objective.quadratic * s
         divergence = 0.5 * (-inner(s, point.gradient + r) - inner(s, quadratic))
         if bound_of(objective.quadratic, point.theta, s, -r, divergence) <= 0.9 * gap:
-            lower = lower_bound(objective, point, objective, a, s, U)
+            lower = lower_bound(objective, point, part, a, s, U)
             if point.J - lower <= gap:
                 break
         z = precondition(r)

@@ -84,12 +84,17 @@ def sampled(task: Task) -> Iterator[Iterate]:
             point = iterate.point
         diagonal, leverage = survey(task, point, np.ones_like(point.theta))
     while 2 * m < objective.n:
-        rows, weight = by_importance(leverage.sum(axis=0), m, task.random)
+        rows, weight = by_importance(total(leverage), m, task.random)
         model = Model(objective, rows, weight)
         dane = len(rows) >= 0.9 * DANE_ROWS * objective.D and gram_cost(task, m) < CHEAP_GRAM
         point = yield from with_model(task, model, point, diagonal, dane)
         m = 2 * m if dane else m
         diagonal, leverage = survey(task, point, 1.0 / diagonal)
+
+
+def total(leverage: Floats) -> Floats:
+    """Add up the classes' leverages."""
+    return leverage[0] if len(leverage) == 1 else leverage.sum(axis=0)
 
 
 def survey(task: Task, point: Point, inverse: Floats) -> tuple[Floats, Floats]:
@@ -109,9 +114,7 @@ def sample_start(task: Task, m: int) -> tuple[Floats, Floats]:
     theta = task.theta
     size = min(max(FIRST_LEVEL * D, 300), m)
     while True:
-        some = np.sort(rows[:size])
-        order = np.argsort(rows[:size])
-        part = objective.sample(some, weight[:size][order] * (len(rows) / size))
+        part = objective.sample(rows[:size], weight[:size] * (len(rows) / size))
         # The ridge keeps a sample whose classes can be separated from running away, and a column
         # hardly seen in it where it is.
         ridge = np.full(D, 1.0 / size)
@@ -152,6 +155,9 @@ def with_model(
         before = decrement
         if stalled and passes >= patience:
             return point
+        if dane and passes:
+            # Not before the certificate was tried: its Gram is another one.
+            factor = model.factor(point)
         if dane:
             s = model.tilted_step(point, factor, prox)
         else:
@@ -167,5 +173,3 @@ def with_model(
         point = step.point
         passes += 1
         yield Iterate(point, lower)
-        if dane:
-            factor = model.factor(point)
