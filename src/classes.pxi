@@ -52,17 +52,24 @@ cdef inline void fetch(const Pass* p, Py_ssize_t begin, Py_ssize_t m, const doub
         memcpy(out + k * m, z + k * p.n + begin, m * sizeof(double))
 
 
-cdef inline void softmax(Py_ssize_t K, Py_ssize_t m, alone z, alone top, alone total) noexcept nogil:
-    """Replace z by a, the probabilities; leave max z in top and sum exp(z - top) in total."""
+cdef inline void largest(Py_ssize_t K, Py_ssize_t m, const double* z, alone top) noexcept nogil:
+    """top = max z of each row."""
     cdef Py_ssize_t k, i
-    cdef double* zk
+    cdef const double* zk
     for i in range(m):
         top[i] = z[i]
-        total[i] = 0
     for k in range(1, K):
         zk = z + k * m
         for i in range(m):
             top[i] = zk[i] if zk[i] > top[i] else top[i]
+
+
+cdef inline void softmax(Py_ssize_t K, Py_ssize_t m, alone z, const double* top,
+                         alone total) noexcept nogil:
+    """Replace z by a, the probabilities, given max z in top; leave sum exp(z - top) in total."""
+    cdef Py_ssize_t k, i
+    for i in range(m):
+        total[i] = 0
     for k in range(K):
         exp_below(z + k * m, top, m, total)
     for k in range(K):
@@ -95,28 +102,33 @@ cdef inline void predict(const Pass* p, Py_ssize_t m, double* z) noexcept nogil:
     if p.K == 1:
         sigmoids(z, m)
     else:
+        largest(p.K, m, z, top)
         softmax(p.K, m, z, top, total)
 
 
 cdef inline double softmax_link(const Pass* p, Py_ssize_t begin, Py_ssize_t m,
                                 const double* share, double* z) noexcept nogil:
     """Replace z by share · (a - Y) and return the sum of share · L, with
-    L = sum_k Y_k (log sum exp(z) - z_k)."""
+    L = log sum exp(z - top) + sum_k Y_k (top - z_k), whose terms are never negative."""
     cdef double top[MOST_ROWS]
     cdef double total[MOST_ROWS]
-    cdef double loss = 0, target
+    cdef double loss = 0, target, below
     cdef Py_ssize_t K = p.K, k, i
+    largest(K, m, z, top)
     # The part that needs z itself comes first.
     if p.ids != NULL:
         for i in range(m):
-            loss -= share[i] * z[p.ids[begin + i] * m + i]
+            loss += share[i] * (top[i] - z[p.ids[begin + i] * m + i])
     else:
         for k in range(K):
             for i in range(m):
-                loss -= share[i] * p.Y[k * p.n + begin + i] * z[k * m + i]
+                target = p.Y[k * p.n + begin + i]
+                below = top[i] - z[k * m + i]
+                # Not 0 · inf, where margins are further apart than the largest double.
+                loss += share[i] * (target * below if target > 0 else 0.0)
     softmax(K, m, z, top, total)
     for i in range(m):
-        loss += share[i] * (top[i] + log_from_one(total[i]))
+        loss += share[i] * log_from_one(total[i])
     if p.ids != NULL:
         for i in range(m):
             z[p.ids[begin + i] * m + i] -= 1.0

@@ -45,10 +45,12 @@ cdef int run(const Pass* p, Work work, Py_ssize_t begin, Py_ssize_t end, int thr
     Raises MemoryError, or what a signal handler raised (KeyboardInterrupt) between two slabs.
     """
     cdef Py_ssize_t n = end - begin
+    memset(sums, 0, sums_width(p) * sizeof(double))
+    if n == 0:      # a sample may be empty
+        return 0
     cdef Py_ssize_t width = sums_and_scratch(p)
     cdef Py_ssize_t rows = rows_of_chunk(p, n)
     cdef Py_ssize_t chunks = (n + rows - 1) // rows
-    memset(sums, 0, sums_width(p) * sizeof(double))
     if chunks <= 1:
         work(p, begin, end, sums)
         return 0

@@ -161,27 +161,48 @@ cdef void residual_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
 cdef void curvature_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
                          double* sums) noexcept nogil:
     """The weights of the Hessian's Grams at the predictions a in Z, pair of classes by pair:
-    out[q] = share · a_k (1 - a_k) for k = l, -share · a_k a_l for k < l, in rows of n."""
+    out[q] = share · a_k (1 - a_k) for k = l, -share · a_k a_l for k < l, in rows of n.
+
+    For classes 1 - a_k is the sum of the others: where the model is sure the difference would be
+    rounding, and the Hessian far from positive semidefinite.
+    """
     cdef double share[MOST_ROWS]
     cdef Py_ssize_t rows = rows_at_once(p), i = begin, m, k, l, j
     cdef const double* a
-    cdef const double* b
     cdef double* out
     while i < end:
         m = min(rows, end - i)
         block_shares(p, i, m, share)
         out = p.out + i
-        for k in range(p.K):
-            a = p.Z + k * p.n + i
+        if p.K == 1:
+            a = p.Z + i
             for j in range(m):
                 out[j] = share[j] * (a[j] * (1.0 - a[j]))
-            out += p.n
-            for l in range(k + 1, p.K):
-                b = p.Z + l * p.n + i
-                for j in range(m):
-                    out[j] = -share[j] * (a[j] * b[j])
-                out += p.n
+        else:
+            for k in range(p.K):
+                memset(out + pair_of(p.K, k, k) * p.n, 0, m * sizeof(double))
+            for k in range(p.K):
+                a = p.Z + k * p.n + i
+                for l in range(k + 1, p.K):
+                    pair_curvature(a, a + (l - k) * p.n, share, m, out + pair_of(p.K, k, l) * p.n,
+                                   out + pair_of(p.K, k, k) * p.n, out + pair_of(p.K, l, l) * p.n)
         i += m
+
+
+cdef inline Py_ssize_t pair_of(Py_ssize_t K, Py_ssize_t k, Py_ssize_t l) noexcept nogil:
+    """The place of classes k <= l among the pairs."""
+    return k * K - k * (k - 1) // 2 + l - k
+
+
+cdef inline void pair_curvature(const double* a, const double* b, const double* share,
+                                Py_ssize_t m, alone both, alone first, alone second) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef double t
+    for j in range(m):
+        t = share[j] * (a[j] * b[j])
+        both[j] = -t
+        first[j] += t
+        second[j] += t
 
 
 cdef inline void take_row(const real* x, const Pass* p, alone out) noexcept nogil:

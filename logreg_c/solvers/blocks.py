@@ -114,7 +114,7 @@ class Model:
             rz = inner(r, z)
             first = rz if first < 0.0 else first
             enough = max(0.01 * rz, 1e-4 * first)
-            if rz <= 1e-3 * first:
+            if not rz > 1e-3 * first:  # nor where it is no number
                 break
             ds, dB, dU = np.zeros_like(s), np.zeros_like(s), np.zeros_like(U)
             Up = np.empty_like(U)
