@@ -58,11 +58,16 @@ def _searched(
     length = search(objective, point, s, U, slope)
     if length is None:
         return None
-    if length == 1.0 and unit is not None:
-        return Step(unit, 1.0)
-    # Not from the margins Z + length · U, which costs as much: a length of 4 would make three
-    # times the rounding of Z, every step again, until Z has nothing to do with theta.
-    found = objective.evaluate(point.theta + length * s)
+    theta = point.theta + length * s
+    if unit is None:
+        found = objective.at_margins(theta, point.Z + length * U)
+    elif length == 1.0:
+        found = unit
+    else:
+        # Not from Z + length · U, which costs as much: U is a difference of margins here, and a
+        # length of 4 would make three times the rounding of Z, every step again, until Z has
+        # nothing to do with theta.
+        found = objective.evaluate(theta)
     return Step(found, length) if found.J < point.J else None
 
 
