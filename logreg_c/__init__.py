@@ -25,6 +25,7 @@ from .api import (
 )
 from .checking import GradientCheck, check_gradient
 from .descent import DescentState, GradientDescentResult, gradient_descent
+from .fitting import ConvergenceWarning, FitResult, FitState, fit
 
 if TYPE_CHECKING:
     from .sklearn import LogisticRegression as LogisticRegression
@@ -32,7 +33,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "ConvergenceWarning",
     "DescentState",
+    "FitResult",
+    "FitState",
     "Gradient",
     "GradientCheck",
     "GradientDescentResult",
@@ -40,6 +44,7 @@ __all__ = [
     "__version__",
     "backward",
     "check_gradient",
+    "fit",
     "forward",
     "get_num_threads",
     "gradient_descent",

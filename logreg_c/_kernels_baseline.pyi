@@ -71,3 +71,17 @@ def descend(
     passes: int,
     threads: int,
 ) -> tuple[int, int]: ...
+def gram(
+    X: NDArray[Any],
+    rows: NDArray[np.intp] | None,
+    h: NDArray[np.float64],
+    center: NDArray[np.float64],
+    scale: NDArray[np.float64],
+    out: NDArray[np.float64],
+    threads: int,
+) -> None: ...
+def cholesky(A: NDArray[np.float64], out: NDArray[np.float64], threads: int) -> int: ...
+def cholesky_solve(R: NDArray[np.float64], v: NDArray[np.float64]) -> None: ...
+def cholesky_half_solve(
+    R: NDArray[np.float64], v: NDArray[np.float64], transposed: bool
+) -> None: ...

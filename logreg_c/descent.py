@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import _kernels
+from ._progress import Bar
 from ._validation import (
     Floats,
     as_bias,
@@ -181,7 +182,7 @@ def gradient_descent(
     history = np.empty(passes)
     done, stop, called_off = 0, 0, False
     several = 1
-    with _Bar(passes, progress) as bar:
+    with Bar("gradient descent", "pass", passes, progress) as bar:
         while done < passes and not stop and not called_off:
             # Whoever wants to hear of each pass, or to reorder it, gets one pass at a time.
             if callback is None and orders is None:
@@ -230,27 +231,3 @@ def gradient_descent(
             reason += ". w and b are the last ones with a loss in bounds"
         warnings.warn(reason, RuntimeWarning, stacklevel=2)
     return GradientDescentResult(w, float(bias[0]), history[:done].copy(), reason)
-
-
-class _Bar:
-    """A tqdm bar, or nothing."""
-
-    def __init__(self, passes: int, shown: bool) -> None:
-        self._bar: Any = None
-        if shown:
-            try:
-                from tqdm.auto import tqdm
-            except ImportError:
-                raise ImportError("progress=True needs tqdm: python -m pip install tqdm") from None
-            self._bar = tqdm(total=passes, desc="gradient descent", unit="pass")
-
-    def __enter__(self) -> _Bar:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def update(self, passes: int) -> None:
-        if self._bar is not None:
-            self._bar.update(passes)

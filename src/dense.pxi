@@ -34,11 +34,11 @@ cdef enum:
 cdef inline Py_ssize_t block_rows(Py_ssize_t d, Py_ssize_t itemsize,
                                   bint by_columns) noexcept nogil:
     """Count the rows of a block, a multiple of four, by the layout and d alone."""
-    cdef Py_ssize_t rows
+    cdef Py_ssize_t rows, bytes_of_row = max(d, <Py_ssize_t> 1) * itemsize
     if by_columns:
-        rows = max(COLUMN_BLOCK_BYTES // (d * itemsize), <Py_ssize_t> LEAST_COLUMN_ROWS)
+        rows = max(COLUMN_BLOCK_BYTES // bytes_of_row, <Py_ssize_t> LEAST_COLUMN_ROWS)
     else:
-        rows = BLOCK_BYTES // (d * itemsize)
+        rows = BLOCK_BYTES // bytes_of_row
     return max(min(rows, <Py_ssize_t> MOST_ROWS) // 4 * 4, 4)
 
 

@@ -15,6 +15,7 @@ from libc.string cimport memcpy, memset
 cdef extern from "link.h" nogil:
     double exp_nonpositive "logreg_exp_nonpositive"(double)
     double log1p_unit "logreg_log1p_unit"(double)
+    double log_from_one "logreg_log_from_one"(double)
 
 cdef extern from "machine.h" nogil:
     ctypedef double* alone "logreg_alone"   # restrict: nothing else points there
@@ -40,6 +41,9 @@ include "dense.pxi"
 include "passes.pxi"
 include "parallel.pxi"
 include "descent.pxi"
+include "classes.pxi"
+include "search.pxi"
+include "algebra.pxi"
 
 cnp.import_array()
 
@@ -84,6 +88,7 @@ cdef void set_data(Pass* p, cnp.ndarray X) noexcept:
     p.is_float = cnp.PyArray_TYPE(X) == cnp.NPY_FLOAT32
     p.n = cnp.PyArray_DIM(X, 0)
     p.d = cnp.PyArray_DIM(X, 1)
+    p.entries = p.d + SUMS_BEHIND
     if cnp.PyArray_IS_C_CONTIGUOUS(X):
         p.row = p.d
         p.column = 1
@@ -153,7 +158,7 @@ def sigmoid(cnp.ndarray z, cnp.ndarray out, int threads):
     cdef double sums[16]
     memset(&p, 0, sizeof(Pass))
     p.n = cnp.PyArray_SIZE(z)
-    p.d = p.row = p.column = 1
+    p.d = p.row = p.column = p.entries = 1
     p.r = doubles(z)
     p.out = doubles(out)
     with nogil:
@@ -290,3 +295,6 @@ def descend(cnp.ndarray X, cnp.ndarray y, sample_weight, double total, order, Py
         free(start)
         free(sums)
     return done, stop
+
+
+include "solver_calls.pxi"

@@ -95,4 +95,17 @@ static inline double logreg_log1p_unit(double e) {
     return e - s * (e - 2.0 * q * (odd * q + even));
 }
 
+/* log(x) for a finite x >= 1: the exponent times log 2, and log1p of the rest. */
+static inline double logreg_log_from_one(double x) {
+    uint64_t bits, exponent;
+    double m, k;
+    memcpy(&bits, &x, sizeof bits);
+    /* As the last bits of 2^52 + k + 1023, which makes k a double without a conversion. */
+    exponent = (bits >> 52) | 0x4330000000000000u;
+    memcpy(&k, &exponent, sizeof k);
+    bits = (bits & 0xfffffffffffffu) | 0x3ff0000000000000u;
+    memcpy(&m, &bits, sizeof m);
+    return (k - (4503599627370496.0 + 1023.0)) * 0x1.62e42fefa39efp-1 + logreg_log1p_unit(m - 1.0);
+}
+
 #endif

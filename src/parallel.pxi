@@ -14,19 +14,21 @@ cdef enum:
     SLAB_BYTES = 268435456      # of work between two looks for Ctrl-C
 
 
-cdef inline Py_ssize_t sums_width(Py_ssize_t d) noexcept nogil:
+cdef inline Py_ssize_t sums_width(const Pass* p) noexcept nogil:
     """Entries of one chunk's sums, in whole cache lines and one more against false sharing."""
-    return (d + SUMS_BEHIND + 7) // 8 * 8 + 8
+    return (p.entries + 7) // 8 * 8 + 8
 
 
 cdef inline Py_ssize_t sums_and_scratch(const Pass* p) noexcept nogil:
+    if p.K > 0:
+        return sums_width(p) + rows_at_once(p) * p.K
     if p.order == NULL:
-        return sums_width(p.d)
-    return sums_width(p.d) + rows_at_once(p) * p.d
+        return sums_width(p)
+    return sums_width(p) + rows_at_once(p) * p.d
 
 
 cdef inline Py_ssize_t work_of_row(const Pass* p) noexcept nogil:
-    return p.d * itemsize(p) + LINK_BYTES
+    return p.d * itemsize(p) + max(p.K, <Py_ssize_t> 1) * LINK_BYTES
 
 
 cdef inline Py_ssize_t rows_of_chunk(const Pass* p, Py_ssize_t n) noexcept nogil:
@@ -43,10 +45,12 @@ cdef int run(const Pass* p, Work work, Py_ssize_t begin, Py_ssize_t end, int thr
     Raises MemoryError, or what a signal handler raised (KeyboardInterrupt) between two slabs.
     """
     cdef Py_ssize_t n = end - begin
+    memset(sums, 0, sums_width(p) * sizeof(double))
+    if n == 0:      # a sample may be empty
+        return 0
     cdef Py_ssize_t width = sums_and_scratch(p)
     cdef Py_ssize_t rows = rows_of_chunk(p, n)
     cdef Py_ssize_t chunks = (n + rows - 1) // rows
-    memset(sums, 0, sums_width(p.d) * sizeof(double))
     if chunks <= 1:
         work(p, begin, end, sums)
         return 0
@@ -66,7 +70,7 @@ cdef int run(const Pass* p, Work work, Py_ssize_t begin, Py_ssize_t end, int thr
             if first < chunks:
                 with gil:
                     PyErr_CheckSignals()
-        add_in_order(all_sums, chunks, width, p.d + SUMS_BEHIND, sums)
+        add_in_order(all_sums, chunks, width, p.entries, sums)
     finally:
         free(all_sums)
     return 0

@@ -35,6 +35,18 @@ cdef struct Pass:
     # OUT: per row
     double* out
     double* out_b
+    # The passes of classes.pxi, search.pxi: K columns of z, class after class
+    Py_ssize_t K                    # 1 for two classes; 0 in the passes of this file
+    const double* theta             # IN (K, d + 1): a class's weights, then its bias
+    const double* offset            # IN (K, n) or NULL: added to z
+    const double* Y                 # IN (K, n) or NULL: what a should be
+    const int32_t* ids              # IN (n) or NULL: the class of each row
+    const double* Z                 # IN (K, n): z at a point
+    const double* U                 # IN (K, n): what a direction adds to z
+    double step                     # how much of U
+    const double* scale             # IN (d): what a centred column is multiplied by
+    const double* inverse           # IN (K, d + 1) or NULL: what leverage divides squares by
+    Py_ssize_t entries              # of the sums
 
 
 cdef struct Block:
@@ -103,13 +115,14 @@ cdef inline Block block_at(const Pass* p, Py_ssize_t begin, Py_ssize_t m, bint t
     return block
 
 
-cdef inline void block_margins(const Pass* p, Block block, Py_ssize_t m, double* z) noexcept nogil:
+cdef inline void block_margins(const Pass* p, Block block, Py_ssize_t m, const double* w, double b,
+                               double* z) noexcept nogil:
     if block.is_float:
         margins[float](<const float*> block.x, block.row, block.column, block.ahead,
-                       m, p.d, p.w, p.b, z)
+                       m, p.d, w, b, z)
     else:
         margins[double](<const double*> block.x, block.row, block.column, block.ahead,
-                        m, p.d, p.w, p.b, z)
+                        m, p.d, w, b, z)
 
 
 cdef inline void block_gradient(const Pass* p, Block block, Py_ssize_t m, const double* r,
@@ -217,7 +230,7 @@ cdef void forward_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
     cdef double check
     while i < end:
         m = min(rows, end - i)
-        block_margins(p, block_at(p, i, m, False, NULL), m, z)
+        block_margins(p, block_at(p, i, m, False, NULL), m, p.w, p.b, z)
         check = 0
         for k in range(m):
             check += not_finite(z[k])
@@ -235,7 +248,7 @@ cdef void loss_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
     cdef Py_ssize_t rows = rows_at_once(p), i = begin, m
     while i < end:
         m = min(rows, end - i)
-        block_margins(p, block_at(p, i, m, False, NULL), m, z)
+        block_margins(p, block_at(p, i, m, False, NULL), m, p.w, p.b, z)
         sums[p.d + OUTSIDE] += block_labels(p, i, m, y)
         block_shares(p, i, m, share)
         sums[p.d + LOSS] += link(y, share, m, z)
@@ -248,13 +261,13 @@ cdef void gradient_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
     cdef double z[MOST_ROWS]
     cdef double y[MOST_ROWS]
     cdef double share[MOST_ROWS]
-    cdef double* scratch = sums + sums_width(p.d)
+    cdef double* scratch = sums + sums_width(p)
     cdef Py_ssize_t rows = rows_at_once(p), i = begin, m
     cdef Block block
     while i < end:
         m = min(rows, end - i)
         block = block_at(p, i, m, True, scratch)
-        block_margins(p, block, m, z)
+        block_margins(p, block, m, p.w, p.b, z)
         sums[p.d + OUTSIDE] += block_labels(p, i, m, y)
         block_shares(p, i, m, share)
         sums[p.d + LOSS] += link(y, share, m, z)
@@ -301,7 +314,7 @@ cdef void per_example_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
         m = min(rows, end - i)
         z = p.out_b + i
         block = block_at(p, i, m, False, NULL)
-        block_margins(p, block, m, z)
+        block_margins(p, block, m, p.w, p.b, z)
         sums[p.d + OUTSIDE] += block_labels(p, i, m, y)
         block_shares(p, i, m, share)
         sums[p.d + LOSS] += link(y, share, m, z)

@@ -71,7 +71,8 @@ def small_problems(draw, entries=numbers):
     vector = lambda length, of: draw(st.lists(of, min_size=length, max_size=length))  # noqa: E731
     X = np.array([vector(d, entries) for _ in range(n)]).astype(np.float32).astype(float)
     y = np.array(vector(n, st.one_of(st.sampled_from([0.0, 1.0]), st.floats(0, 1))))
-    s = np.array(vector(n, st.floats(0, 10)))
+    # A share below the range of normal numbers has no digits, and entries of X may be 1e30.
+    s = np.array(vector(n, st.one_of(st.just(0.0), st.floats(1e-200, 10))))
     s[draw(st.integers(0, n - 1))] = 1.0
     return X, y, np.array(vector(d, numbers)), draw(numbers), s, draw(st.floats(0, 2))
 

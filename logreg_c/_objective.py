@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: BSD-3-Clause
+r"""The seam: the function that solvers minimise, and all they know of it.
+
+.. math::
+
+    J(\theta) = \sum_i p_i L_i + \tfrac12 \sum_{kj} q_j \theta_{kj}^2 + \langle t, \theta \rangle
+
+with shares p, a diagonal q that holds the ridge penalty (and what a solver adds for itself), and
+a linear term t that is zero but for the model problems of a solver. theta, (K, d + 1) with the
+bias last, belongs to columns that are centred and scaled: w = theta · scale and
+b = theta_b - w · center. X itself is never centred, scaled or copied. What an objective returns
+never changes, and it remembers nothing of the points it was asked about.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from ._data import Dense, Rows
+from ._factor import Factor
+from ._validation import Floats
+
+
+class Point(NamedTuple):
+    """What one pass at theta tells: its margins Z (K, n), J and the gradient of J."""
+
+    theta: Floats
+    Z: Floats
+    J: float
+    gradient: Floats
+
+
+# Up to here a BLAS adds up in one thread, so that the bits do not depend on how many it has.
+SHORT = 4096
+
+
+def inner(u: Floats, v: Floats) -> float:
+    """Return the sum of u · v, the same bits for any number of threads."""
+    if u.size <= SHORT:
+        return float(np.vdot(u, v))
+    return float(np.add.reduce((u * v).ravel()))
+
+
+class Objective:
+    """J over some examples.
+
+    Parameters
+    ----------
+    data : Dense
+        The examples.
+    penalty : float
+        The strength of the ridge penalty on the weights of the columns as they are.
+    center, scale : ndarray of shape (d,)
+        What columns are centred by, and then multiplied by.
+    fit_bias : bool
+        Whether the bias is free. If not it stays 0, and so must `center`.
+    quadratic : ndarray of shape (d + 1,), optional
+        The diagonal q, if it is not penalty · scale^2, and 0 for the bias.
+    linear : ndarray of shape (K, d + 1), optional
+        The linear term t.
+    """
+
+    def __init__(
+        self,
+        data: Dense,
+        penalty: float,
+        center: Floats,
+        scale: Floats,
+        fit_bias: bool,
+        quadratic: Floats | None = None,
+        linear: Floats | None = None,
+    ) -> None:
+        self.data = data
+        self.penalty = penalty
+        self.quadratic = (
+            np.append(penalty * scale * scale, 0.0) if quadratic is None else quadratic
+        )
+        self.center = center
+        self.scale = scale
+        self.fit_bias = fit_bias
+        self.linear = linear
+        self.K, self.n, self.D = data.K, data.n, data.d + 1
+        self._plain = not center.any() and bool((scale == 1.0).all())
+
+    def start(self) -> Floats:
+        """Return zeros of the shape of theta."""
+        return np.zeros((self.K, self.D))
+
+    # Between theta and the weights of the columns as they are.
+
+    def to_raw(self, theta: Floats) -> Floats:
+        """Return the weights and biases for the columns as they are, (K, d + 1)."""
+        if self._plain:
+            return theta
+        raw = np.empty_like(theta)
+        np.multiply(theta[:, :-1], self.scale, out=raw[:, :-1])
+        raw[:, -1] = theta[:, -1] - (raw[:, :-1] * self.center).sum(axis=1)
+        return raw
+
+    def from_raw(self, raw: Floats) -> Floats:
+        """Return the theta of weights and biases for the columns as they are."""
+        theta = np.empty_like(raw)
+        np.divide(raw[:, :-1], self.scale, out=theta[:, :-1])
+        theta[:, -1] = raw[:, -1] + (raw[:, :-1] * self.center).sum(axis=1)
+        return theta
+
+    def project(self, s: Floats) -> Floats:
+        """Return s with its classes summing to zero, as those of the optimum do."""
+        return s - s.mean(axis=0) if self.K > 1 else s
+
+    def _gradient(self, theta: Floats, raw: Floats) -> Floats:
+        """Turn the data's gradient into that of J. Overwrites raw."""
+        if not self._plain:
+            raw[:, :-1] -= raw[:, -1:] * self.center
+            raw[:, :-1] *= self.scale
+        if not self.fit_bias:
+            raw[:, -1] = 0.0
+        raw += self.quadratic * theta
+        if self.linear is not None:
+            raw += self.linear
+        return raw
+
+    def _added(self, theta: Floats) -> float:
+        """Return what J adds to the data's loss."""
+        value = 0.5 * inner(self.quadratic * theta, theta)
+        return value if self.linear is None else value + inner(self.linear, theta)
+
+    # Passes
+
+    def evaluate(self, theta: Floats) -> Point:
+        """Return J, its gradient and the margins at theta. Reads X once."""
+        loss, Z, raw = self.data.evaluate(self.to_raw(theta))
+        return Point(theta, Z, loss + self._added(theta), self._gradient(theta, raw))
+
+    def evaluate_and_survey(
+        self, theta: Floats, inverse: Floats
+    ) -> tuple[Point, Floats, Floats]:
+        """As `evaluate`; also the diagonal of J's Hessian, and leverages. Reads X once."""
+        squares = np.append(self.scale * self.scale, 1.0)
+        loss, Z, raw, diagonal, leverage = self.data.evaluate_and_survey(
+            self.to_raw(theta), self.center, inverse * squares
+        )
+        diagonal *= squares
+        point = Point(theta, Z, loss + self._added(theta), self._gradient(theta, raw))
+        return point, diagonal + self.quadratic, leverage
+
+    def direction_margins(self, s: Floats) -> Floats:
+        """Return what a step s adds to the margins. Reads X once."""
+        return self.data.margins(self.to_raw(s), offset=False)
+
+    def pull_back(self, R: Floats) -> Floats:
+        """Return the gradient of sum(R · margins) by theta. Reads X once."""
+        raw = self.data.transpose_product(R)
+        raw[:, :-1] -= raw[:, -1:] * self.center
+        raw[:, :-1] *= self.scale
+        if not self.fit_bias:
+            raw[:, -1] = 0.0
+        return raw
+
+    def hessian_vector(self, a: Floats, s: Floats, U: Floats | None = None) -> Floats:
+        """Return the Hessian of J at predictions a times s; fill U with s's margins. Reads X once."""
+        raw = self.data.hessian_vector(a, self.to_raw(s), U)
+        raw[:, :-1] -= raw[:, -1:] * self.center
+        raw[:, :-1] *= self.scale
+        if not self.fit_bias:
+            raw[:, -1] = 0.0
+        raw += self.quadratic * s
+        return raw
+
+    def hessian(self, a: Floats, least: Floats | None = None) -> Floats:
+        """Return the Hessian of J at predictions a, (K D, K D). Reads X once.
+
+        Its diagonal is raised to `least`, (K, D), where that is larger.
+
+        It is singular for K > 1, where adding the same to all classes changes no prediction; what
+        the penalty leaves of that null space is filled, which no direction whose classes sum to
+        zero notices. A bias that is not free gets a row of the unit matrix.
+        """
+        K, D = self.K, self.D
+        grams = self.data.gram(self.data.curvatures(a), self.center, self.scale)
+        if not self.fit_bias:
+            grams[:, -1, :] = 0.0
+            grams[:, :, -1] = 0.0
+        if K == 1:
+            H = grams[0]
+        else:
+            blocks = np.empty((K, D, K, D))
+            q = 0
+            for k in range(K):
+                for j in range(k, K):
+                    blocks[k, :, j, :] = grams[q]
+                    blocks[j, :, k, :] = grams[q]
+                    q += 1
+            fill = np.einsum("kjkj->j", blocks) / K**2
+            index = np.arange(D)
+            blocks[:, index, :, index] += fill[:, None, None]
+            H = blocks.reshape(K * D, K * D)
+        diagonal = H.ravel()[:: K * D + 1]
+        diagonal += self.quadratic if K == 1 else np.tile(self.quadratic, K)
+        if least is not None:
+            np.maximum(diagonal, least.ravel(), out=diagonal)
+        if not self.fit_bias:
+            diagonal[D - 1 :: D] = 1.0
+        return H
+
+    def class_hessian(
+        self, k: int, a: Floats, rows: Rows, weight: Floats, quadratic: Floats
+    ) -> Floats:
+        """Return class k's block of the Hessian from some rows, each for `weight`, (D, D)."""
+        ak = a[k, rows]
+        s = self.data.sample_weight
+        h = weight * ak * (1.0 - ak) * ((1.0 if s is None else s[rows]) / self.data.total)
+        H = self.data.gram_of(rows, h[None, :], self.center, self.scale)[0]
+        if not self.fit_bias:
+            H[-1, :] = H[:, -1] = 0.0
+            H[-1, -1] = 1.0
+        H.ravel()[:: self.D + 1] += quadratic
+        return H
+
+    def factor(self, a: Floats, least: Floats | None = None) -> Factor:
+        """Return the Cholesky factor of the Hessian at predictions a. Reads X once."""
+        return Factor(self.hessian(a, least), self.data.threads)
+
+    # What looks at margins alone
+
+    def search(self, point: Point, s: Floats, U: Floats, t: float) -> tuple[float, float, float]:
+        """Return J at theta + t s, whose margins are Z + t U, and its two derivatives by t."""
+        J, slope, curvature = self.data.search(point.Z, U, t)
+        theta = point.theta + t * s
+        pull = self.quadratic * s
+        J += self._added(theta)
+        slope += inner(pull, theta)
+        if self.linear is not None:
+            slope += inner(self.linear, s)
+        return J, slope, curvature + inner(pull, s)
+
+    # Smaller problems over some of the rows
+
+    def sample(self, rows: Rows, weight: Floats) -> Objective:
+        """Return an objective over copied rows that count `weight` times, in the same theta."""
+        data = self.data.take(rows, weight, self.center, self.scale)
+        return self._of_copy(data)
+
+    def sample_again(self, part: Objective, rows: Rows) -> Objective:
+        """Return the sample `part` of these rows with every row counted once."""
+        s = self.data.sample_weight
+        return self._of_copy(part.data.weighing(None if s is None else s[rows]))
+
+    def _of_copy(self, data: Dense) -> Objective:
+        d = self.D - 1
+        return Objective(
+            data, self.penalty, np.zeros(d), np.ones(d), self.fit_bias, self.quadratic
+        )
+
+    def with_terms(self, quadratic: Floats, linear: Floats | None) -> Objective:
+        """Return this objective with other added terms."""
+        return Objective(
+            self.data, self.penalty, self.center, self.scale, self.fit_bias, quadratic, linear
+        )
+
+
+def is_finite(point: Point) -> bool:
+    """Whether J and the gradient are finite numbers."""
+    return math.isfinite(point.J) and bool(np.isfinite(point.gradient).all())

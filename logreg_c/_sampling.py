@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Which rows make a sample, and what each stands for."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._data import Dense, Rows
+from ._validation import Floats
+
+# The part of an importance sample's probability that is the same for every row.
+UNIFORM_MIX = 0.3
+
+
+def _class_rows(data: Dense) -> list[Rows]:
+    """Return the rows of each class; a soft label belongs to its likeliest class."""
+    if data.K == 1:
+        positive = data.y[0] > 0.5
+        return [np.flatnonzero(~positive), np.flatnonzero(positive)]
+    ids = data.y if data.y.ndim == 1 else data.y.argmax(axis=0)
+    order = np.argsort(ids, kind="stable")
+    ends = np.cumsum(np.bincount(ids, minlength=data.K))[:-1]
+    return np.split(order, ends)
+
+
+def stratified(data: Dense, m: int, random: np.random.Generator) -> tuple[Rows, Floats]:
+    """Draw about m rows, no class less than a part of its equal share, in random order.
+
+    Returns the rows and 1 / probability of each: case-control sampling with weights that correct
+    the shares (King and Zeng 2001). Every prefix is such a sample too, but for its weights.
+    """
+    classes = [rows for rows in _class_rows(data) if len(rows)]
+    least = 0.4 * m / len(classes)
+    chosen, weights = [], []
+    for rows in classes:
+        count = min(len(rows), int(max(least, m * len(rows) / data.n)) + 1)
+        chosen.append(rows[random.choice(len(rows), count, replace=False, shuffle=False)])
+        weights.append(np.full(count, len(rows) / count))
+    order = random.permutation(sum(len(rows) for rows in chosen))
+    return np.concatenate(chosen)[order], np.concatenate(weights)[order]
+
+
+def by_importance(
+    importance: Floats, m: int, random: np.random.Generator
+) -> tuple[Rows, Floats]:
+    """Draw about m rows with probabilities min(1, k (importance / mean + 0.3)).
+
+    Rows that matter for a column of their own are taken for certain. Systematic sampling: one
+    random number, rows at equal distances of accumulated probability. Returns rows, in their
+    order, and 1 / probability of each.
+    """
+    size = importance * (1.0 / max(float(importance.mean()), 1e-300))
+    size += UNIFORM_MIX
+    k = m / float(size.sum())
+    for _ in range(20):
+        certain = size >= 1.0 / k
+        count = int(np.count_nonzero(certain))
+        if count == 0 or count >= m:
+            break
+        better = (m - count) / float(size[~certain].sum())
+        if better <= k * (1.0 + 1e-3):
+            break
+        k = better
+    size *= k
+    probability = np.minimum(1.0, size, out=size)
+    ends = np.cumsum(probability)
+    ticks = np.arange(float(random.random()), ends[-1], 1.0)
+    rows = np.minimum(np.searchsorted(ends, ticks), len(ends) - 1)
+    new = np.ones(len(rows), dtype=bool)
+    np.not_equal(rows[1:], rows[:-1], out=new[1:])
+    rows = rows[new].astype(np.intp, copy=False)
+    return rows, 1.0 / probability[rows]
+
+
+def rarely_other(X: NDArray[np.float64], times: int) -> NDArray[np.bool_]:
+    """Tell which columns take another value than their usual one in fewer than so many rows.
+
+    What is not rare in some of the rows is not rare in all of them.
+    """
+    m = len(X)
+    some = X[: 64 * times]
+    rare = np.ones(X.shape[1], dtype=bool)
+    for part in (some, X):
+        columns = np.flatnonzero(rare)
+        if columns.size:
+            narrow = part[:, columns]
+            counts = [(narrow != narrow[i]).sum(axis=0) for i in (0, m // 3 % len(narrow), -1)]
+            rare[columns] = np.minimum.reduce(counts) < times
+    return rare

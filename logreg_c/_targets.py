@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Labels as the passes want them, and models as people want them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._validation import Floats, as_array, as_floats, as_labels, require_labels_in_range
+
+# More classes than this are numbers that are no classes.
+MOST_CLASSES = 100_000
+
+
+class Targets(NamedTuple):
+    """What a should be.
+
+    Attributes
+    ----------
+    y : ndarray
+        float64 (1, n) for two classes, int32 (n,) or float64 (K, n) for more.
+    K : int
+        1 for two classes, else their number.
+    pair : bool
+        Whether two classes came, and their model goes back, as two columns.
+    base_bias : ndarray of shape (K,)
+        The bias that alone predicts the classes' shares.
+    """
+
+    y: NDArray[Any]
+    K: int
+    pair: bool
+    base_bias: Floats
+
+    @property
+    def columns(self) -> int:
+        """The columns of a model: 1 or the number of classes."""
+        return 2 if self.pair else self.K
+
+    @property
+    def penalty_factor(self) -> float:
+        """What l2 is multiplied by: with w = (-v/2, v/2) the penalty of two columns is |v|^2/4."""
+        return 0.5 if self.pair else 1.0
+
+    def model(self, raw: Floats) -> tuple[Floats, Any]:
+        """Return w and b as users get them, from (K, d + 1)."""
+        if self.pair:
+            raw = np.concatenate((-0.5 * raw, 0.5 * raw))
+        elif self.K == 1:
+            return raw[0, :-1].copy(), float(raw[0, -1])
+        return raw[:, :-1].copy(), raw[:, -1].copy()
+
+    def from_model(self, w: Any, b: Any, d: int) -> Floats:
+        """Return (K, d + 1) from w and b as users give them; what is None is zero."""
+        raw = np.zeros((self.columns, d + 1))
+        if w is not None:
+            if self.columns == 1:
+                raw[0, :-1] = as_floats(w, "w0", d, "column")
+            else:
+                raw[:, :-1] = _shaped(w, "w0", (self.columns, d))
+        if b is not None:
+            raw[:, -1] = _shaped(b, "b0", (self.columns,) if self.columns > 1 else ())
+        if not np.isfinite(raw).all():
+            raise ValueError("w0 or b0 has entries that are not finite; give finite numbers")
+        return raw[1:] - raw[:1] if self.pair else raw
+
+
+def _shaped(value: Any, name: str, shape: tuple[int, ...]) -> NDArray[Any]:
+    array = as_array(value, name)
+    if array.shape != shape and not (shape == () and array.size == 1):
+        raise ValueError(f"{name} has shape {array.shape}; give {shape}")
+    return array.reshape(shape)
+
+
+def as_targets(
+    y: Any, n: int, sample_weight: Floats | None, total: float, fit_bias: bool
+) -> Targets:
+    """Return the targets of labels 0 and 1, of probabilities, or of classes 0 to K - 1."""
+    array = as_array(y, "y")
+    if array.ndim == 2:
+        return _probabilities(array, n, sample_weight, total, fit_bias)
+    labels = as_labels(y, n)
+    low, high = labels.min(), labels.max()
+    if high > 1 and low >= 0 and high < MOST_CLASSES:
+        ids = labels.astype(np.int32)
+        if (ids == labels).all():
+            return _classes(ids, sample_weight, total)
+    if not (low >= 0 and high <= 1):
+        require_labels_in_range(labels)
+    Y = labels.astype(np.float64, copy=False)
+    share = float((Y if sample_weight is None else Y * (sample_weight / total)).sum())
+    share = share / n if sample_weight is None else share
+    if fit_bias and not 0.0 < share < 1.0:
+        raise ValueError(
+            f"y holds one class only, {share:.0f}, in the rows that have weight; the bias would "
+            "grow without end: give examples of both classes"
+        )
+    bias = np.array([np.log(share / (1.0 - share)) if fit_bias else 0.0])
+    return Targets(Y.reshape(1, n), 1, False, bias)
+
+
+def _classes(ids: NDArray[np.int32], sample_weight: Floats | None, total: float) -> Targets:
+    weights = np.bincount(ids, sample_weight) / total
+    missing = np.flatnonzero(weights <= 0.0)
+    if missing.size:
+        raise ValueError(
+            f"y has no example with weight of class {missing[0]} of 0 to {len(weights) - 1}; "
+            "number the classes that occur: np.unique(y, return_inverse=True)[1]"
+        )
+    bias = np.log(weights)
+    return Targets(ids, len(weights), False, bias - bias.mean())
+
+
+def _probabilities(
+    Y: NDArray[Any], n: int, sample_weight: Floats | None, total: float, fit_bias: bool
+) -> Targets:
+    K = Y.shape[1]
+    if Y.shape[0] != n or K < 2:
+        raise ValueError(
+            f"y has shape {Y.shape}; give (n,) or (n, K) with n = {n} and K at least 2"
+        )
+    Y = Y.astype(np.float64)
+    bad = ~((Y >= 0.0) & (Y <= 1.0)).all(axis=1) | (np.abs(Y.sum(axis=1) - 1.0) > 1e-6)
+    if bad.any():
+        i = int(np.argmax(bad))
+        raise ValueError(f"y[{i}] is {Y[i]}; the probabilities of a row add up to 1")
+    weight = np.full(n, 1.0 / n) if sample_weight is None else sample_weight / total
+    shares = (weight[:, None] * Y).sum(axis=0)
+    if fit_bias and not (shares > 0.0).all():
+        raise ValueError(f"y gives class {int(np.argmin(shares))} no weight in any row; drop it")
+    Y /= Y.sum(axis=1, keepdims=True)
+    if K == 2:
+        bias = np.log(shares[1:] / shares[:1]) if fit_bias else np.zeros(1)
+        return Targets(np.ascontiguousarray(Y[:, 1]).reshape(1, n), 1, True, bias)
+    bias = np.log(shares) if fit_bias else np.zeros(K)
+    return Targets(np.ascontiguousarray(Y.T), K, False, bias - bias.mean())

@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""`fit`: to the optimum, with a proof of how near."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from . import _kernels
+from ._data import Dense
+from ._objective import Objective, Point
+from ._progress import Bar
+from ._targets import Targets, as_targets
+from ._validation import (
+    Floats,
+    as_array,
+    as_count,
+    as_examples,
+    as_number,
+    as_sample_weight,
+    explain_not_finite,
+)
+from .solvers import SOLVERS, choose
+from .solvers._driver import Goal, NotFiniteError, Record, drive
+
+# Entries of X that are looked at to centre and scale the columns, which are only coordinates.
+SCALED_BY = 200_000
+
+
+class ConvergenceWarning(RuntimeWarning):
+    """A fit ended without the proof that was asked for."""
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What `fit` returns.
+
+    Attributes
+    ----------
+    w : ndarray of shape (d,), or (K, d) for K classes
+        The weights.
+    b : float, or ndarray of shape (K,)
+        The bias.
+    objective : float
+        J at w and b.
+    gap : float
+        Proved: J - J* is at most this; inf if nothing is proved.
+    converged : bool
+        Whether the gap is at most tol · J* (or 1e-15).
+    reason : str
+        Why the fit ended, in words.
+    n_iter : int
+        Iterations of the solver.
+    n_passes : float
+        Reads of X, samples counted pro rata.
+    history : tuple of Record
+        n_iter, n_passes, objective and gap after each iteration.
+    solver : str
+        The solver that ended the fit.
+    """
+
+    w: Floats
+    b: Any
+    objective: float
+    gap: float
+    converged: bool
+    reason: str
+    n_iter: int
+    n_passes: float
+    history: tuple[Record, ...]
+    solver: str
+
+
+@dataclass(frozen=True)
+class FitState:
+    """What `callback` is shown after each iteration: copies, and J's record so far."""
+
+    n_iter: int
+    n_passes: float
+    objective: float
+    gap: float
+    w: Floats
+    b: Any
+
+
+def _offsets(offset: Any, n: int, targets: Targets) -> Floats | None:
+    if offset is None:
+        return None
+    array = as_array(offset, "offset")
+    wanted = (n,) if targets.K == 1 and not targets.pair else (n, targets.columns)
+    if array.shape != wanted:
+        raise ValueError(f"offset has shape {array.shape}; give {wanted}, an entry per row of X")
+    if not np.isfinite(array).all():
+        raise ValueError("offset has entries that are not finite; give finite numbers")
+    array = array.astype(np.float64)
+    if targets.pair:
+        return np.ascontiguousarray(array[:, 1] - array[:, 0])[None, :]
+    return np.ascontiguousarray(array.reshape(n, targets.K).T)
+
+
+def _coordinates(X: Any, fit_bias: bool, random: np.random.Generator) -> tuple[Floats, Floats]:
+    """Return a centre and a scale of each column, of some rows if X is large."""
+    n, d = X.shape
+    rows = max(SCALED_BY // d, 50)
+    some = X if rows >= n else X[np.sort(random.choice(n, rows, replace=False))]
+    with np.errstate(all="ignore"):
+        some = np.asarray(some, dtype=np.float64)
+        center = some.mean(axis=0) if fit_bias else np.zeros(d)
+        away = some - center
+        largest = np.maximum(away.max(axis=0), -away.min(axis=0))
+        size = np.where(largest > 0.0, largest, 1.0)
+        away /= size
+        spread = size * np.sqrt(np.einsum("ij,ij->j", away, away) / len(some))
+    known = np.isfinite(center) & np.isfinite(spread)
+    center[~known] = 0.0
+    # What is constant to rounding is measured by its own size.
+    constant = ~known | (spread <= 1e-14 * np.abs(center))
+    spread[constant] = np.where(center[constant] != 0.0, np.abs(center[constant]), 1.0)
+    return center, 1.0 / spread
+
+
+def fit(
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    l2: float = 0.0,
+    sample_weight: ArrayLike | None = None,
+    offset: ArrayLike | None = None,
+    fit_intercept: bool = True,
+    w0: ArrayLike | None = None,
+    b0: ArrayLike | None = None,
+    solver: str = "auto",
+    tol: float = 1e-6,
+    max_iter: int = 1000,
+    random_state: int = 0,
+    callback: Callable[[FitState], object] | None = None,
+    progress: bool = False,
+    n_threads: int | None = None,
+) -> FitResult:
+    r"""Minimise the averaged cross-entropy and prove how near to the optimum the result is.
+
+    .. math::
+
+        J(w, b) = \frac{\sum_i s_i L_i}{\sum_i s_i} + \frac{l_2}{2} \|w\|^2, \qquad
+        L_i = -\sum_k y_{ik} \log a_{ik}
+
+    with :math:`a_i = \sigma(x_i w + b)` for two classes and
+    :math:`a_i = \mathrm{softmax}(W x_i + b)` for K. Columns are taken as they are: nothing has to
+    be scaled, and scaling changes what a penalty means.
+
+    Parameters
+    ----------
+    X : array_like of shape (n, d)
+        Examples in rows; float32 or float64, C- or Fortran-contiguous, is used as it is.
+    y : array_like of shape (n,) or (n, K)
+        Labels 0 and 1, booleans, or probabilities in [0, 1]; or classes 0 to K - 1; or a row of
+        K probabilities an example.
+    l2 : float
+        Strength of the ridge penalty, 0 or above; scikit-learn's C is 1 / (l2 · sum of s). The
+        bias is never penalised.
+    sample_weight : array_like of shape (n,), optional
+        Weights s of the examples, none negative, not all 0.
+    offset : array_like of shape (n,) or (n, K), optional
+        Added to the margins Xw + b.
+    fit_intercept : bool
+        Whether there is a bias. Without it b is 0.
+    w0, b0 : array_like, optional
+        Where to start, of the shapes of w and b. Solvers that start from samples take it as the
+        start for those.
+    solver : str
+        "newton" (all rows' Hessian, factored), "sampled" (samples of rows, corrected by full
+        passes), "blocks" (a factor per class), "compressed" (in the space of the examples, for
+        n below d), "lbfgs", "newton-cg", "gradient-descent"; or "auto", which chooses by n, d and
+        K: `logreg_c.solvers.choose` has the rule.
+    tol : float
+        The fit ends when J - J* is proved to be at most tol · J*, or 1e-15.
+    max_iter : int
+        Most iterations.
+    random_state : int
+        Seed of the samples. The same call gives the same bits, with any number of threads.
+    callback : callable, optional
+        Called with a `FitState` (copies) after each iteration; a true return value stops.
+    progress : bool
+        Show a bar (needs tqdm).
+    n_threads : int, optional
+        Threads of this call; see `set_num_threads` for the default.
+
+    Returns
+    -------
+    FitResult
+        w, b, objective, gap, converged, reason, n_iter, n_passes, history, solver.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is wrong, or something is not a finite number; the message names it.
+    OverflowError
+        If XW + b is beyond the range of float64 where the fit starts.
+    ImportError
+        If progress is asked for and tqdm is not installed.
+    KeyboardInterrupt
+        On Ctrl-C, within a fraction of a second. Use a callback to keep what is there so far.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the fit ends without the proof that `tol` asks for.
+
+    Notes
+    -----
+    The proof is a lower bound on J* by Fenchel duality: the dual variables a - y, moved for all
+    rows or some along a Newton direction until they are feasible, bound J* from below whatever
+    the data. It costs about one read of X, and no read where a sample proves it.
+
+    Examples
+    --------
+    >>> from logreg_c import fit
+    >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1]
+    >>> result = fit(X, y, l2=0.25)
+    >>> result.w.round(4), round(result.b, 4)
+    (array([0.4529]), -0.6793)
+    >>> result.converged, result.gap <= 1e-6 * result.objective
+    (True, True)
+    """
+    X = as_examples(X)
+    n, d = X.shape
+    s, total = as_sample_weight(sample_weight, n)
+    targets = as_targets(y, n, s, total, fit_intercept)
+    l2 = as_number(l2, "l2", least=0.0)
+    goal = Goal(as_number(tol, "tol", above=0.0))
+    most = as_count(max_iter, "max_iter")
+    seed = as_seed(random_state)
+    offsets = _offsets(offset, n, targets)
+    threads = _kernels.threads_of_call(n_threads)
+    data = Dense(X, targets.y, targets.K, s, total, offsets, threads)
+    center, scale = _coordinates(X, fit_intercept, np.random.default_rng(seed))
+    objective = Objective(data, targets.penalty_factor * l2, center, scale, fit_intercept)
+    theta = _start(objective, targets, w0, b0, offsets is None)
+    names = choose(solver, objective)
+
+    def watch(record: Record, point: Point) -> object:
+        bar.update(1)
+        if callback is None:
+            return False
+        w, b = targets.model(objective.to_raw(point.theta))
+        return callback(FitState(*record, w, b))
+
+    try:
+        with Bar("fit", "iteration", None, progress) as bar:
+            outcome = drive(
+                objective, theta, [(name, SOLVERS[name]) for name in names], goal, seed, most,
+                watch, lambda point: None,
+            )  # fmt: skip
+    except NotFiniteError:
+        raw = objective.to_raw(theta)
+        explain_not_finite(X, raw[0, :-1], float(raw[0, -1]))
+    w, b = targets.model(objective.to_raw(outcome.point.theta))
+    gap = max(outcome.point.J - outcome.lower, 0.0)
+    result = FitResult(
+        w, b, outcome.point.J, gap, outcome.converged, outcome.reason, len(outcome.history),
+        data.meter.reads, outcome.history, outcome.solver,
+    )  # fmt: skip
+    if not result.converged:
+        warnings.warn(
+            f"not converged: {result.reason}. J = {result.objective:.6g}, proved to be within "
+            f"{result.gap:.2g} of the optimum; tol={goal.tol:g} asks for {goal.gap(result.objective):.2g}",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    return result
+
+
+def as_seed(random_state: Any) -> int:
+    """Return the seed, an integer of 0 or above."""
+    if isinstance(random_state, bool) or not hasattr(random_state, "__index__"):
+        raise TypeError(
+            f"random_state is {random_state!r}, a {type(random_state).__name__}; give an integer"
+        )
+    seed = int(random_state.__index__())
+    if seed < 0:
+        raise ValueError(f"random_state is {seed}; give an integer of 0 or above")
+    return seed
+
+
+def _start(
+    objective: Objective, targets: Targets, w0: Any, b0: Any, base_rate: bool
+) -> Floats:
+    """Return theta for w0 and b0; without them zero weights and the bias of the base rates."""
+    K, D = objective.K, objective.D
+    if w0 is None and b0 is None:
+        theta = objective.start()
+        if base_rate and objective.fit_bias:
+            theta[:, -1] = targets.base_bias
+        return theta
+    raw = targets.from_model(w0, b0, D - 1)
+    if not objective.fit_bias:
+        raw[:, -1] = 0.0
+    return objective.project(objective.from_raw(raw))

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The one loop: limits, history, callback, progress, certificate, and the reason to stop.
+
+A solver is a generator that yields an `Iterate` an iteration and returns when it can get no
+further. It never decides that the optimum is reached; it is asked for the next iterate or not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from .._objective import Objective, Point, is_finite
+from .._validation import Floats
+
+# A gap this small is nothing beside the rounding of a loss near zero.
+ABSOLUTE_FLOOR = 1e-15
+
+
+class Goal(NamedTuple):
+    """What a fit is to reach: J - J* proved to be at most tol · J*."""
+
+    tol: float
+
+    def gap(self, J: float) -> float:
+        """Return the gap that is small enough at J."""
+        return max(self.tol * J / (1.0 + self.tol), ABSOLUTE_FLOOR)
+
+
+class Iterate(NamedTuple):
+    """What a solver yields: where it is, and a proved lower bound on J*, -inf if it has none."""
+
+    point: Point
+    lower: float
+
+
+class NotFiniteError(ArithmeticError):
+    """J or its gradient is not a finite number where a fit starts."""
+
+
+class Task(NamedTuple):
+    """What a solver gets."""
+
+    objective: Objective
+    theta: Floats
+    goal: Goal
+    random: np.random.Generator
+
+    def begin(self) -> Point:
+        """Evaluate the start. Reads X once."""
+        point = self.objective.evaluate(self.theta)
+        if not is_finite(point):
+            raise NotFiniteError
+        return point
+
+
+Solver = Callable[[Task], Iterator[Iterate]]
+
+
+class Record(NamedTuple):
+    """An entry of the history: where the fit was after an iteration."""
+
+    n_iter: int
+    n_passes: float
+    objective: float
+    gap: float
+
+
+class Outcome(NamedTuple):
+    """What the driver found."""
+
+    point: Point
+    lower: float
+    converged: bool
+    reason: str
+    solver: str
+    history: tuple[Record, ...]
+
+
+def drive(
+    objective: Objective,
+    theta: Floats,
+    solvers: Sequence[tuple[str, Solver]],
+    goal: Goal,
+    seed: int,
+    max_iter: int,
+    watch: Callable[[Record, Point], object],
+    stop_early: Callable[[Point], str | None],
+) -> Outcome:
+    """Run the solvers, each from where the one before got stuck, to the goal.
+
+    `watch` sees each iterate and stops with a true value; `stop_early` may say why to stop.
+    """
+    meter = objective.data.meter
+    best: Point | None = None
+    lower, count = -math.inf, 0
+    history: list[Record] = []
+    name = solvers[0][0]
+    stuck = []
+
+    def outcome(reason: str) -> Outcome:
+        assert best is not None  # every solver yields where it starts, or better
+        converged = best.J - lower <= goal.gap(best.J)
+        return Outcome(best, lower, converged, reason, name, tuple(history))
+
+    for name, solver in solvers:
+        random = np.random.default_rng(seed)
+        for iterate in solver(Task(objective, theta, goal, random)):
+            count += 1
+            lower = max(lower, iterate.lower)
+            if best is None or iterate.point.J <= best.J:
+                best, theta = iterate.point, iterate.point.theta
+            # No value below the bound is anything but rounding.
+            record = Record(count, meter.reads, best.J, max(best.J - lower, 0.0))
+            history.append(record)
+            called_off = watch(record, best)
+            if best.J - lower <= goal.gap(best.J):
+                return outcome(f"J is within tol={goal.tol:g} of the optimum, proved")
+            if called_off:
+                return outcome(f"callback stopped it after iteration {count}")
+            early = stop_early(best)
+            if early is not None:
+                return outcome(early)
+            if count >= max_iter:
+                return outcome(f"max_iter={max_iter} iterations done")
+        stuck.append(name)
+    return outcome(f"no further progress by {', then '.join(stuck)}: the limit of rounding")

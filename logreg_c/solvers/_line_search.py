@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A step along a direction; where the full step is not good, searched on cached margins."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from .._objective import Objective, Point, inner, is_finite
+from .._validation import Floats
+
+# A slope at the end of a step below this part of the one at its start: as good as the minimum.
+FLAT = 0.4
+# The search is over when the slope is this part of the one at the start.
+SEARCHED = 0.05
+LONGEST = 16.0
+
+
+class Step(NamedTuple):
+    """Where a step along s led: to theta + length · s."""
+
+    point: Point
+    length: float
+
+    def margins(self, before: Point) -> Floats:
+        """Return the margins of s itself."""
+        U = self.point.Z - before.Z
+        if self.length != 1.0:
+            U /= self.length
+        return U
+
+
+def advance(objective: Objective, point: Point, s: Floats) -> Step | None:
+    """Step along s to about the minimum; None if nothing lower is found.
+
+    The unit step is tried first: one read of X, and nearly always the last. If J rises or its
+    slope is still steep, the margins of both ends are known, so the minimum along s is found
+    without reading X, and one more read gives the gradient there. With several classes, whose
+    passes take longer than their reads, the two products come apart, with the search in between.
+    """
+    slope = inner(point.gradient, s)
+    if not slope < 0.0:
+        return None
+    if objective.K > 1:
+        return _searched(objective, point, s, objective.direction_margins(s), slope)
+    new = objective.evaluate(point.theta + s)
+    if is_finite(new):
+        end = inner(new.gradient, s)
+        if abs(end) <= FLAT * -slope and new.J <= point.J:
+            return Step(new, 1.0)
+    return _searched(objective, point, s, new.Z - point.Z, slope, new)
+
+
+def _searched(
+    objective: Objective, point: Point, s: Floats, U: Floats, slope: float, unit: Point | None = None
+) -> Step | None:
+    """Step to about the minimum along s, whose margins are U; `unit` is the full step's end."""
+    length = search(objective, point, s, U, slope)
+    if length is None:
+        return None
+    if length == 1.0 and unit is not None:
+        return Step(unit, 1.0)
+    # Not from the margins Z + length · U, which costs as much: a length of 4 would make three
+    # times the rounding of Z, every step again, until Z has nothing to do with theta.
+    found = objective.evaluate(point.theta + length * s)
+    return Step(found, length) if found.J < point.J else None
+
+
+def search(
+    objective: Objective, point: Point, s: Floats, U: Floats, slope: float
+) -> float | None:
+    """Return about where J(theta + t s) is least, by Newton's method between brackets."""
+    low, high, t = 0.0, LONGEST, 1.0
+    best, best_J = None, point.J
+    for _ in range(40):
+        J, d1, d2 = objective.search(point, s, U, t)
+        if math.isfinite(J) and J < best_J:
+            best, best_J = t, J
+            if abs(d1) <= (FLAT if t == 1.0 else SEARCHED) * -slope:
+                break
+        if math.isfinite(d1) and d1 <= 0.0:
+            low = t
+        else:
+            high = t
+        step = t - d1 / d2 if d2 > 0.0 and math.isfinite(d1) else math.nan
+        t = step if low < step < high else 0.5 * (low + high)
+        if high - low <= 1e-3 * high and best is not None:
+            break
+    return best

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Some rows in place of all: their Hessian, their tilted J, and the certificate they give."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .._certificate import lower_bound
+from .._data import Rows
+from .._factor import Factor
+from .._objective import Objective, Point, inner
+from .._validation import Floats
+from ._line_search import advance
+from ._memory import Memory
+
+# Inner steps on a sample stop at this part of what they have gained, or at that many.
+GAINED = 0.02
+INNER_STEPS = 20
+INNER_MEMORY = 10
+
+
+class Model:
+    """Rows of an objective, copied, each with what it stands for.
+
+    Parameters
+    ----------
+    objective : Objective
+        Over all rows.
+    rows : ndarray of intp
+        The rows of the sample.
+    weight : ndarray
+        How many rows each stands for.
+    """
+
+    def __init__(self, objective: Objective, rows: Rows, weight: Floats) -> None:
+        self._objective = objective
+        self._rows = rows
+        self._weighted = objective.sample(rows, weight)
+        # The certificate is about these rows, not about what they stand for.
+        self._alone = objective.sample_again(self._weighted, rows)
+        self.fraction = len(rows) / objective.n
+
+    def _predictions(self, point: Point) -> Floats:
+        return self._weighted.data.predictions(np.ascontiguousarray(point.Z[:, self._rows]))
+
+    def factor(self, point: Point, least: Floats | None = None) -> Factor:
+        """Return the factor of the Hessian at a point, its diagonal raised to `least`."""
+        return self._weighted.factor(self._predictions(point), least)
+
+    def lower_bound(self, point: Point) -> float:
+        """Return a proved lower bound on J* by moving the dual variables of these rows."""
+        a = self._predictions(point)
+        s = -self._alone.factor(a).solve(point.gradient)
+        U = self._alone.direction_margins(s)
+        return lower_bound(self._objective, point, self._alone, a, s, U)
+
+    def tilted_step(self, point: Point, factor: Factor, prox: float) -> Floats:
+        """Return the step to the minimum of the sample's J, tilted and held near the point.
+
+        That is f_S(theta) + <g - g_S, theta> + prox / 2 |theta - theta_k|^2, whose gradient at
+        the point is that of all rows; by L-BFGS from the factor, on the sample alone.
+        """
+        here = self._weighted.evaluate(point.theta)
+        linear = point.gradient - here.gradient - prox * point.theta
+        tilted = self._weighted.with_terms(self._weighted.quadratic + prox, linear)
+        now = tilted.evaluate(point.theta)
+        memory = Memory(INNER_MEMORY)
+        start = now.J
+        for _ in range(INNER_STEPS):
+            s = -memory.apply(now.gradient, factor.solve)
+            step = advance(tilted, now, s)
+            if step is None:
+                break
+            memory.add(step.length * s, step.point.gradient - now.gradient)
+            fallen = now.J - step.point.J
+            now = step.point
+            if fallen <= GAINED * (start - now.J):
+                break
+        return now.theta - point.theta
+
+
+def minimise_sample(part: Objective, theta: Floats, noise: float, most: int) -> tuple[Floats, Floats]:
+    """Minimise a sample's J by Newton's method, to a decrement of `noise`.
+
+    Returns theta and the diagonal of the Hessian at the last factored point.
+    """
+    point = part.evaluate(theta)
+    for _ in range(most):
+        a = part.data.predictions(point.Z)
+        H = part.hessian(a)
+        diagonal = H.ravel()[:: len(H) + 1].reshape(theta.shape).copy()
+        s = -Factor(H, part.data.threads).solve(point.gradient)
+        decrement = -0.5 * inner(point.gradient, s)
+        step = advance(part, point, s)
+        if step is None or not math.isfinite(decrement):
+            break
+        point = step.point
+        if decrement <= noise:
+            break
+    return point.theta, diagonal

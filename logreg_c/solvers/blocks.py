@@ -1,0 +1,308 @@
+# SPDX-License-Identifier: BSD-3-Clause
+r"""A factor per class, the penalty from strong to weak, and troublesome rows kept exact.
+
+For several classes with more parameters than one Hessian can hold. L-BFGS starts from the
+classes' own Hessians, each of an importance sample, between projections on classes that sum to
+zero. Where columns are rare nearly all that a step gets wrong comes from a few hundred rows,
+whose logits move far beyond what a quadratic model holds for: these rows are left out of the
+model and kept as they are,
+
+.. math::
+
+    \min_s\; g \cdot s + \tfrac12 s' B s + \sum_{i \in S} p_i\,
+        [L(z_i + x_i s) - L(z_i) - L'(z_i)\, x_i s],
+
+which Newton-CG solves, preconditioned by :math:`B^{-1}`. A direction made of
+:math:`B^{-1} r` has :math:`B p` known, so B is never formed. With few rows for each column the
+penalty comes down by tens from where it matters, each stage starting where the one before got to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from .._certificate import plain_lower_bound
+from .._data import Dense, Rows
+from .._factor import Factor
+from .._objective import Objective, Point, inner
+from .._sampling import by_importance
+from .._validation import Floats
+from ._driver import Iterate, Task
+from ._line_search import advance
+from ._memory import Memory
+from .newton_cg import conjugate_gradients
+
+MEMORY = 50
+# Passes from the diagonal alone, at the first stage.
+DIAGONAL_PASSES = 8
+# Stages of the penalty: the strongest, in parts of the Hessian's diagonal, and from one to the
+# next; passes in each but the last, and the decrement that ends one, in J.
+STRONGEST, STAGE = 3e-3, 10.0
+STAGE_PASSES = 5
+STAGE_DECREMENT = 3e-4
+# Rows for a class's Hessian, in parts of n; never fewer than so many a column.
+SAMPLED = 0.1
+FEWEST = 20
+# Rows kept exact, in parts of n, by leverage and by what the last step got wrong.
+TROUBLE = 0.01
+# A row outside that a step gets wrong by this part of the decrement joins them.
+JOINS, MOST_JOINING = 0.02, 100
+# Products with the exact rows in a step.
+PRODUCTS = 40
+# Passes after which the last stage's Hessians are made anew.
+REFRESH = 12
+# Rows that the certificate moves, in parts of n, and the most products with their Hessian.
+PROVED_BY, PROOF = 0.2, 80
+
+
+class ClassFactors:
+    """The inverse Hessians of the classes, one factor each, on classes that sum to zero."""
+
+    def __init__(self, objective: Objective, factors: list[Factor]) -> None:
+        self._project = objective.project
+        self._factors = factors
+
+    def solve(self, r: Floats) -> Floats:
+        """Return Pi blockdiag(H_k)^-1 Pi r."""
+        r = self._project(r)
+        return self._project(np.stack([f.solve(v) for f, v in zip(self._factors, r, strict=True)]))
+
+
+class Trouble(NamedTuple):
+    """The rows that are kept exact: their numbers, and an objective without penalty over them."""
+
+    rows: Rows
+    part: Objective
+
+    @staticmethod
+    def of(objective: Objective, rows: Rows) -> Trouble:
+        """Copy these rows."""
+        part = objective.sample(rows, np.ones(len(rows)))
+        return Trouble(rows, part.with_terms(np.zeros(objective.D), None))
+
+
+class Model:
+    """What a step minimises: B by classes' factors and L-BFGS, and the troublesome rows."""
+
+    def __init__(self, objective: Objective, initial: ClassFactors, trouble: Trouble) -> None:
+        self.objective = objective
+        self.initial = initial
+        self.trouble = trouble
+        self.memory = Memory(MEMORY)
+
+    def apply(self, r: Floats) -> Floats:
+        """Return B^-1 r."""
+        return self.memory.apply(r, self.initial.solve)
+
+    def step(self, point: Point) -> Floats:
+        """Return about the minimum of the model by Newton-CG."""
+        part = self.trouble.part
+        Z = np.ascontiguousarray(point.Z[:, self.trouble.rows])
+        a0 = a = part.data.predictions(Z)
+        s, Bs = np.zeros_like(point.theta), np.zeros_like(point.theta)
+        U = np.zeros_like(Z)
+        gradient = point.gradient
+        products = 0
+        first = -1.0
+        while products < PRODUCTS:
+            r = -gradient
+            z = self.apply(r)
+            p, Bp = z, r
+            rz = inner(r, z)
+            first = rz if first < 0.0 else first
+            enough = max(0.01 * rz, 1e-4 * first)
+            if not rz > 1e-3 * first:  # nor where it is no number
+                break
+            ds, dB, dU = np.zeros_like(s), np.zeros_like(s), np.zeros_like(U)
+            Up = np.empty_like(U)
+            while products < PRODUCTS and rz > enough:
+                Hp = Bp + part.hessian_vector(a, p, Up)
+                length = rz / inner(p, Hp)
+                ds, dB, dU = ds + length * p, dB + length * Bp, dU + length * Up
+                r = r - length * Hp
+                z = self.apply(r)
+                rz, last = inner(r, z), rz
+                p, Bp = z + (rz / last) * p, r + (rz / last) * Bp
+                products += 1
+            t = self._damped(point, s, Bs, U, ds, dB, dU, Z)
+            s, Bs, U = s + t * ds, Bs + t * dB, U + t * dU
+            a = part.data.predictions(Z + U)
+            change = part.pull_back(self._shares(part.data, a - a0))
+            gradient = point.gradient + Bs + change
+        return s
+
+    @staticmethod
+    def _shares(data: Dense, R: Floats) -> Floats:
+        weight = 1.0 if data.sample_weight is None else data.sample_weight
+        return R * (weight / data.total)
+
+    def _damped(
+        self, point: Point, s: Floats, Bs: Floats, U: Floats, ds: Floats, dB: Floats, dU: Floats,
+        Z: Floats,
+    ) -> float:  # fmt: skip
+        """Return how much of ds lowers the model: halved until it does."""
+        data = self.trouble.part.data
+        _, R0 = data.residuals(Z)
+
+        def value(t: float) -> float:
+            loss, _, _ = data.search(Z + U, dU, t)
+            linear = inner(point.gradient, s + t * ds) - float(np.add.reduce(
+                (R0 * (U + t * dU)).ravel()))
+            B = 0.5 * inner(s + t * ds, Bs + t * dB)
+            return loss + linear + B
+
+        here, t = value(0.0), 1.0
+        while value(t) > here and t > 1e-3:
+            t *= 0.5
+        return t
+
+
+def excess(objective: Objective, Z: Floats, U: Floats) -> Floats:
+    """Return each row's share of loss at Z + U above its tangent at Z."""
+    data = objective.data
+    top, new_top = Z.max(axis=0), (Z + U).max(axis=0)
+    a = data.predictions(Z)
+    rise = np.log(np.exp(Z + U - new_top).sum(axis=0)) + new_top
+    rise -= np.log(np.exp(Z - top).sum(axis=0)) + top
+    rise -= (a * U).sum(axis=0)
+    weight = 1.0 if data.sample_weight is None else data.sample_weight
+    return rise * (weight / data.total)
+
+
+def at_penalty(full: Objective, stage: Objective, point: Point) -> Point:
+    """Turn a point of one penalty into the same of another. Reads nothing."""
+    change = stage.quadratic - full.quadratic
+    J = point.J + 0.5 * inner(change * point.theta, point.theta)
+    return Point(point.theta, point.Z, J, point.gradient + change * point.theta)
+
+
+def penalties(objective: Objective, diagonal: Floats) -> list[float]:
+    """Return what the penalty is multiplied by, stage by stage, down to 1."""
+    n, D = objective.n, objective.D
+    if objective.penalty == 0.0 or n >= 300 * D or D <= 100:
+        return [1.0]
+    strongest = STRONGEST * float(np.median(diagonal[:, :-1] / objective.quadratic[:-1]))
+    stages = []
+    while strongest > 5.0:
+        stages.append(strongest)
+        strongest /= STAGE
+    return [*stages, 3.0, 1.0] if stages else [1.0]
+
+
+def build(
+    task: Task, stage: Objective, point: Point, wrong: Floats | None, diagonal: Floats
+) -> tuple[Model, Floats, Floats]:
+    """Survey the rows at a point and return a model of them. Reads X once."""
+    full = task.objective
+    _, diagonal, leverage = full.evaluate_and_survey(point.theta, 1.0 / diagonal)
+    n, D = full.n, full.D
+    count = max(int(TROUBLE * n), min(n // 10, 30))
+    total = leverage.sum(axis=0)
+    if wrong is None:
+        rows = np.argpartition(-total, count)[:count]
+    else:
+        most = np.argpartition(-total, count)[: 2 * count // 3]
+        rows = np.union1d(most, np.argpartition(-wrong, count)[: count // 3])
+    rows = np.sort(rows).astype(np.intp)
+    trouble = Trouble.of(full, rows)
+    leverage[:, rows] = 0.0
+    m = max(int(SAMPLED * n), FEWEST * D)
+    factors = []
+    a = full.data.predictions(point.Z)
+    for k in range(full.K):
+        taken, weight = by_importance(leverage[k], min(m, n), task.random)
+        keep = ~np.isin(taken, rows)
+        taken, weight = taken[keep], weight[keep]
+        H = full.class_hessian(k, a, taken, weight, stage.quadratic)
+        factors.append(Factor(H, full.data.threads))
+    return Model(stage, ClassFactors(full, factors), trouble), diagonal, total
+
+
+def prove(task: Task, model: Model, point: Point, leverage: Floats, gap: float) -> float:
+    """Return a lower bound on J* by moving the dual variables of the rows that matter most."""
+    full = task.objective
+    rows, _ = by_importance(leverage, int(PROVED_BY * full.n), task.random)
+    rows = np.union1d(rows, model.trouble.rows).astype(np.intp)
+    part = full.sample(rows, np.ones(len(rows)))
+    found = conjugate_gradients(full, point, model.apply, 1e-6, gap, PROOF, part, rows)
+    return found.lower
+
+
+def blocks(task: Task) -> Iterator[Iterate]:
+    """Yield an iterate a full pass."""
+    full = task.objective
+    point = task.begin()
+    diagonal = full.evaluate_and_survey(point.theta, np.ones_like(point.theta))[1]
+    stages = penalties(full, diagonal)
+    wrong: Floats | None = None
+    model: Model | None = None
+    memory = Memory(MEMORY)
+    for number, factor in enumerate(stages):
+        last = number == len(stages) - 1
+        stage = full.with_terms(full.quadratic * factor, None)
+        here = at_penalty(full, stage, point)
+        if number == 0:
+            inverse = 1.0 / np.maximum(diagonal + (factor - 1.0) * full.quadratic, 1e-300)
+            for _ in range(DIAGONAL_PASSES):
+                s = -memory.apply(here.gradient, lambda q: full.project(inverse * q))
+                step = advance(stage, here, s)
+                if step is None:
+                    break
+                memory.add(step.length * s, step.point.gradient - here.gradient)
+                here = step.point
+                point = at_penalty(stage, full, here)
+                yield Iterate(point, plain_lower_bound(full, point))
+        passes = since = 0
+        trigger = PROVED_BY
+        while True:
+            if model is None or (passes == 0 and (number % 2 == 0 or last)) or since >= REFRESH:
+                model, diagonal, leverage = build(task, stage, here, wrong, diagonal)
+                since = 0
+            decrement = 0.5 * inner(here.gradient, model.apply(here.gradient))
+            lower = plain_lower_bound(full, point)
+            gap = task.goal.gap(point.J)
+            if last and decrement <= trigger * gap:
+                lower = max(lower, prove(task, model, point, leverage, gap))
+                if point.J - lower <= gap:
+                    yield Iterate(point, lower)
+                    return
+                trigger *= 0.3
+            if not last and (passes >= STAGE_PASSES or decrement <= STAGE_DECREMENT * here.J):
+                break
+            s = model.step(here)
+            step = advance(stage, here, s)
+            if step is None:
+                if since == 0:
+                    return
+                since = REFRESH
+                continue
+            wrong = excess(full, here.Z, step.margins(here))
+            _remember(model, here, step.point, step.length * s)
+            _join(model, full, wrong, -0.5 * inner(here.gradient, s))
+            here = step.point
+            point = at_penalty(stage, full, here)
+            passes += 1
+            since += 1
+            yield Iterate(point, lower)
+
+
+def _remember(model: Model, before: Point, after: Point, s: Floats) -> None:
+    """Keep the pair of a step, without what the exact rows did."""
+    part, rows = model.trouble.part, model.trouble.rows
+    _, R0 = part.data.residuals(np.ascontiguousarray(before.Z[:, rows]))
+    _, R1 = part.data.residuals(np.ascontiguousarray(after.Z[:, rows]))
+    model.memory.add(s, after.gradient - before.gradient - part.pull_back(R1 - R0))
+
+
+def _join(model: Model, full: Objective, wrong: Floats, decrement: float) -> None:
+    """Take rows that the model got very wrong among the exact ones."""
+    wrong = wrong.copy()
+    wrong[model.trouble.rows] = 0.0
+    bad = np.flatnonzero(wrong > JOINS * decrement)
+    if bad.size:
+        bad = bad[np.argsort(-wrong[bad])[:MOST_JOINING]]
+        rows = np.union1d(model.trouble.rows, bad).astype(np.intp)
+        model.trouble = Trouble.of(full, rows)

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: BSD-3-Clause
+r"""Newton in the space of the examples: for fewer rows than columns.
+
+The optimum's weights are a combination of the centred rows, :math:`w = X_c' \beta`. With
+:math:`X_c X_c' = E \Lambda E'` and :math:`u = \Lambda^{1/2} E' \beta` the margins are
+:math:`E \Lambda^{1/2} u + b` and :math:`\|w\| = \|u\|`: the same problem with at most n columns,
+which `newton` solves. X is read once for the Gram of its rows, once an iteration to give w, and
+once more at the end. Without a penalty this is the solution of least norm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from .. import _kernels
+from .._data import Dense
+from .._objective import Objective
+from .._validation import Floats
+from ._driver import Iterate, Task
+from .newton import newton
+
+# Columns that are centred and copied together.
+SLAB = 2048
+# Directions with less than this part of the largest eigenvalue are rounding.
+RANK = 1e-14
+
+
+def row_gram(objective: Objective) -> Floats:
+    """Return X_c X_c', the columns centred and unscaled. Reads X once."""
+    data = objective.data
+    n = data.n
+    total, part = np.zeros((n, n)), np.empty((1, n + 1, n + 1))
+    for j in range(0, data.d, SLAB):
+        slab = data.X[:, j : j + SLAB].astype(np.float64) - objective.center[j : j + SLAB]
+        columns = np.ascontiguousarray(slab.T)
+        _kernels.kernels.gram(
+            columns, None, np.ones((1, len(columns))), np.zeros(n), np.ones(n), part, data.threads
+        )
+        total += part[0, :n, :n]
+    data.meter.add(n)
+    return total
+
+
+def compressed(task: Task) -> Iterator[Iterate]:
+    """Yield an iterate a Newton step among the rows."""
+    objective = task.objective
+    data, start = objective.data, task.begin()
+    values, vectors = np.linalg.eigh(row_gram(objective))
+    kept = values > RANK * max(float(values[-1]), 0.0)
+    root = np.sqrt(values[kept])
+    rank = len(root)
+    rows = np.ascontiguousarray(vectors[:, kept] * root)
+    back = np.ascontiguousarray((vectors[:, kept] / root).T)
+    few = Dense(
+        rows, data.y, data.K, data.sample_weight, data.total, data.offset, data.threads
+    )  # its reads are no reads of X
+    small = Objective(few, objective.penalty, np.zeros(rank), np.ones(rank), objective.fit_bias)
+    theta = small.start()
+    theta[:, -1] = start.theta[:, -1]
+    for iterate in newton(task._replace(objective=small, theta=theta)):
+        u = iterate.point.theta
+        beta = np.einsum("kr,rn->kn", u[:, :-1], back)
+        # pull_back gives X_c' beta · scale, and w is X_c' beta = theta · scale.
+        theta = objective.pull_back(beta) / np.append(objective.scale**2, 1.0)
+        theta[:, -1] = u[:, -1]
+        point = objective.evaluate(theta)
+        yield Iterate(point, iterate.lower)

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""L-BFGS (Liu and Nocedal 1989) from the exact diagonal, or in the columns as they are.
+
+One read of X an iteration. When the predicted decrease is small, conjugate gradients that start
+from L-BFGS's own inverse Hessian prove the gap, or improve the step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from .._certificate import plain_lower_bound
+from .._objective import inner
+from .._validation import Floats
+from ._driver import Iterate, Task
+from ._line_search import advance
+from ._memory import Memory
+from .newton_cg import conjugate_gradients
+
+MEMORY = 20
+# Products with the Hessian that a proof may take.
+PROOF = 40
+
+
+def lbfgs(task: Task) -> Iterator[Iterate]:
+    """Yield an iterate a read of X."""
+    objective, point = task.objective, task.begin()
+    memory = Memory(MEMORY)
+    inverse = np.ones((objective.K, objective.D))
+    by_diagonal = objective.n > objective.D
+    if by_diagonal:
+        diagonal = objective.evaluate_and_survey(point.theta, inverse)[1]
+        inverse = 1.0 / np.maximum(diagonal, 1e-12 * diagonal.max())
+
+    def initial(q: Floats) -> Floats:
+        return objective.project((inverse if by_diagonal else memory.scaling()) * q)
+
+    def apply(g: Floats) -> Floats:
+        return memory.apply(g, initial)
+
+    if not by_diagonal:
+        inverse /= max(inner(point.gradient, point.gradient) ** 0.5, 1e-300)
+    trigger = 0.3
+    retried = False
+    while True:
+        s = -apply(point.gradient)
+        gap = task.goal.gap(point.J)
+        lower = plain_lower_bound(objective, point)
+        if -0.5 * inner(point.gradient, s) <= trigger * gap and point.J - lower > gap:
+            found = conjugate_gradients(objective, point, apply, 1e-3, gap, PROOF)
+            s, lower = found.s, max(lower, found.lower)
+            trigger *= 0.1
+        if point.J - lower <= gap:
+            yield Iterate(point, lower)
+            return
+        step = advance(objective, point, s)
+        if step is None:
+            if retried:
+                return
+            memory.clear()
+            retried = True
+            continue
+        retried = False
+        memory.add(step.length * s, step.point.gradient - point.gradient)
+        point = step.point
+        yield Iterate(point, lower)

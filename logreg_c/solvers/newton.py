@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: BSD-3-Clause
+r"""Exact Newton: :math:`s = -H^{-1} g` with the Hessian of all rows, factored.
+
+For small problems, and the strongest of the solvers on hard ones. Each step's direction is the
+certificate of the point before it, which bounds J* for the point after it as well; near the
+optimum that proves the quadratic convergence at the price of one read.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from .._certificate import lower_bound
+from .._objective import inner
+from ._driver import Iterate, Task
+from ._line_search import advance
+
+
+def newton(task: Task) -> Iterator[Iterate]:
+    """Yield an iterate a factored Hessian."""
+    objective, point = task.objective, task.begin()
+    while True:
+        a = objective.data.predictions(point.Z)
+        s = -objective.factor(a).solve(point.gradient)
+        decrement = -0.5 * inner(point.gradient, s)
+        step = advance(objective, point, s)
+        if step is None:
+            # At the limit of rounding the direction may still prove where the point is.
+            U = objective.direction_margins(s)
+            yield Iterate(point, lower_bound(objective, point, objective, a, s, U))
+            return
+        lower = -math.inf
+        if abs(step.point.J - (point.J - decrement)) <= task.goal.gap(step.point.J):
+            lower = lower_bound(objective, point, objective, a, s, step.margins(point))
+        yield Iterate(step.point, lower)
+        point = step.point

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Newton's method with conjugate gradients: no Hessian is formed, only multiplied.
+
+The same iteration, started from another method's preconditioner, is the certificate for methods
+that have no factor of a Hessian: its direction and residual give a bound after any number of
+products.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from .._certificate import bound_of, lower_bound
+from .._data import Rows
+from .._objective import Objective, Point, inner
+from .._validation import Floats
+from ._driver import Iterate, Task
+from ._line_search import advance
+from ._memory import Apply
+
+MOST_PRODUCTS = 200
+
+
+class Direction(NamedTuple):
+    """An approximate Newton direction s, its margins, and what J* is at least."""
+
+    s: Floats
+    U: Floats
+    lower: float
+
+
+def conjugate_gradients(
+    objective: Objective,
+    point: Point,
+    precondition: Apply,
+    forcing: float,
+    gap: float,
+    most: int = MOST_PRODUCTS,
+    part: Objective | None = None,
+    rows: Rows | None = None,
+) -> Direction:
+    """Solve H s = -g until |residual| is `forcing` of |g|, or until s proves J - J* <= gap.
+
+    Each product with H reads X once; so does the proof, which is tried when it should succeed.
+    With a `part` over some rows H is its Hessian: a cheaper proof, of a larger gap.
+    """
+    if part is None or rows is None:
+        part, Z = objective, point.Z
+    else:
+        Z = np.ascontiguousarray(point.Z[:, rows])
+    a = part.data.predictions(Z)
+    s = np.zeros_like(point.theta)
+    U = np.zeros_like(Z)
+    Up = np.empty_like(U)
+    r = -point.gradient
+    z = precondition(r)
+    p = z
+    rz = inner(r, z)
+    enough = forcing * forcing * rz
+    lower = -math.inf
+    for _ in range(most):
+        Hp = part.hessian_vector(a, p, Up)
+        pHp = inner(p, Hp)
+        if not (pHp > 0.0 and math.isfinite(pHp)):
+            break
+        length = rz / pHp
+        s = s + length * p
+        U += length * Up
+        r = r - length * Hp
+        # Hs = -g - r; the bound's divergence is s'(H - q)s / 2 to second order.
+        quadratic = objective.quadratic * s
+        divergence = 0.5 * (-inner(s, point.gradient + r) - inner(s, quadratic))
+        if bound_of(objective.quadratic, point.theta, s, -r, divergence) <= 0.9 * gap:
+            lower = lower_bound(objective, point, part, a, s, U)
+            if point.J - lower <= gap:
+                break
+        z = precondition(r)
+        rz, before = inner(r, z), rz
+        if rz <= enough or rz <= 0.0:
+            break
+        p = z + (rz / before) * p
+    return Direction(s, U, lower)
+
+
+def newton_cg(task: Task) -> Iterator[Iterate]:
+    """Yield an iterate a Newton system, solved the better the smaller the gradient is."""
+    objective, point = task.objective, task.begin()
+    D = objective.D
+    first = -1.0
+    while True:
+        inverse = np.full((objective.K, D), 1.0)
+        diagonal = objective.evaluate_and_survey(point.theta, inverse)[1]
+        inverse = 1.0 / np.maximum(diagonal, 1e-12 * diagonal.max())
+        project = objective.project
+
+        def precondition(r: Floats, inverse: Floats = inverse) -> Floats:
+            return project(inverse * r)
+
+        size = math.sqrt(inner(point.gradient, inverse * point.gradient))
+        first = size if first < 0.0 else first
+        forcing = min(0.3, math.sqrt(size / first) if first > 0.0 else 0.3)
+        gap = task.goal.gap(point.J)
+        found = conjugate_gradients(objective, point, precondition, forcing, gap)
+        if point.J - found.lower <= gap:
+            yield Iterate(point, found.lower)
+            return
+        step = advance(objective, point, found.s)
+        if step is None:
+            return
+        yield Iterate(step.point, found.lower)
+        point = step.point

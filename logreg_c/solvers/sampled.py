@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Newton on samples, corrected by full passes: for many more rows than parameters.
+
+A stratified sample gives the start for the price of a part of a read. One full pass there finds
+which rows matter, and an importance sample of these stands for the Hessian from then on. With
+100 rows a parameter or more each iteration minimises the sample's own J, tilted so that its
+gradient is that of all rows (DANE: Shamir, Srebro, Zhang 2014), which follows the exponential
+tails of rare columns where a Newton step would not. With fewer, the sample's Hessian is the
+initial matrix of L-BFGS. The same sample gives the certificate. A sample that stops paying is
+drawn again where the fit has got to.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Iterator
+from itertools import islice
+
+import numpy as np
+
+from .._objective import Point, inner
+from .._sampling import by_importance, rarely_other, stratified
+from .._validation import Floats
+from ._driver import Iterate, NotFiniteError, Task
+from ._line_search import advance
+from ._memory import Memory
+from ._model import Model, minimise_sample
+from .lbfgs import lbfgs
+
+# Rows of X for each column from where on a sample's optimum is worth more than passes.
+SAMPLE_START = 300
+# Rows a column in an importance sample, at least and at most.
+FEWEST, MOST = 20, 400
+# Rows a column from where on DANE gains more than L-BFGS.
+DANE_ROWS = 100
+# What a Gram may cost, in reads of X, for DANE, which makes one an iteration.
+CHEAP_GRAM = 0.35
+# Rates that a Gram and a read are priced by: flops and bytes a second of one machine's threads;
+# only their ratio matters.
+GRAM_RATE, READ_RATE = 60e9, 33e9
+# Passes of L-BFGS from the diagonal where a sample's optimum is not worth it.
+DIAGONAL_PASSES = 8
+# A sample's first level has so many rows a column, each next one so many times more.
+FIRST_LEVEL, LEVEL = 5, 4
+# A column that differs from its usual value in fewer rows of a sample is left out of its model.
+SEEN = 8
+MEMORY = 15
+# An iteration that leaves more of the decrement than this has stalled.
+STALLED = 0.2
+
+
+def gram_cost(task: Task, m: int) -> float:
+    """Return what the Hessian of m rows costs, in reads of X."""
+    objective = task.objective
+    flops = m * objective.D**2 * (objective.K * (objective.K + 1) // 2)
+    return flops / GRAM_RATE / (objective.data.X.nbytes / READ_RATE)
+
+
+def sample_size(task: Task) -> int:
+    """Return how many rows an importance sample takes, by the balance of passes and Grams."""
+    n, D = task.objective.n, task.objective.D
+    if n <= SAMPLE_START * D:
+        return FEWEST * D
+    wanted, gamma = 312.0 * n / D**2, 1.0
+    while gamma * math.log(gamma + 1.0) ** 2 < wanted and gamma < MOST:
+        gamma *= 1.2
+    m = int(min(max(gamma, FEWEST), MOST)) * D
+    return max(m, DANE_ROWS * D) if gram_cost(task, DANE_ROWS * D) < CHEAP_GRAM else m
+
+
+def sampled(task: Task) -> Iterator[Iterate]:
+    """Yield an iterate a full pass."""
+    objective = task.objective
+    m = sample_size(task)
+    if objective.n > SAMPLE_START * objective.D:
+        theta, inverse = sample_start(task, m)
+        point, diagonal, leverage = objective.evaluate_and_survey(theta, inverse)
+        if not math.isfinite(point.J):
+            raise NotFiniteError
+        yield Iterate(point, -math.inf)
+    else:
+        for iterate in islice(lbfgs(task), DIAGONAL_PASSES):
+            yield iterate
+            point = iterate.point
+        diagonal, leverage = survey(task, point, np.ones_like(point.theta))
+    while 2 * m < objective.n:
+        rows, weight = by_importance(total(leverage), m, task.random)
+        model = Model(objective, rows, weight)
+        dane = len(rows) >= 0.9 * DANE_ROWS * objective.D and gram_cost(task, m) < CHEAP_GRAM
+        point = yield from with_model(task, model, point, diagonal, dane)
+        m = 2 * m if dane else m
+        diagonal, leverage = survey(task, point, 1.0 / diagonal)
+
+
+def total(leverage: Floats) -> Floats:
+    """Add up the classes' leverages."""
+    return leverage[0] if len(leverage) == 1 else leverage.sum(axis=0)
+
+
+def survey(task: Task, point: Point, inverse: Floats) -> tuple[Floats, Floats]:
+    """Return the Hessian's diagonal and the rows' leverages at a point. Reads X once."""
+    _, diagonal, leverage = task.objective.evaluate_and_survey(point.theta, inverse)
+    return diagonal, leverage
+
+
+def sample_start(task: Task, m: int) -> tuple[Floats, Floats]:
+    """Return the optimum of a stratified sample of m rows, and 1 / its Hessian's diagonal.
+
+    From level to level four times as many rows, each solved to its own noise.
+    """
+    objective = task.objective
+    D = objective.D
+    rows, weight = stratified(objective.data, m, task.random)
+    theta = task.theta
+    size = min(max(FIRST_LEVEL * D, 300), m)
+    while True:
+        part = objective.sample(rows[:size], weight[:size] * (len(rows) / size))
+        # The ridge keeps a sample whose classes can be separated from running away, and a column
+        # hardly seen in it where it is.
+        ridge = np.full(D, 1.0 / size)
+        ridge[:-1][rarely_other(part.data.X, SEEN)] = 1.0
+        ridge[-1] = 0.0
+        held = part.with_terms(part.quadratic + ridge, None)
+        noise = 0.1 * D / size
+        theta, diagonal = minimise_sample(held, theta, noise, 8)
+        if size == m:
+            # Without the ridge, but as if a column had differed in one row of the sample: rows
+            # in which an unseen column has a value then count as much as they can.
+            return theta, 1.0 / np.maximum(diagonal - ridge, 0.1 / m)
+        size = min(LEVEL * size, m)
+
+
+def with_model(
+    task: Task, model: Model, point: Point, diagonal: Floats, dane: bool
+) -> Generator[Iterate, None, Point]:
+    """Iterate with one sample until it stalls; return where to draw the next one."""
+    objective, goal = task.objective, task.goal
+    memory = Memory(MEMORY)
+    size = model.fraction * objective.n
+    prox = 1.0 / size
+    patience = max(3.0, gram_cost(task, int(size)))
+    factor = model.factor(point, diagonal)
+    before = math.inf
+    passes = 0
+    while True:
+        decrement = 0.5 * inner(point.gradient, factor.solve(point.gradient))
+        gap = goal.gap(point.J)
+        lower = -math.inf
+        if decrement <= (0.3 if dane else 2.0 * model.fraction) * gap:
+            lower = model.lower_bound(point)
+            if point.J - lower <= gap:
+                yield Iterate(point, lower)
+                return point
+        stalled = decrement > STALLED * before
+        before = decrement
+        if stalled and passes >= patience:
+            return point
+        if dane and passes:
+            # Not before the certificate was tried: its Gram is another one.
+            factor = model.factor(point)
+        if dane:
+            s = model.tilted_step(point, factor, prox)
+        else:
+            s = -memory.apply(point.gradient, factor.solve)
+        step = advance(objective, point, s)
+        if step is None:
+            return point
+        prox = prox * 10.0 if step.length < 1.0 else prox / 3.0
+        if step.length < 1.0:
+            before = 0.0
+        if not dane:
+            memory.add(step.length * s, step.point.gradient - point.gradient)
+        point = step.point
+        passes += 1
+        yield Iterate(point, lower)

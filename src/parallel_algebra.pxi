@@ -1,0 +1,300 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# The threads of gram.pxi and cholesky.pxi, as parallel.pxi has those of the passes. No other file
+# has threads.
+#
+# Where the cuts are depends on shapes alone, and every number is added up by one thread in one
+# order, so the same call gives the same bits with any number of threads. A small Gram matrix is
+# added up per chunk of rows, and chunks are added in their order. A large one has no room for
+# that: threads share a packed slab of rows and each takes blocks of the result.
+
+from cython.parallel cimport threadid
+from libc.stdint cimport uintptr_t
+
+cdef enum:
+    PACK_FLOPS = 32             # what packing one entry costs
+    PARALLEL_FLOPS = 2000000    # 40 us of one thread; less is not worth meeting on a busy machine
+    LEAST_CHUNK_FLOPS = 500000
+    MOST_CHUNK_FLOPS = 16000000
+    PATIENCE_FLOPS = 500000000  # of work between two looks for Ctrl-C
+    CHUNKS_AT_ONCE = 64
+    CHUNK_SUMS_BYTES = 262144   # of sums that a chunk may have
+    ALL_SUMS_BYTES = 8388608    # of the sums of all chunks at once
+    SLAB_FLOPS = 250000000      # between threads that meet, which a busy machine makes expensive
+    MOST_SLAB_ROWS = 2048
+    PACK_ROWS = 32              # of a slab, packed by one thread
+    PART_COLUMNS = 48           # of the blocks of the result that one thread takes at once,
+    PART_ROWS = 128             # and their rows
+    PARALLEL_FACTOR = 192       # columns from which threads share a factorisation
+
+
+cdef inline double* aligned(void* memory) noexcept nogil:
+    """The first whole cache line in memory that was asked for with one to spare."""
+    return <double*> ((<uintptr_t> memory + CACHE_LINE - 1) // CACHE_LINE * CACHE_LINE)
+
+
+cdef void* new_doubles(Py_ssize_t count) except NULL nogil:
+    cdef void* memory = malloc(count * sizeof(double) + CACHE_LINE)
+    if memory == NULL:
+        with gil:
+            raise MemoryError(f"no memory for {count} numbers of dense algebra")
+    return memory
+
+
+cdef inline double work_of_gram_row(const Gram* g) noexcept nogil:
+    cdef double columns = g.panels * PANEL
+    return columns * (columns * g.q + PACK_FLOPS)
+
+
+cdef inline Py_ssize_t rows_of_gram_chunk(const Gram* g) noexcept nogil:
+    cdef double least = LEAST_CHUNK_FLOPS / work_of_gram_row(g)
+    cdef double most = MOST_CHUNK_FLOPS / work_of_gram_row(g)
+    cdef double rows = min(max(g.m / <double> CHUNKS_AT_ONCE, least), most)
+    return (<Py_ssize_t> rows // STEP_ROWS + 1) * STEP_ROWS
+
+
+cdef int run_gram(Gram* g, int threads, double* out) except -1 nogil:
+    """Fill out with the q Gram matrices. Raises MemoryError, or what a signal handler raised."""
+    cdef Py_ssize_t D = g.x.d + 1, size = g.q * panel_start(g.panels), s, j
+    cdef void* memory = new_doubles(size)
+    cdef double* sums = aligned(memory)
+    if g.m * work_of_gram_row(g) < PARALLEL_FLOPS:
+        threads = 1
+    try:
+        memset(sums, 0, size * sizeof(double))
+        if size * <Py_ssize_t> sizeof(double) <= CHUNK_SUMS_BYTES:
+            gram_by_chunks(g, threads, size, sums)
+        else:
+            gram_by_slabs(g, threads, sums)
+        if threads == 1 or size * <Py_ssize_t> sizeof(double) <= CHUNK_SUMS_BYTES:
+            for s in range(g.q):
+                for j in range(g.panels):
+                    unpack_symmetric(sums + s * panel_start(g.panels), D, j, out + s * D * D)
+        else:
+            for s in range(g.q):
+                for j in prange(g.panels, schedule="dynamic", num_threads=threads):
+                    unpack_symmetric(sums + s * panel_start(g.panels), D, j, out + s * D * D)
+    finally:
+        free(memory)
+    return 0
+
+
+cdef inline Py_ssize_t chunk_scratch(const Gram* g) noexcept nogil:
+    return g.panels * g.stride + scaled_entries()
+
+
+cdef int gram_by_chunks(Gram* g, int threads, Py_ssize_t size,
+                        double* sums) except -1 nogil:
+    """Add up chunks of rows apart, then their sums in order."""
+    cdef Py_ssize_t rows = rows_of_gram_chunk(g)
+    cdef Py_ssize_t chunks = (g.m + rows - 1) // rows
+    cdef Py_ssize_t at_once = min(<Py_ssize_t> CHUNKS_AT_ONCE,
+                                  ALL_SUMS_BYTES // (size * <Py_ssize_t> sizeof(double)))
+    at_once = min(at_once, chunks)
+    g.stride = stride_of(min(g.m, <Py_ssize_t> STEP_ROWS))
+    cdef Py_ssize_t all_sums = at_once * size if chunks > 1 else 0
+    cdef void* memory = new_doubles(all_sums + threads * chunk_scratch(g))
+    cdef double* chunk_sums = aligned(memory)
+    cdef double* scratch = chunk_sums + all_sums
+    cdef Py_ssize_t first = 0, last
+    try:
+        if chunks == 1:
+            gram_chunk(g, 0, g.m, scratch, sums)
+        else:
+            while first < chunks:
+                last = min(first + at_once, chunks)
+                memset(chunk_sums, 0, all_sums * sizeof(double))
+                run_gram_chunks(g, rows, first, last, threads, scratch, size, chunk_sums)
+                add_in_order(chunk_sums, last - first, size, size, sums)
+                first = last
+                if first < chunks:
+                    with gil:
+                        PyErr_CheckSignals()
+    finally:
+        free(memory)
+    return 0
+
+
+cdef void run_gram_chunks(const Gram* g, Py_ssize_t rows, Py_ssize_t first, Py_ssize_t last,
+                          int threads, double* scratch, Py_ssize_t size,
+                          double* chunk_sums) noexcept nogil:
+    cdef Py_ssize_t c, width = chunk_scratch(g)
+    if threads == 1:
+        for c in range(first, last):
+            gram_chunk(g, c * rows, min((c + 1) * rows, g.m), scratch,
+                       chunk_sums + (c - first) * size)
+    else:
+        for c in prange(first, last, schedule="dynamic", chunksize=1, num_threads=threads):
+            gram_chunk(g, c * rows, min((c + 1) * rows, g.m), scratch + threadid() * width,
+                       chunk_sums + (c - first) * size)
+
+
+cdef int gram_by_slabs(Gram* g, int threads, double* sums) except -1 nogil:
+    """Pack slabs of rows together and share out the blocks of the result."""
+    cdef Py_ssize_t rows = rows_of_slab(g), parts = parts_across(g) * parts_down(g) * g.q
+    cdef Py_ssize_t at_once = parts_at_once(g, rows, parts), begin = 0, first, m
+    g.stride = stride_of(rows)
+    cdef void* memory = new_doubles(g.panels * g.stride + threads * scaled_entries())
+    cdef double* packed = aligned(memory)
+    cdef double* scaled = packed + g.panels * g.stride
+    cdef double patience = PATIENCE_FLOPS
+    try:
+        while begin < g.m:
+            m = min(g.m - begin, rows)
+            pack_slab(g, begin, m, threads, packed)
+            first = 0
+            while first < parts:
+                run_parts(g, begin, m, first, min(first + at_once, parts), threads, packed, scaled,
+                          sums)
+                first += at_once
+                patience -= m * work_of_gram_row(g) * at_once / parts
+                if patience < 0:
+                    patience = PATIENCE_FLOPS
+                    with gil:
+                        PyErr_CheckSignals()
+            begin += m
+    finally:
+        free(memory)
+    return 0
+
+
+cdef inline Py_ssize_t parts_across(const Gram* g) noexcept nogil:
+    return (g.panels * PANEL + PART_COLUMNS - 1) // PART_COLUMNS
+
+
+cdef inline Py_ssize_t parts_down(const Gram* g) noexcept nogil:
+    return (g.panels * PANEL + PART_ROWS - 1) // PART_ROWS
+
+
+cdef inline Py_ssize_t parts_at_once(const Gram* g, Py_ssize_t rows,
+                                     Py_ssize_t parts) noexcept nogil:
+    """All parts, unless one slab of very many columns would try the patience."""
+    cdef double slab = rows * work_of_gram_row(g)
+    if slab <= PATIENCE_FLOPS:
+        return parts
+    return max(<Py_ssize_t> (parts * (PATIENCE_FLOPS / slab)), 1)
+
+
+cdef inline Py_ssize_t rows_of_slab(const Gram* g) noexcept nogil:
+    cdef Py_ssize_t steps = <Py_ssize_t> (SLAB_FLOPS / (STEP_ROWS * work_of_gram_row(g)))
+    return min(max(steps, 1) * STEP_ROWS, min(g.m, <Py_ssize_t> MOST_SLAB_ROWS))
+
+
+cdef void pack_slab(const Gram* g, Py_ssize_t begin, Py_ssize_t m, int threads,
+                    double* packed) noexcept nogil:
+    cdef Py_ssize_t pieces = (m + PACK_ROWS - 1) // PACK_ROWS if g.x.column == 1 else g.panels, k
+    if threads == 1:
+        for k in range(pieces):
+            pack_piece(g, begin, m, k, packed)
+    else:
+        for k in prange(pieces, schedule="dynamic", num_threads=threads):
+            pack_piece(g, begin, m, k, packed)
+
+
+cdef void pack_piece(const Gram* g, Py_ssize_t begin, Py_ssize_t m, Py_ssize_t k,
+                     double* packed) noexcept nogil:
+    """Pack a few rows of a slab, or a panel if X is by columns."""
+    cdef Py_ssize_t first = k * PACK_ROWS
+    if g.x.column != 1:
+        pack(g, begin, m, k, k + 1, packed)
+    else:
+        pack(g, begin + first, min(m - first, <Py_ssize_t> PACK_ROWS), 0, g.panels,
+             packed + first * PANEL)
+
+
+cdef void run_parts(const Gram* g, Py_ssize_t begin, Py_ssize_t m, Py_ssize_t first,
+                    Py_ssize_t last, int threads, const double* packed, double* scaled,
+                    double* sums) noexcept nogil:
+    cdef Py_ssize_t k
+    if threads == 1:
+        for k in range(first, last):
+            run_part(g, begin, m, k, packed, scaled, sums)
+    else:
+        for k in prange(first, last, schedule="dynamic", num_threads=threads):
+            run_part(g, begin, m, k, packed, scaled + threadid() * scaled_entries(), sums)
+
+
+cdef void run_part(const Gram* g, Py_ssize_t begin, Py_ssize_t m, Py_ssize_t k,
+                   const double* packed, double* scaled, double* sums) noexcept nogil:
+    """Add a slab to part k of the results. From the right, where there is most to do, so that
+    threads end at about the same time."""
+    cdef Py_ssize_t across = PART_COLUMNS // PANEL, down = PART_ROWS // PANEL
+    cdef Py_ssize_t s = k % g.q
+    cdef Py_ssize_t i = (parts_across(g) - 1 - k // g.q % parts_across(g)) * across
+    cdef Py_ssize_t j = k // g.q // parts_across(g) * down
+    add_part(g, g.h + s * g.m + begin, m, packed, i, min(i + across, g.panels), j, j + down,
+             scaled, sums + s * panel_start(g.panels))
+
+
+cdef Py_ssize_t run_cholesky(const double* A, Py_ssize_t D, int threads,
+                             double* R) except -1 nogil:
+    """Fill R; return 0, or the number of the first bad pivot, which leaves R as it is."""
+    cdef Py_ssize_t panels = panels_of(D), rows = block_row(D) // PANEL, first = 0, bad
+    cdef void* memory = new_doubles(panel_start(panels))
+    cdef double* triangle = aligned(memory)
+    if D < PARALLEL_FACTOR:
+        threads = 1
+    try:
+        share_rows(A, D, threads, triangle, NULL)
+        bad = factor_diagonal(triangle, 0, min(rows, panels))
+        while first + rows < panels and bad == 0:
+            bad = finish_rows(triangle, first, first + rows, panels, threads)
+            first += rows
+            if D >= PARALLEL_FACTOR:
+                with gil:
+                    PyErr_CheckSignals()
+        if bad == 0:
+            share_rows(NULL, D, threads, triangle, R)
+    finally:
+        free(memory)
+    return bad
+
+
+cdef Py_ssize_t finish_rows(double* triangle, Py_ssize_t first, Py_ssize_t last,
+                            Py_ssize_t panels, int threads) noexcept nogil:
+    """Finish the block rows from first up to last and the next square on the diagonal, which is
+    begun first because all threads will wait for it; return its first bad pivot, or 0."""
+    cdef Py_ssize_t next_last = min(2 * last - first, panels)
+    cdef Py_ssize_t groups = groups_of(panels - next_last), k, bad = 0
+    if threads == 1 or groups == 0:
+        bad = finish_square(triangle, first, last, next_last)
+        for k in range(groups):
+            finish_group(triangle, first, last, next_last + k * GROUP,
+                         min(<Py_ssize_t> GROUP, panels - next_last - k * GROUP))
+    else:
+        for k in prange(-1, groups, schedule="dynamic", chunksize=1, num_threads=threads):
+            if k < 0:
+                bad += finish_square(triangle, first, last, next_last)
+            else:
+                finish_group(triangle, first, last, next_last + k * GROUP,
+                             min(<Py_ssize_t> GROUP, panels - next_last - k * GROUP))
+    return bad
+
+
+cdef Py_ssize_t finish_square(double* triangle, Py_ssize_t first, Py_ssize_t last,
+                              Py_ssize_t next_last) noexcept nogil:
+    cdef Py_ssize_t i = last, group
+    while i < next_last:
+        group = min(<Py_ssize_t> GROUP, next_last - i)
+        finish_group(triangle, first, last, i, group)
+        i += group
+    return factor_diagonal(triangle, last, next_last)
+
+
+cdef void share_rows(const double* A, Py_ssize_t D, int threads, double* triangle,
+                     double* R) noexcept nogil:
+    """Copy A into the packed triangle or, where there is an R, the triangle into it."""
+    cdef Py_ssize_t j
+    if threads == 1:
+        for j in range(panels_of(D)):
+            copy_rows(A, D, j, triangle, R)
+    else:
+        for j in prange(panels_of(D), schedule="dynamic", num_threads=threads):
+            copy_rows(A, D, j, triangle, R)
+
+
+cdef void copy_rows(const double* A, Py_ssize_t D, Py_ssize_t j, double* triangle,
+                    double* R) noexcept nogil:
+    if R == NULL:
+        load_rows(A, D, j, triangle)
+    else:
+        unpack_factor(triangle, D, j, R)

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Passes over margins alone: what a line search, a certificate or a Hessian needs of the rows
+# without reading X. n and K stand for the rows and columns of z; X is not looked at.
+
+cdef enum:
+    SEARCH_LOSS = 0
+    SEARCH_SLOPE = 1
+    SEARCH_CURVATURE = 2
+    DUAL_DIVERGENCE = 0
+    DUAL_OUTSIDE = 1
+
+
+cdef void search_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
+                      double* sums) noexcept nogil:
+    """The averaged loss at z = Z + step · U, and its first and second derivative by step."""
+    cdef double share[MOST_ROWS]
+    cdef double mean[MOST_ROWS]
+    cdef double square[MOST_ROWS]
+    cdef double* z = sums + sums_width(p)
+    cdef Py_ssize_t rows = rows_at_once(p), i = begin, m, k, j
+    cdef const double* u
+    cdef double* zk
+    cdef double t = p.step, slope, curvature, a
+    while i < end:
+        m = min(rows, end - i)
+        for k in range(p.K):
+            u = p.U + k * p.n + i
+            zk = z + k * m
+            for j in range(m):
+                zk[j] = p.Z[k * p.n + i + j] + t * u[j]
+        block_shares(p, i, m, share)
+        slope = 0
+        curvature = 0
+        if p.K == 1:
+            u = p.U + i
+            for j in range(m):
+                a = sigmoid_one(z[j])
+                curvature += share[j] * a * (1.0 - a) * u[j] * u[j]
+        sums[SEARCH_LOSS] += class_link(p, i, m, share, z)
+        for k in range(p.K):
+            u = p.U + k * p.n + i
+            zk = z + k * m
+            for j in range(m):
+                slope += zk[j] * u[j]
+        if p.K > 1:
+            # z is share · (a - Y) now; the curvature is the variance of u under a.
+            for j in range(m):
+                mean[j] = 0
+                square[j] = 0
+            for k in range(p.K):
+                u = p.U + k * p.n + i
+                zk = z + k * m
+                if p.ids != NULL:
+                    for j in range(m):
+                        a = zk[j] + (share[j] if p.ids[i + j] == k else 0.0)
+                        mean[j] += a * u[j]
+                        square[j] += a * u[j] * u[j]
+                else:
+                    for j in range(m):
+                        a = zk[j] + share[j] * p.Y[k * p.n + i + j]
+                        mean[j] += a * u[j]
+                        square[j] += a * u[j] * u[j]
+            for j in range(m):
+                curvature += square[j] - (mean[j] * mean[j] / share[j] if share[j] > 0 else 0.0)
+        sums[SEARCH_SLOPE] += slope
+        sums[SEARCH_CURVATURE] += curvature
+        i += m
+
+
+cdef inline double excess(double t) noexcept nogil:
+    """A polynomial above h(t) = (1 + t) log(1 + t) - t on t >= -1, equal to it up to t^3 at 0.
+
+    For t in [-1, 0] the series of h has positive terms, and those from t^4 on add up to at most
+    t^4 sum_{k>=4} 1/(k(k-1)) = t^4/3; for t >= 0 it alternates, so h <= t^2/2 - t^3/6 + t^4/12
+    while t <= 1, and h <= t^2/2 always.
+    """
+    cdef double s = t * t
+    if t < 0:
+        return s * (0.5 - t * (1.0 / 6.0) + s * (1.0 / 3.0))
+    return s * (0.5 - t * (1.0 / 6.0) + s * (1.0 / 12.0)) if t <= 1.0 else 0.5 * s
+
+
+cdef void dual_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sums) noexcept nogil:
+    """Move the predictions a, in Z, to a' = a + (diag(a) - a a') u along the margins U.
+
+    Adds up a bound on share · KL(a' || a), and how often a' leaves [0, 1]; out = share (a' - a).
+    With t_k = u_k - a·u, a'_k = a_k (1 + t_k) and KL(a' || a) = sum_k a_k h(t_k).
+    """
+    cdef double share[MOST_ROWS]
+    cdef double mean[MOST_ROWS]
+    cdef Py_ssize_t rows = rows_at_once(p), i = begin, m, k, j
+    cdef const double* u
+    cdef const double* a
+    cdef double* out
+    cdef double t, s, outside, divergence
+    while i < end:
+        m = min(rows, end - i)
+        block_shares(p, i, m, share)
+        outside = 0
+        divergence = 0
+        if p.K == 1:
+            u = p.U + i
+            a = p.Z + i
+            out = p.out + i
+            for j in range(m):
+                t = (1.0 - a[j]) * u[j]
+                s = -a[j] * u[j]
+                outside += <double> (not (t >= -1.0)) + <double> (not (s >= -1.0))
+                divergence += share[j] * (a[j] * excess(t) + (1.0 - a[j]) * excess(s))
+                out[j] = share[j] * (a[j] * t)
+        else:
+            for j in range(m):
+                mean[j] = 0
+            for k in range(p.K):
+                u = p.U + k * p.n + i
+                a = p.Z + k * p.n + i
+                for j in range(m):
+                    mean[j] += a[j] * u[j]
+            for k in range(p.K):
+                u = p.U + k * p.n + i
+                a = p.Z + k * p.n + i
+                out = p.out + k * p.n + i
+                for j in range(m):
+                    t = u[j] - mean[j]
+                    outside += <double> (not (t >= -1.0))
+                    divergence += share[j] * (a[j] * excess(t))
+                    out[j] = share[j] * (a[j] * t)
+        sums[DUAL_DIVERGENCE] += divergence
+        sums[DUAL_OUTSIDE] += outside
+        i += m
+
+
+cdef void predict_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
+                       double* sums) noexcept nogil:
+    """out = a, the predictions at the margins Z."""
+    cdef double* z = sums + sums_width(p)
+    cdef Py_ssize_t rows = rows_at_once(p), i = begin, m
+    while i < end:
+        m = min(rows, end - i)
+        fetch(p, i, m, p.Z, z)
+        predict(p, m, z)
+        keep(p, i, m, z, p.out)
+        i += m
+
+
+cdef void residual_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
+                        double* sums) noexcept nogil:
+    """out = share · (a - Y) at the margins Z."""
+    cdef double share[MOST_ROWS]
+    cdef double* z = sums + sums_width(p)
+    cdef Py_ssize_t rows = rows_at_once(p), i = begin, m
+    while i < end:
+        m = min(rows, end - i)
+        fetch(p, i, m, p.Z, z)
+        block_shares(p, i, m, share)
+        sums[SEARCH_LOSS] += class_link(p, i, m, share, z)
+        keep(p, i, m, z, p.out)
+        i += m
+
+
+cdef void curvature_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
+                         double* sums) noexcept nogil:
+    """The weights of the Hessian's Grams at the predictions a in Z, pair of classes by pair:
+    out[q] = share · a_k (1 - a_k) for k = l, -share · a_k a_l for k < l, in rows of n.
+
+    For classes 1 - a_k is the sum of the others: where the model is sure the difference would be
+    rounding, and the Hessian far from positive semidefinite.
+    """
+    cdef double share[MOST_ROWS]
+    cdef Py_ssize_t rows = rows_at_once(p), i = begin, m, k, l, j
+    cdef const double* a
+    cdef double* out
+    while i < end:
+        m = min(rows, end - i)
+        block_shares(p, i, m, share)
+        out = p.out + i
+        if p.K == 1:
+            a = p.Z + i
+            for j in range(m):
+                out[j] = share[j] * (a[j] * (1.0 - a[j]))
+        else:
+            for k in range(p.K):
+                memset(out + pair_of(p.K, k, k) * p.n, 0, m * sizeof(double))
+            for k in range(p.K):
+                a = p.Z + k * p.n + i
+                for l in range(k + 1, p.K):
+                    pair_curvature(a, a + (l - k) * p.n, share, m, out + pair_of(p.K, k, l) * p.n,
+                                   out + pair_of(p.K, k, k) * p.n, out + pair_of(p.K, l, l) * p.n)
+        i += m
+
+
+cdef inline Py_ssize_t pair_of(Py_ssize_t K, Py_ssize_t k, Py_ssize_t l) noexcept nogil:
+    """The place of classes k <= l among the pairs."""
+    return k * K - k * (k - 1) // 2 + l - k
+
+
+cdef inline void pair_curvature(const double* a, const double* b, const double* share,
+                                Py_ssize_t m, alone both, alone first, alone second) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef double t
+    for j in range(m):
+        t = share[j] * (a[j] * b[j])
+        both[j] = -t
+        first[j] += t
+        second[j] += t
+
+
+cdef inline void take_row(const real* x, const Pass* p, alone out) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(p.d):
+        out[j] = (x[j * p.column] - p.center[j]) * p.scale[j]
+
+
+cdef void take_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sums) noexcept nogil:
+    """out[k] = the row order[k] of X, centred and scaled, as float64 in C order."""
+    cdef Py_ssize_t k
+    for k in range(begin, end):
+        if p.is_float:
+            take_row[float](<const float*> p.X + p.order[k] * p.row, p, p.out + k * p.d)
+        else:
+            take_row[double](<const double*> p.X + p.order[k] * p.row, p, p.out + k * p.d)

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# What the objective calls: the passes of classes.pxi and search.pxi. Margins and predictions are
+# (K, n), directions and gradients (K, d + 1) with the bias last, K being 1 for two classes.
+
+cdef inline const double* doubles_or_null(a) noexcept:
+    return NULL if a is None else doubles(a)
+
+
+cdef void set_classes(Pass* p, Py_ssize_t K, Py_ssize_t entries) noexcept:
+    p.K = K
+    p.entries = entries
+
+
+cdef void set_rows(Pass* p, cnp.ndarray Z) noexcept:
+    """Rows without an X: margins, a column of z after the other."""
+    memset(p, 0, sizeof(Pass))
+    p.K = cnp.PyArray_DIM(Z, 0)
+    p.n = cnp.PyArray_DIM(Z, 1)
+    p.d = p.row = p.column = 1
+    p.entries = 3
+    p.Z = doubles(Z)
+
+
+cdef void set_targets(Pass* p, cnp.ndarray y) noexcept:
+    if cnp.PyArray_TYPE(y) == cnp.NPY_FLOAT64:
+        p.Y = doubles(y)
+    else:
+        p.ids = <const int32_t*> cnp.PyArray_DATA(y)
+
+
+cdef void set_shares(Pass* p, sample_weight, double total) noexcept:
+    p.sample_weight = doubles_or_null(sample_weight)
+    p.total = total
+
+
+cdef double* run_all(const Pass* p, Work work, int threads) except NULL:
+    """Run a pass over all rows and return its sums, which the caller frees."""
+    cdef double* sums = new_sums(p)
+    try:
+        with nogil:
+            run(p, work, 0, p.n, threads, sums)
+    except BaseException:
+        free(sums)
+        raise
+    return sums
+
+
+def evaluate(cnp.ndarray X, cnp.ndarray y, sample_weight, double total, offset,
+             cnp.ndarray theta, cnp.ndarray Z, cnp.ndarray gradient, int threads):
+    """Fill Z = XW' + b + offset and the gradient of the averaged loss; return that loss."""
+    cdef Pass p
+    set_data(&p, X)
+    set_classes(&p, cnp.PyArray_DIM(theta, 0), cnp.PyArray_SIZE(theta) + CLASS_SUMS_BEHIND)
+    set_targets(&p, y)
+    set_shares(&p, sample_weight, total)
+    p.offset = doubles_or_null(offset)
+    p.theta = doubles(theta)
+    p.out = doubles(Z)
+    cdef double* sums = run_all(&p, evaluate_pass, threads)
+    memcpy(doubles(gradient), sums, parameters(&p) * sizeof(double))
+    cdef double loss = sums[parameters(&p) + CLASS_LOSS]
+    free(sums)
+    return loss
+
+
+def evaluate_and_survey(cnp.ndarray X, cnp.ndarray y, sample_weight, double total, offset,
+                        cnp.ndarray theta, cnp.ndarray center, cnp.ndarray inverse,
+                        cnp.ndarray Z, cnp.ndarray gradient, cnp.ndarray diagonal,
+                        cnp.ndarray leverage, int threads):
+    """As evaluate; also fill the diagonal of the Hessian for centred columns (K, d + 1) and the
+    leverages (K, n) under the diagonal whose inverse is given."""
+    cdef Pass p
+    set_data(&p, X)
+    set_classes(&p, cnp.PyArray_DIM(theta, 0), 2 * cnp.PyArray_SIZE(theta) + CLASS_SUMS_BEHIND)
+    set_targets(&p, y)
+    set_shares(&p, sample_weight, total)
+    p.offset = doubles_or_null(offset)
+    p.theta = doubles(theta)
+    p.center = doubles(center)
+    p.inverse = doubles(inverse)
+    p.out = doubles(Z)
+    p.out_b = doubles(leverage)
+    cdef double* sums = run_all(&p, evaluate_pass, threads)
+    memcpy(doubles(gradient), sums, parameters(&p) * sizeof(double))
+    cdef double loss = sums[parameters(&p) + CLASS_LOSS]
+    memcpy(doubles(diagonal), sums + parameters(&p) + CLASS_SUMS_BEHIND,
+           parameters(&p) * sizeof(double))
+    free(sums)
+    return loss
+
+
+def class_margins_of(cnp.ndarray X, cnp.ndarray theta, offset, cnp.ndarray Z, int threads):
+    """Fill Z = XW' + b + offset."""
+    cdef Pass p
+    set_data(&p, X)
+    set_classes(&p, cnp.PyArray_DIM(theta, 0), 1)
+    p.theta = doubles(theta)
+    p.offset = doubles_or_null(offset)
+    p.out = doubles(Z)
+    free(run_all(&p, class_margins_pass, threads))
+
+
+def class_transpose_product(cnp.ndarray X, cnp.ndarray R, cnp.ndarray out, int threads):
+    """Fill out = R [X, 1]."""
+    cdef Pass p
+    set_data(&p, X)
+    set_classes(&p, cnp.PyArray_DIM(R, 0), cnp.PyArray_SIZE(out))
+    p.r = doubles(R)
+    cdef double* sums = run_all(&p, class_transpose_pass, threads)
+    memcpy(doubles(out), sums, parameters(&p) * sizeof(double))
+    free(sums)
+
+
+def hessian_vector(cnp.ndarray X, cnp.ndarray a, sample_weight, double total, cnp.ndarray v,
+                   U, cnp.ndarray out, int threads):
+    """Fill out = H v for the averaged loss at predictions a, and U = XV' + v_b if asked for."""
+    cdef Pass p
+    set_data(&p, X)
+    set_classes(&p, cnp.PyArray_DIM(v, 0), cnp.PyArray_SIZE(v))
+    set_shares(&p, sample_weight, total)
+    p.theta = doubles(v)
+    p.Z = doubles(a)
+    p.out = <double*> doubles_or_null(U)
+    cdef double* sums = run_all(&p, hessian_vector_pass, threads)
+    memcpy(doubles(out), sums, parameters(&p) * sizeof(double))
+    free(sums)
+
+
+def search(cnp.ndarray y, sample_weight, double total, cnp.ndarray Z, cnp.ndarray U, double step,
+           int threads):
+    """Return the averaged loss at Z + step · U and its first two derivatives by step."""
+    cdef Pass p
+    set_rows(&p, Z)
+    set_targets(&p, y)
+    set_shares(&p, sample_weight, total)
+    p.U = doubles(U)
+    p.step = step
+    cdef double* sums = run_all(&p, search_pass, threads)
+    result = sums[SEARCH_LOSS], sums[SEARCH_SLOPE], sums[SEARCH_CURVATURE]
+    free(sums)
+    return result
+
+
+def dual_step(cnp.ndarray a, sample_weight, double total, cnp.ndarray U, cnp.ndarray change,
+              int threads):
+    """Fill change = share · (a' - a) for a' = a + (diag(a) - a a') u; return a bound on the sum
+    of share · KL(a' || a), and how many a' left [0, 1]."""
+    cdef Pass p
+    set_rows(&p, a)
+    set_shares(&p, sample_weight, total)
+    p.U = doubles(U)
+    p.out = doubles(change)
+    cdef double* sums = run_all(&p, dual_pass, threads)
+    result = sums[DUAL_DIVERGENCE], sums[DUAL_OUTSIDE]
+    free(sums)
+    return result
+
+
+def predictions(cnp.ndarray Z, cnp.ndarray a, int threads):
+    """Fill a with the probabilities at margins Z."""
+    cdef Pass p
+    set_rows(&p, Z)
+    p.out = doubles(a)
+    free(run_all(&p, predict_pass, threads))
+
+
+def residuals(cnp.ndarray y, sample_weight, double total, cnp.ndarray Z, cnp.ndarray R,
+              int threads):
+    """Fill R = share · (a - Y) at margins Z; return the averaged loss."""
+    cdef Pass p
+    set_rows(&p, Z)
+    set_targets(&p, y)
+    set_shares(&p, sample_weight, total)
+    p.out = doubles(R)
+    cdef double* sums = run_all(&p, residual_pass, threads)
+    cdef double loss = sums[SEARCH_LOSS]
+    free(sums)
+    return loss
+
+
+def curvatures(cnp.ndarray a, sample_weight, double total, cnp.ndarray out, int threads):
+    """Fill out (K (K + 1) / 2, n) with the weights of the Grams that make the Hessian."""
+    cdef Pass p
+    set_rows(&p, a)
+    set_shares(&p, sample_weight, total)
+    p.out = doubles(out)
+    free(run_all(&p, curvature_pass, threads))
+
+
+def take(cnp.ndarray X, cnp.ndarray rows, cnp.ndarray center, cnp.ndarray scale, cnp.ndarray out,
+         int threads):
+    """Fill out with the given rows of X, centred and scaled, as float64 in C order."""
+    cdef Pass p
+    set_data(&p, X)
+    p.order = <const Py_ssize_t*> cnp.PyArray_DATA(rows)
+    p.center = doubles(center)
+    p.scale = doubles(scale)
+    p.out = doubles(out)
+    p.n = cnp.PyArray_SIZE(rows)
+    free(run_all(&p, take_pass, threads))

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Dense algebra: against extended precision, and with the same bits for any number of threads."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+import reference
+
+from logreg_c import _kernels
+
+# Where long double is no longer than double, the reference itself is off by some roundings.
+EXACT = np.finfo(reference.BIG).eps < 1e-18
+TOLERANCE = 2e-15 if EXACT else 2e-14
+
+# Every remainder of a panel of 4 or 8 columns, of a group of three panels, and of a step of rows.
+SIZES = [
+    (1, 2), (1, 9), (3, 7), (5, 8), (150, 5), (129, 15), (127, 16), (128, 17), (257, 23),
+    (40, 24), (64, 25), (280, 31), (33, 32), (20, 33), (7, 63), (8, 64), (9, 65), (30, 129),
+]  # fmt: skip
+ORDERS = [2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 129]
+
+
+def gram_case(m, D, q=None, seed=0):
+    rng = np.random.default_rng(seed)
+    # Exact in float32, so that all four layouts hold the same numbers.
+    X = (rng.standard_normal((m, D - 1)) + 100).astype(np.float32).astype(np.float64)
+    h = rng.standard_normal(m if q is None else (q, m))
+    return X, h, X.mean(axis=0), rng.uniform(0.1, 10, D - 1)
+
+
+def gram(isa, X, rows, h, center, scale, threads=1):
+    D = X.shape[1] + 1
+    out = np.full((*h.shape[:-1], D, D), np.nan)
+    isa.gram(X, rows, h, center, scale, out, threads)
+    return out
+
+
+def standardised(X, rows, center, scale, dtype=reference.BIG):
+    X, center, scale = (v.astype(dtype) for v in (X, center, scale))
+    x = np.hstack([(X - center) * scale, np.ones((len(X), 1), dtype)])
+    return x if rows is None else x[rows]
+
+
+def assert_is_gram(found, X, rows, h, center, scale):
+    x = standardised(X, rows, center, scale)
+    for one, weights in zip(found.reshape(-1, *found.shape[-2:]), np.atleast_2d(h), strict=True):
+        expected = (x * weights[:, None]).T @ x
+        size = (np.abs(x) * np.abs(weights)[:, None]).T @ np.abs(x)
+        assert (np.abs(one - expected) <= TOLERANCE * size + 1e-300).all()
+        assert (one == one.T).all()
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_gram_in_every_layout(isa, order, dtype, size):
+    X, h, center, scale = gram_case(*size)
+    held = np.array(X, dtype, order=order)
+    assert_is_gram(gram(isa, held, None, h, center, scale), X, None, h, center, scale)
+    rng = np.random.default_rng(1)
+    for rows in (rng.permutation(size[0])[: size[0] // 2 + 1], rng.integers(0, size[0], 131)):
+        weights = rng.standard_normal(len(rows))
+        found = gram(isa, held, rows.astype(np.intp), weights, center, scale)
+        assert_is_gram(found, X, rows, weights, center, scale)
+
+
+@pytest.mark.parametrize(("q", "m", "D"), [(1, 50, 9), (3, 300, 6), (28, 50, 11), (4, 40, 170)])
+def test_several_weights_are_several_grams(isa, q, m, D):
+    X, H, center, scale = gram_case(m, D, q)
+    together = gram(isa, X, None, H, center, scale)
+    assert_is_gram(together, X, None, H, center, scale)
+    apart = np.array([gram(isa, X, None, np.ascontiguousarray(h), center, scale) for h in H])
+    assert np.abs(together - apart).max() <= TOLERANCE * np.abs(apart).max() * m
+
+
+# One chunk of rows; several; more than there are at once; slabs, and more than one of them.
+GRAM_THREADS = [
+    (2000, 3, None), (30_000, 12, None), (6000, 51, None), (4700, 246, None), (300, 401, None),
+    (2100, 261, None), (400, 60, 15), (300, 401, None), (900, 9, 3),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("order", "case"), [("CF"[k % 2], case) for k, case in enumerate(GRAM_THREADS)], ids=str
+)
+def test_gram_has_the_same_bits_for_any_number_of_threads(isa, order, case):
+    X, h, center, scale = gram_case(*case)
+    held = np.array(X, order=order)
+    one = gram(isa, held, None, h, center, scale)
+    for threads in (2, 3, 8):
+        assert gram(isa, held, None, h, center, scale, threads).tobytes() == one.tobytes()
+    # NumPy's own sums err more, so this finds what is left out or added twice.
+    x = standardised(held, None, center, scale, float)
+    assert np.allclose(one, np.einsum("...i,ij,ik->...jk", h, x, x, optimize=True), atol=1e-7)
+
+
+def test_gram_of_very_many_columns(isa):
+    # Where one slab is too much work between two looks for Ctrl-C.
+    X, h, center, scale = gram_case(128, 2003)
+    one = gram(isa, X, None, h, center, scale)
+    assert gram(isa, X, None, h, center, scale, 3).tobytes() == one.tobytes()
+    x = standardised(X, None, center, scale, float)
+    assert np.allclose(one[::250], (x.T[::250] * h) @ x, atol=1e-7)
+    assert (one == one.T).all()
+
+
+def test_gram_keeps_what_is_not_finite_in_its_row_and_column(isa):
+    X, h, center, scale = gram_case(200, 20)
+    X[150, 6] = np.nan
+    found = gram(isa, X, None, h, center, scale)
+    bad = np.zeros((20, 20), bool)
+    bad[6] = bad[:, 6] = True
+    assert (np.isnan(found) == bad).all()
+
+
+def spd(D, seed=0):
+    B = np.random.default_rng(seed).standard_normal((D + 10, D))
+    return B.T @ B
+
+
+def factor(isa, A, threads=1):
+    R = np.full(A.shape, np.nan)
+    return isa.cholesky(A, R, threads), R
+
+
+@pytest.mark.parametrize("D", [1, *ORDERS, 200, 331, 515])
+def test_cholesky(isa, D):
+    A = spd(D)
+    code, R = factor(isa, A)
+    assert code == 0
+    assert (np.tril(R, -1) == 0).all()
+    big = R.astype(reference.BIG) if D <= 129 else R
+    error = np.abs(big.T @ big - A)
+    # Higham, Accuracy and Stability, theorem 10.3: D + 1 roundings of |R'||R|, at the very most.
+    assert (error <= 4 * np.sqrt(D) * np.finfo(float).eps * (np.abs(R.T) @ np.abs(R))).all()
+    # Only the upper triangle is read, and out may be A.
+    code = isa.cholesky(upper := np.triu(A), upper, 1)
+    assert code == 0
+    assert upper.tobytes() == R.tobytes()
+    for threads in (2, 3, 8) if D in (1, 33, 200, 331, 515) else ():
+        code, again = factor(isa, A, threads)
+        assert code == 0
+        assert again.tobytes() == R.tobytes()
+
+
+@pytest.mark.parametrize("D", [1, 2, 8, 9, 31, 33, 70, 260])
+def test_cholesky_tells_the_first_bad_pivot(isa, D):
+    rng = np.random.default_rng(D)
+    for k in {0, D // 2, D - 1}:
+        for bad in (0.0, -1.0, np.nan, np.inf, -np.inf):
+            A = np.diag(rng.uniform(1, 2, D))
+            A[k, k] = bad
+            code, out = factor(isa, A)
+            assert code == k + 1
+            assert np.isnan(out).all()
+        A = spd(D)
+        A[k, k] = -A[k, k]
+        assert factor(isa, A)[0] == factor(isa, A, 2)[0] == k + 1
+    assert factor(isa, np.full((D, D), np.nan))[0] == 1
+    # One column twice: the pivot is exactly 0 in integers.
+    A = np.ones((D, D)) + np.diag(np.r_[np.zeros(min(D, 2)), np.ones(max(D - 2, 0))])
+    assert factor(isa, A)[0] == (2 if D > 1 else 0)
+
+
+@pytest.mark.parametrize("D", [1, *ORDERS, 300])
+def test_cholesky_solve(isa, D):
+    A = spd(D)
+    _, R = factor(isa, A)
+    V = np.random.default_rng(1).standard_normal((3, D))
+    X = V.copy()
+    isa.cholesky_solve(R, X)
+    one = V[1].copy()
+    isa.cholesky_solve(R, one)
+    assert one.tobytes() == X[1].tobytes()
+    eps = np.finfo(float).eps
+    size = np.abs(X) @ np.abs(R.T) @ np.abs(R) + np.abs(V)
+    assert (np.abs(X @ A - V) <= 4 * np.sqrt(D) * eps * size).all()
+    # The halves, one after the other, are the whole.
+    halves = V.copy()
+    isa.cholesky_half_solve(R, halves, True)
+    assert (np.abs(halves @ R - V) <= 4 * np.sqrt(D) * eps * (np.abs(halves) @ np.abs(R))).all()
+    isa.cholesky_half_solve(R, halves, False)
+    assert halves.tobytes() == X.tobytes()
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs signals to threads")
+def test_ctrl_c_stops_a_gram():
+    X = np.zeros((20_000, 600), np.float32)
+    rows = np.zeros(2_000_000, np.intp)
+    timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
+    arguments = (np.zeros(len(rows)), np.zeros(600), np.ones(600), np.zeros((601, 601)), 2)
+    began = time.perf_counter()
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        _kernels.kernels.gram(X, rows, *arguments)
+    timer.join()
+    assert time.perf_counter() - began < 2
