@@ -118,17 +118,18 @@ class LogisticRegression(ClassifierMixin, TellsNewSpelling):  # type: ignore[mis
     n_iter_ : ndarray of shape (1,)
         Iterations done.
     converged_ : bool
-        Whether `gap_` is at most ``tol * J*``.
+        Whether `gap_` is at most tol · J* (or 1e-15).
     gap_ : float
-        A proved bound on J − J*.
+        Proved: J − J* is at most this; inf if nothing is proved.
     objective_ : float
         J at the coefficients.
     history_ : tuple
         A record an iteration: n_iter, n_passes, objective, gap.
     solver_ : str
         The solver that was used.
-    n_passes_ : int
-        Passes over the examples: those of `fit`, and one for each `partial_fit` since.
+    n_passes_ : float
+        Passes over the examples: those of `fit`, samples counted pro rata, and one for each
+        `partial_fit` since.
 
     Notes
     -----
@@ -261,7 +262,8 @@ class LogisticRegression(ClassifierMixin, TellsNewSpelling):  # type: ignore[mis
         self.solver_ = result.solver
         if not result.converged:
             warnings.warn(
-                f"LogisticRegression has not converged: {result.reason}",
+                f"LogisticRegression has not converged: {result.reason}. J = "
+                f"{result.objective:.6g}, proved to be within {result.gap:.2g} of the optimum",
                 sklearn.exceptions.ConvergenceWarning,
                 stacklevel=2,
             )
@@ -322,7 +324,8 @@ class LogisticRegression(ClassifierMixin, TellsNewSpelling):  # type: ignore[mis
         passes = getattr(self, "n_passes_", 0)
         rate = as_number(self.learning_rate, "learning_rate", above=0.0)
         batch = as_count(self.batch_size, "batch_size")
-        rng = np.random.default_rng([self._seed(), passes])
+        # Another order each time; a fit's samples count as parts of a pass.
+        rng = np.random.default_rng([self._seed(), int(passes)])
         if len(W) == 1 and self.fit_intercept:
             result = gradient_descent(
                 X,
