@@ -33,7 +33,9 @@ def one_row() -> list[Figure]:
         row = X[:1]
         for method in METHODS:
             seconds = race(
-                partial(getattr(ours, method), row), partial(getattr(theirs, method), row)
+                partial(getattr(ours, method), row),
+                partial(getattr(theirs, method), row),
+                repeats=25,
             )
             mine, other = np.median(seconds, axis=0) * 1e6
             figures.append(
