@@ -14,8 +14,14 @@ from .race import EPSILONS, Contest, Lane
 
 # Of X that fits into caches, the time to read it once says nothing of memory.
 CACHED_BYTES = 64e6
+# More than this of the processor to other programs spoils the times.
+BUSY = 0.1
 NOWHERE = "—"
 NO_SOFTMAX = "two classes only"
+MARKS = {
+    "†": "One alone came to the best objective, which may not be the optimum.",
+    "‡": "Other programs were busy meanwhile: the times are too long.",
+}
 
 
 def told(seconds: float | None) -> str:
@@ -33,6 +39,8 @@ def heading(contest: Contest) -> str:
 def lines(contest: Contest) -> Iterator[str]:
     """Yield what the terminal shows of a contest."""
     yield f"\n{heading(contest)}: J*={contest.best:.12g}, reached by {contest.agreeing()}"
+    if contest.others() > BUSY:
+        yield f"  other programs had {contest.others():.0%} of the processor: times are too long"
     yield f"  {'':<26}" + "".join(f"{eps:>10.0e}" for eps in EPSILONS) + f"{'missed by':>11}"
     for lane in contest.lanes:
         cells = "".join(f"{told(seconds):>10}" for seconds in contest.times(lane))
@@ -71,6 +79,12 @@ def cell(contest: Contest, lane: Lane) -> str:
     return NOWHERE if set(times) == {NOWHERE} else " / ".join(times)
 
 
+def marks(contest: Contest) -> str:
+    """Return the footnote marks of a contest."""
+    alone, crowded = MARKS
+    return alone * (contest.agreeing() < 2) + crowded * (contest.others() > BUSY)
+
+
 def markdown(contests: list[Contest], absent: dict[str, str], versions: str) -> str:
     """Return the tables of the documentation: a table a penalty, a row a data set."""
     out = []
@@ -83,8 +97,11 @@ def markdown(contests: list[Contest], absent: dict[str, str], versions: str) -> 
         for contest in chosen:
             by_name = {lane.name: cell(contest, lane) for lane in contest.lanes}
             cells = " | ".join(by_name.get(name, "") for name in names)
-            out.append(f"| {heading(contest).rpartition(', C=')[0]} | {cells} |")
+            out.append(f"| {heading(contest).rpartition(', C=')[0]}{marks(contest)} | {cells} |")
         out.append("")
+    marked = "".join(marks(contest) for contest in contests)
+    for mark, meaning in MARKS.items():
+        out += [f"{mark} {meaning}", ""] * (mark in marked)
     certified = [contest for contest in contests if list(contest.certified())]
     if certified:
         out += ["| logreg_c, certified | " + " | ".join(f"tol={eps:g}" for eps in EPSILONS) + " |"]
@@ -132,6 +149,7 @@ def record(contests: list[Contest], absent: dict[str, str], versions: str) -> di
             "classes": contest.classes,
             "best": contest.best,
             "agreeing": contest.agreeing(),
+            "others": contest.others(),
             "peers": lanes,
         }
     return {"versions": versions, "absent": absent, "contests": found}

@@ -38,6 +38,7 @@ class Run:
     objective: float
     memory: int | None = None
     read: float | None = None
+    others: float | None = None
     told: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -106,6 +107,12 @@ class Contest:
     def agreeing(self) -> int:
         """How many peers came within the smallest eps of J*: one alone could be wrong."""
         return sum(self.times(lane)[-1] is not None for lane in self.lanes)
+
+    def others(self) -> float:
+        """Return the share of the processor that other programs had meanwhile, as far as known."""
+        runs = [run for lane in self.lanes for run in lane.runs if run.others is not None]
+        total = sum(run.seconds for run in runs)
+        return sum((run.others or 0) * run.seconds for run in runs) / total if total else 0.0
 
     def certified(self) -> Iterator[tuple[float, Run]]:
         """Yield our runs at the tolerances of the race, with the tolerance."""
@@ -251,7 +258,7 @@ class Race:
             lane.spent += time.perf_counter() - start
         J = objective(task, turn.fitted)
         J = J if math.isfinite(J) else math.inf
-        run = Run(effort, turn.seconds, J, turn.memory, turn.read, turn.fitted.told)
+        run = Run(effort, turn.seconds, J, turn.memory, turn.read, turn.others, turn.fitted.told)
         lane.runs.append(run)
         return bool(turn.fitted.ended)
 

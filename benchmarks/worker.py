@@ -29,13 +29,15 @@ REPEATS, ENOUGH_SECONDS = 5, 0.2
 class Turn:
     """What a worker says of a fit: best time, bytes of memory beyond X, time to read X once.
 
-    Memory is None where the system does not tell, the time of reading None but for logreg_c.
+    `others` is the share of the processor that other processes had. What the system does not tell
+    is None, and so is the time of reading but for logreg_c.
     """
 
     fitted: Fitted
     seconds: float
     memory: int | None
     read: float | None
+    others: float | None
 
 
 class Gone(Exception):
@@ -118,12 +120,17 @@ def take_turn(peer: Peer, task: Task, effort: float) -> Turn:
     read = reading_time(task) if peer.package == "logreg_c" else None
     before = memory(reset=True)
     spent: list[float] = []
+    mine, busy, begin = time.process_time(), busy_seconds(), time.perf_counter()
     while not spent or (len(spent) < REPEATS and sum(spent) < ENOUGH_SECONDS):
         start = time.perf_counter()
         fitted = peer.fit(task, effort)
         spent.append(time.perf_counter() - start)
+    share = None
+    if busy is not None and (now := busy_seconds()) is not None:
+        theirs = now - busy - (time.process_time() - mine)
+        share = max(0.0, theirs / (time.perf_counter() - begin) / (os.cpu_count() or 1))
     peak = memory()
-    return Turn(fitted, min(spent), peak and before and max(0, peak - before), read)
+    return Turn(fitted, min(spent), peak and before and max(0, peak - before), read, share)
 
 
 def reading_time(task: Task) -> float:
@@ -136,6 +143,16 @@ def reading_time(task: Task) -> float:
         _kernels.kernels.sum_entries(task.X, task.threads)
         seconds.append(time.perf_counter() - start)
     return float(np.median(seconds))
+
+
+def busy_seconds() -> float | None:
+    """Return the seconds that all processors have worked so far, or None where /proc is not."""
+    try:
+        line = Path("/proc/stat").read_text().splitlines()[0].split()
+    except OSError:
+        return None
+    user, nice, system, _idle, _waiting, *interrupts = (int(ticks) for ticks in line[1:8])
+    return (user + nice + system + sum(interrupts)) / float(os.sysconf("SC_CLK_TCK"))
 
 
 def memory(reset: bool = False) -> int | None:
