@@ -68,10 +68,10 @@ def main(arguments: list[str] | None = None) -> None:
     # The workers read these as they start.
     for library in ("OMP", "OPENBLAS", "MKL"):
         os.environ[f"{library}_NUM_THREADS"] = str(options.threads)
-    known: dict[str, float] = {}
+    known: dict[str, tuple[float, bool]] = {}
     if options.against:
         earlier = json.loads(options.against.read_text())["contests"]
-        known = {key: contest["best"] for key, contest in earlier.items()}
+        known = {key: (contest["best"], contest["settled"]) for key, contest in earlier.items()}
 
     def say(line: str) -> None:
         print(line, file=sys.stderr if options.markdown else sys.stdout, flush=True)
@@ -97,7 +97,7 @@ def main(arguments: list[str] | None = None) -> None:
                         for peer in options.peers
                         if takes_part(peer, dataset.small, dataset.own)
                     ],
-                    known.get(f"{name} C={C:g}", math.inf),
+                    known.get(f"{name} C={C:g}", (math.inf, False)),
                     dataset.memory,
                 )
                 contests.append(contest)

@@ -19,14 +19,16 @@ BUSY = 0.1
 NOWHERE = "—"
 NO_SOFTMAX = "two classes only"
 MARKS = {
-    "†": "One alone came to the best objective, which may not be the optimum.",
+    "†": "J* may not be the optimum: nobody proved or confirmed it. Times with a ? are to this J*.",
     "‡": "Other programs were busy meanwhile: the times are too long.",
 }
 
 
-def told(seconds: float | None) -> str:
-    """Write a time, or that there is none."""
-    return NOWHERE if seconds is None else duration(seconds)
+def told(contest: Contest, lane: Lane) -> list[str]:
+    """Write the times of a lane; that it did *not* get there is certain whatever J* is."""
+    doubt = "" if contest.settled() else "?"
+    times = contest.times(lane)
+    return [NOWHERE if seconds is None else duration(seconds) + doubt for seconds in times]
 
 
 def heading(contest: Contest) -> str:
@@ -38,12 +40,14 @@ def heading(contest: Contest) -> str:
 
 def lines(contest: Contest) -> Iterator[str]:
     """Yield what the terminal shows of a contest."""
-    yield f"\n{heading(contest)}: J*={contest.best:.12g}, reached by {contest.agreeing()}"
+    yield f"\n{heading(contest)}: J*={contest.best:.12g}"
+    if not contest.settled():
+        yield "  nobody proved or confirmed this J*: times with a ? are to it, not to the optimum"
     if contest.others() > BUSY:
         yield f"  other programs had {contest.others():.0%} of the processor: times are too long"
     yield f"  {'':<26}" + "".join(f"{eps:>10.0e}" for eps in EPSILONS) + f"{'missed by':>11}"
     for lane in contest.lanes:
-        cells = "".join(f"{told(seconds):>10}" for seconds in contest.times(lane))
+        cells = "".join(f"{time:>10}" for time in told(contest, lane))
         missed = lane.missed_by(contest.best)
         gap = NOWHERE if missed is None else f"{max(missed, 0):.0e}"
         memory = lane.memory()
@@ -75,14 +79,14 @@ def cell(contest: Contest, lane: Lane) -> str:
     """Return the times of a lane as one cell of a table."""
     if lane.end == NO_SOFTMAX:
         return "no softmax"
-    times = [told(seconds) for seconds in contest.times(lane)]
+    times = told(contest, lane)
     return NOWHERE if set(times) == {NOWHERE} else " / ".join(times)
 
 
 def marks(contest: Contest) -> str:
     """Return the footnote marks of a contest."""
     alone, crowded = MARKS
-    return alone * (contest.agreeing() < 2) + crowded * (contest.others() > BUSY)
+    return alone * (not contest.settled()) + crowded * (contest.others() > BUSY)
 
 
 def markdown(contests: list[Contest], absent: dict[str, str], versions: str) -> str:
@@ -148,7 +152,7 @@ def record(contests: list[Contest], absent: dict[str, str], versions: str) -> di
             "shape": contest.shape,
             "classes": contest.classes,
             "best": contest.best,
-            "agreeing": contest.agreeing(),
+            "settled": contest.settled(),
             "others": contest.others(),
             "peers": lanes,
         }
@@ -172,15 +176,20 @@ def picture(contests: list[Contest], file: Path) -> None:
     names = list(dict.fromkeys(lane.name for contest in contests for lane in contest.lanes))
     drawn = {}
     for axis, contest in zip(axes.flat, contests, strict=False):
+        decades = []
         for lane in contest.lanes:
             points = frontier(contest, lane)
             if points:
+                decades += [math.log10(seconds) for seconds, _ in points]
                 style = {"color": f"C{names.index(lane.name) % 10}", "lw": 1.0, "ms": 2.5}
                 if lane.name.startswith("logreg_c"):
                     style |= {"color": "black", "lw": 1.8}
                 (drawn[lane.name],) = axis.plot(*zip(*points, strict=True), "o-", **style)
         axis.set(xscale="log", yscale="log", ylim=(3e-13, 3), yticks=[1, *EPSILONS, 1e-12])
-        axis.set_title(heading(contest), fontsize=6.5)
+        if decades:  # whole ones: the axis names nothing in between
+            axis.set_xlim(10.0 ** math.floor(min(decades)), 10.0 ** math.ceil(max(decades)))
+        axis.minorticks_off()
+        axis.set_title(heading(contest) + marks(contest), fontsize=6.5)
         axis.grid(alpha=0.3)
     for axis in axes.flat[len(contests) :]:
         axis.set_visible(False)
@@ -197,6 +206,8 @@ def frontier(contest: Contest, lane: Lane) -> list[tuple[float, float]]:
     for run in sorted(lane.runs, key=lambda run: run.seconds):
         # Below 1e-12 it is rounding, and 0 has no place on a logarithmic axis.
         gap = max(run.objective / contest.best - 1, 1e-12)
+        if gap < EPSILONS[-1] and not contest.settled():
+            continue  # J* itself, which would look like the optimum
         if math.isfinite(gap) and (not points or gap < points[-1][1]):
             points.append((run.seconds, gap))
     return points

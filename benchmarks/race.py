@@ -27,6 +27,9 @@ EPSILONS = (1e-3, 1e-6, 1e-9)
 NEAR = 1.2
 # A rung that gains less than this on the last one ends the ladder: it is at rounding, or stuck.
 STUCK = 1e-13
+# The ends of ladders that more time would not have changed.
+BY_ITSELF, NO_PROGRESS, LAST_RUNG = "stopped by itself", "no more progress", "end of the ladder"
+ENDS = (BY_ITSELF, NO_PROGRESS, LAST_RUNG)
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,9 @@ class Contest:
     size: int
     lanes: list[Lane]
     best: float = math.inf
+    # An objective of an earlier race, and whether that was found to be the optimum.
     elsewhere: float = math.inf
+    elsewhere_settled: bool = False
     # Memory counts only of workers that were new to it.
     measured_memory: bool = False
 
@@ -104,9 +109,23 @@ class Contest:
         """Return the times to each eps."""
         return [lane.time_to(self.best * (1 + eps)) for eps in EPSILONS]
 
-    def agreeing(self) -> int:
-        """How many peers came within the smallest eps of J*: one alone could be wrong."""
-        return sum(self.times(lane)[-1] is not None for lane in self.lanes)
+    def settled(self) -> bool:
+        """Whether J* is the optimum to the smallest eps, as far as a race can tell.
+
+        The best of fits that all ran out of time is not, and would flatter whoever holds it. So
+        either our certificate says so, or two that came to an end by themselves agree. Those still
+        on their way do not count: the same algorithm in two packages agrees all along.
+        """
+        eps = EPSILONS[-1]
+        there = [lane for lane in self.lanes if self.times(lane)[-1] is not None]
+        if sum(lane.end in ENDS for lane in there) >= 2:
+            return True
+        if self.elsewhere_settled and self.elsewhere <= self.best * (1 + eps):
+            return True
+        return any(
+            run.told.get("converged") and tol <= eps and run.objective <= self.best * (1 + eps)
+            for tol, run in self.certified()
+        )
 
     def others(self) -> float:
         """Return the share of the processor that other programs had meanwhile, as far as known."""
@@ -175,18 +194,19 @@ class Race:
         y: NDArray[np.int64],
         C: float,
         peers: list[str],
-        known: float = math.inf,
+        known: tuple[float, bool] = (math.inf, False),
         fresh: bool = False,
     ) -> Contest:
-        """Race the peers on X and y; `known` is an objective that was reached elsewhere.
+        """Race the peers on X and y.
 
-        `fresh` starts all workers anew, so that no memory which an earlier fit left behind hides
-        what the next one needs.
+        `known` is an objective that was reached elsewhere, and whether it was settled. `fresh`
+        starts all workers anew, so that no memory which an earlier fit left behind hides what the
+        next one needs.
         """
         task = Task(X, y, C, self.threads)
         lanes = [Lane(peer) for peer in peers]
         n, d = X.shape
-        result = Contest(name, C, (n, d), task.classes, X.nbytes, lanes, math.inf, known, fresh)
+        result = Contest(name, C, (n, d), task.classes, X.nbytes, lanes, math.inf, *known, fresh)
         with TemporaryDirectory() as folder:
             files = Path(folder) / "X.npy", Path(folder) / "y.npy"
             np.save(files[0], X)
@@ -199,6 +219,8 @@ class Race:
             for rung in range(max((len(PEERS[peer].ladder) for peer in peers), default=0)):
                 for lane in lanes:
                     self.climb(lane, task, rung)
+            for lane in lanes:
+                lane.end = lane.end or LAST_RUNG
             result.update()
             self.refine(result, task, request)
         result.update()
@@ -223,7 +245,6 @@ class Race:
         """Let the lane take the next rung of its ladder, if it still runs."""
         ladder = PEERS[lane.name].ladder
         if lane.end or rung >= len(ladder):
-            lane.end = lane.end or "end of the ladder"
             return
         # The next rung takes no less time than this one did.
         if lane.runs and lane.spent + lane.runs[-1].seconds > self.budget:
@@ -234,11 +255,11 @@ class Race:
             return
         objectives = [run.objective for run in lane.runs[-2:]]
         if ended:
-            lane.end = "stopped by itself"
+            lane.end = BY_ITSELF
         elif len(objectives) == 2 and PEERS[lane.name].iterations:
             gain = objectives[0] - objectives[1]
             if abs(gain) <= STUCK * objectives[0]:
-                lane.end = "no more progress"
+                lane.end = NO_PROGRESS
 
     def run(self, lane: Lane, task: Task, effort: float, limit: float) -> bool:
         """Make one fit; return whether it stopped by itself."""
