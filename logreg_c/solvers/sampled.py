@@ -137,7 +137,8 @@ def with_model(
     objective, goal = task.objective, task.goal
     memory = Memory(MEMORY)
     size = model.fraction * objective.n
-    prox = 1.0 / size
+    # In units of each column's curvature, that of a common column being a quarter at most.
+    prox = 4.0 / size
     patience = max(3.0, gram_cost(task, int(size)))
     factor = model.factor(point, diagonal)
     before = math.inf
@@ -159,7 +160,7 @@ def with_model(
             # Not before the certificate was tried: its Gram is another one.
             factor = model.factor(point)
         if dane:
-            s = model.tilted_step(point, factor, prox)
+            s = model.tilted_step(point, factor, prox * diagonal.mean(axis=0))
         else:
             s = -memory.apply(point.gradient, factor.solve)
         step = advance(objective, point, s)
