@@ -141,6 +141,12 @@ class Objective:
         point = Point(theta, Z, loss + self._added(theta), self._gradient(theta, raw))
         return point, diagonal + self.quadratic, leverage
 
+    def at_margins(self, theta: Floats, Z: Floats) -> Point:
+        """As `evaluate` where Z is known already. Reads X once."""
+        loss, R = self.data.residuals(Z)
+        raw = self.data.transpose_product(R)
+        return Point(theta, Z, loss + self._added(theta), self._gradient(theta, raw))
+
     def direction_margins(self, s: Floats) -> Floats:
         """Return what a step s adds to the margins. Reads X once."""
         return self.data.margins(self.to_raw(s), offset=False)

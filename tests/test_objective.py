@@ -179,6 +179,14 @@ def test_search_is_the_objective_along_the_line(p):
 
 
 @problems
+def test_evaluation_from_known_margins(p):
+    point = p.objective.evaluate(p.theta)
+    found = p.objective.at_margins(p.theta, point.Z)
+    assert found.J == pytest.approx(point.J, rel=1e-14)
+    np.testing.assert_allclose(found.gradient, point.gradient, rtol=1e-9, atol=1e-10)
+
+
+@problems
 def test_pull_back_is_the_adjoint_of_the_margins(p):
     R = np.random.default_rng(1).standard_normal(p.objective.evaluate(p.theta).Z.shape)
     left = (R * p.objective.direction_margins(p.s_)).sum()

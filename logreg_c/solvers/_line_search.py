@@ -60,9 +60,13 @@ def _searched(
         return None
     if length == 1.0 and unit is not None:
         return Step(unit, 1.0)
-    # Not from the margins Z + length · U, which costs as much: a length of 4 would make three
-    # times the rounding of Z, every step again, until Z has nothing to do with theta.
-    found = objective.evaluate(point.theta + length * s)
+    if unit is None:
+        found = objective.at_margins(point.theta + length * s, point.Z + length * U)
+    else:
+        # U is a difference of margins here: from Z + length · U, which costs as much, a length of
+        # 4 would make three times the rounding of Z, every step again, until Z has nothing to do
+        # with theta.
+        found = objective.evaluate(point.theta + length * s)
     return Step(found, length) if found.J < point.J else None
 
 
