@@ -33,8 +33,14 @@ class Point(NamedTuple):
     gradient: Floats
 
 
+# Up to here a BLAS adds up in one thread, so that the bits do not depend on how many it has.
+SHORT = 4096
+
+
 def inner(u: Floats, v: Floats) -> float:
-    """Return the sum of u · v, whose bits do not depend on the threads of a BLAS."""
+    """Return the sum of u · v, the same bits for any number of threads."""
+    if u.size <= SHORT:
+        return float(np.vdot(u, v))
     return float(np.add.reduce((u * v).ravel()))
 
 
@@ -198,11 +204,12 @@ class Objective:
             index = np.arange(D)
             blocks[:, index, :, index] += fill[:, None, None]
             H = blocks.reshape(K * D, K * D)
-        H.ravel()[:: K * D + 1] += np.tile(self.quadratic, K)
+        diagonal = H.ravel()[:: K * D + 1]
+        diagonal += self.quadratic if K == 1 else np.tile(self.quadratic, K)
         if least is not None:
-            H.ravel()[:: K * D + 1] = np.maximum(H.ravel()[:: K * D + 1], least.ravel())
+            np.maximum(diagonal, least.ravel(), out=diagonal)
         if not self.fit_bias:
-            H.ravel()[:: K * D + 1].reshape(K, D)[:, -1] = 1.0
+            diagonal[D - 1 :: D] = 1.0
         return H
 
     def class_hessian(

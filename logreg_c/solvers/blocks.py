@@ -51,7 +51,7 @@ TROUBLE = 0.01
 # A row outside that a step gets wrong by this part of the decrement joins them.
 JOINS, MOST_JOINING = 0.02, 100
 # Products with the exact rows in a step.
-PRODUCTS = 25
+PRODUCTS = 40
 # Passes after which the last stage's Hessians are made anew.
 REFRESH = 12
 # Rows that the certificate moves, in parts of n, and the most products with their Hessian.
@@ -281,7 +281,7 @@ def blocks(task: Task) -> Iterator[Iterate]:
                 continue
             wrong = excess(full, here.Z, step.margins(here))
             _remember(model, here, step.point, step.length * s)
-            _join(model, full, wrong, decrement)
+            _join(model, full, wrong, -0.5 * inner(here.gradient, s))
             here = step.point
             point = at_penalty(stage, full, here)
             passes += 1
