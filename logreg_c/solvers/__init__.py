@@ -34,7 +34,7 @@ FEW_EXAMPLES = 1500
 
 
 def choose(name: str, objective: Objective) -> list[str]:
-    """Return the solvers to try, in that order.
+    """Return the solvers to try, in that order: the one named, or by a rule.
 
     The rule of "auto", for n rows, D = d + 1 columns and K classes (1 for two):
 
@@ -43,11 +43,13 @@ def choose(name: str, objective: Objective) -> list[str]:
     - K D at most 1,500: sampled, then newton;
     - else: lbfgs, then newton-cg.
     """
+    n, D, K = objective.n, objective.D, objective.K
+    strongest = "newton" if K * D <= FACTORED else "newton-cg"
     if name != "auto":
         if name not in SOLVERS:
             raise ValueError(f"solver is {name!r}; give 'auto' or one of {', '.join(SOLVERS)}")
-        return [name]
-    n, D, K = objective.n, objective.D, objective.K
+        # Where a sample would be half of all rows, samples end.
+        return [name, strongest] if name == "sampled" else [name]
     if 2 * n <= D and n <= FEW_EXAMPLES:
         return ["compressed", "lbfgs"]
     if K * D > FACTORED:

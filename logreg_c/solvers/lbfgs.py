@@ -58,6 +58,7 @@ def lbfgs(task: Task) -> Iterator[Iterate]:
         step = advance(objective, point, s)
         if step is None:
             if retried:
+                yield Iterate(point, lower)
                 return
             memory.clear()
             retried = True
