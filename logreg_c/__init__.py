@@ -5,6 +5,9 @@ The passes of logistic regression as a computation graph: forward, loss, gradien
 descent, compiled, and tested against the pure-Python graph in `logreg_c.graph`.
 """
 
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
 from . import graph
 from ._kernels import get_num_threads, set_num_threads, show_config
 from .api import (
@@ -23,6 +26,9 @@ from .api import (
 from .checking import GradientCheck, check_gradient
 from .descent import DescentState, GradientDescentResult, gradient_descent
 from .fitting import ConvergenceWarning, FitResult, FitState, fit
+
+if TYPE_CHECKING:
+    from .sklearn import LogisticRegression as LogisticRegression
 
 __version__ = "0.1.0"
 
@@ -53,3 +59,19 @@ __all__ = [
     "show_config",
     "sigmoid",
 ]
+
+
+if not TYPE_CHECKING:
+    # The estimator is fetched when it is asked for, so that who does without it neither waits for
+    # scikit-learn nor needs it. For the same reason it is not in __all__.
+    def __getattr__(name: str) -> Any:
+        if name == "LogisticRegression":
+            from .sklearn import LogisticRegression
+
+            return LogisticRegression
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        # help() fetches all that is listed here.
+        fetchable = ["LogisticRegression"] if find_spec("sklearn") else []
+        return [*__all__, *fetchable]

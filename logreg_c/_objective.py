@@ -148,7 +148,7 @@ class Objective:
         return point, diagonal + self.quadratic, leverage
 
     def at_margins(self, theta: Floats, Z: Floats) -> Point:
-        """As `evaluate` where Z is known already. Reads X once."""
+        """As `evaluate` where Z is known already: the product with X' alone."""
         loss, R = self.data.residuals(Z)
         raw = self.data.transpose_product(R)
         return Point(theta, Z, loss + self._added(theta), self._gradient(theta, raw))

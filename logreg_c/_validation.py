@@ -125,7 +125,7 @@ def as_sample_weight(sample_weight: Any, n: int) -> tuple[Floats | None, float]:
         i = int(np.argmax(s < 0))
         raise ValueError(f"sample_weight[{i}] is {s[i]}; weights must be 0 or above")
     if total == 0:
-        raise ValueError("sample_weight is 0 for every row; give at least one a weight above 0")
+        raise ValueError("sample_weight is zero for every row; give at least one a weight above 0")
     if total < 1e-290:
         # Only their ratios matter, and near the end of the range those would be rounded.
         s = s * 2.0**1000

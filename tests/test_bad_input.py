@@ -79,7 +79,7 @@ BAD_WEIGHT = [
     ([1, 1, -1, 1], ValueError, r"sample_weight\[2\] is -1"),
     ([1, 1, np.nan, 1], ValueError, r"sample_weight\[2\] is nan"),
     ([1, 1, np.inf, 1], ValueError, r"sample_weight\[2\] is inf"),
-    (np.zeros(4), ValueError, "sample_weight is 0 for every row"),
+    (np.zeros(4), ValueError, "sample_weight is zero for every row"),
     (np.full(4, 1e308), ValueError, "sample_weight adds up to infinity"),
     (["1"] * 4, TypeError, "sample_weight has dtype <U1"),
 ]

@@ -30,13 +30,14 @@ class Step(NamedTuple):
         return U
 
 
-def advance(objective: Objective, point: Point, s: Floats) -> Step | None:
+def advance(objective: Objective, point: Point, s: Floats, flat: float = FLAT) -> Step | None:
     """Step along s to about the minimum; None if nothing lower is found.
 
     The unit step is tried first: one read of X, and nearly always the last. If J rises or its
     slope is still steep, the margins of both ends are known, so the minimum along s is found
     without reading X, and one more read gives the gradient there. With several classes, whose
     passes take longer than their reads, the two products come apart, with the search in between.
+    `flat` is the part of the slope that a full step may leave.
     """
     slope = inner(point.gradient, s)
     if not slope < 0.0:
@@ -46,7 +47,7 @@ def advance(objective: Objective, point: Point, s: Floats) -> Step | None:
     new = objective.evaluate(point.theta + s)
     if is_finite(new):
         end = inner(new.gradient, s)
-        if abs(end) <= FLAT * -slope and new.J <= point.J:
+        if abs(end) <= flat * -slope and new.J <= point.J:
             return Step(new, 1.0)
     return _searched(objective, point, s, new.Z - point.Z, slope, new)
 
@@ -58,15 +59,16 @@ def _searched(
     length = search(objective, point, s, U, slope)
     if length is None:
         return None
-    if length == 1.0 and unit is not None:
-        return Step(unit, 1.0)
+    theta = point.theta + length * s
     if unit is None:
-        found = objective.at_margins(point.theta + length * s, point.Z + length * U)
+        found = objective.at_margins(theta, point.Z + length * U)
+    elif length == 1.0:
+        found = unit
     else:
-        # U is a difference of margins here: from Z + length · U, which costs as much, a length of
-        # 4 would make three times the rounding of Z, every step again, until Z has nothing to do
-        # with theta.
-        found = objective.evaluate(point.theta + length * s)
+        # Not from Z + length · U, which costs as much: U is a difference of margins here, and a
+        # length of 4 would make three times the rounding of Z, every step again, until Z has
+        # nothing to do with theta.
+        found = objective.evaluate(theta)
     return Step(found, length) if found.J < point.J else None
 
 

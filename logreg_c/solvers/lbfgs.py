@@ -20,6 +20,8 @@ from ._memory import Memory
 from .newton_cg import conjugate_gradients
 
 MEMORY = 20
+# The usual condition of L-BFGS on a full step's slope: searching further costs more than it gains.
+LOOSE = 0.9
 # Products with the Hessian that a proof may take.
 PROOF = 40
 
@@ -55,7 +57,7 @@ def lbfgs(task: Task) -> Iterator[Iterate]:
         if point.J - lower <= gap:
             yield Iterate(point, lower)
             return
-        step = advance(objective, point, s)
+        step = advance(objective, point, s, LOOSE)
         if step is None:
             if retried:
                 yield Iterate(point, lower)

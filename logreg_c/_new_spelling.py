@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What to write instead of the parameters of scikit-learn's class that the estimator lacks."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, Self
+
+from sklearn.base import BaseEstimator
+
+# Parameters that scikit-learn's class has or had and this one does not, and what to write.
+_ELSEWHERE = {
+    "penalty": "the ridge penalty is the default, of strength 1/C, and C=numpy.inf is none "
+    "(penalty=None); l1_ratio is the share of an L1 penalty, so far only 0",
+    "dual": "leave it out, there is only the primal problem",
+    "intercept_scaling": "leave it out, the intercept is never penalised",
+    "multi_class": "leave it out, several classes are fitted together (multinomial); for one "
+    "against the rest use sklearn.multiclass.OneVsRestClassifier(LogisticRegression())",
+}
+
+
+class TellsNewSpelling(BaseEstimator):  # type: ignore[misc]
+    """Refuse parameters of scikit-learn's class that are spelt differently here, saying how.
+
+    In ``__new__`` of a base class, because scikit-learn takes every name in the signature of
+    ``__init__`` for a parameter that can be set, shown and cloned.
+    """
+
+    def __new__(cls, *args: Any, **parameters: Any) -> Self:
+        cls._refuse_elsewhere(parameters)
+        new: Self = super().__new__(cls)
+        return new
+
+    def set_params(self, **parameters: Any) -> Self:
+        """Set parameters, as scikit-learn's estimators do.
+
+        Parameters
+        ----------
+        **parameters : dict
+            Names and values.
+
+        Returns
+        -------
+        LogisticRegression
+            The estimator itself.
+        """
+        self._refuse_elsewhere(parameters)
+        super().set_params(**parameters)
+        return self
+
+    @classmethod
+    def _refuse_elsewhere(cls, parameters: dict[str, Any]) -> None:
+        for name, value in parameters.items():
+            # A class derived from this one may have a parameter of that name.
+            if name in _ELSEWHERE and name not in inspect.signature(cls).parameters:
+                raise TypeError(
+                    f"{cls.__name__} has no parameter {name!r} (given: {value!r}): "
+                    f"{_ELSEWHERE[name]}"
+                )

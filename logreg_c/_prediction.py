@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Predictions for two classes and for several, as the estimator gives them.
+
+W holds the weights of a class a row, shape (K, d), and b its bias, shape (K,); for two classes
+there is one row, that of the second. What is in X is checked only where a score is not finite.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _kernels
+from ._validation import Floats, as_floats, require_finite_examples
+from .api import forward
+
+# Rows whose scores for several classes are computed at once: of float32 rows NumPy makes a float64
+# copy for a product with float64 weights, and this bounds it.
+_ROWS = 4096
+
+
+def scores(X: NDArray[Any], W: Floats, b: Floats) -> Floats:
+    """Compute z = Xw + b, shape (n,), for two classes, and Z = XW' + b, shape (n, K), for several.
+
+    Raises
+    ------
+    ValueError
+        If an entry of X is not finite.
+    OverflowError
+        If a score is not, though X is.
+    """
+    n = len(X)
+    if len(W) == 1:
+        w = as_floats(W[0], "coef_", X.shape[1], "column")
+        z = np.empty(n)
+        # X' is a view, so this is Xw without NumPy's float64 copy of a float32 X, and in bits that
+        # do not depend on BLAS's threads.
+        _kernels.kernels.transpose_product(X.T, w, z, _kernels.threads_of_call(None))
+        z += b[0]
+    else:
+        z = np.empty((n, len(W)))
+        with np.errstate(over="ignore", invalid="ignore"):
+            for begin in range(0, n, _ROWS):
+                np.matmul(X[begin : begin + _ROWS], W.T, out=z[begin : begin + _ROWS])
+            z += b
+    if not np.isfinite(z).all():
+        require_finite_examples(X)
+        raise OverflowError(
+            "Xw + b is beyond the range of float64; scale the columns of X before the fit"
+        )
+    return z
+
+
+def probabilities(X: NDArray[Any], W: Floats, b: Floats) -> Floats:
+    """Compute the probability of each class, shape (n, K); raises as `scores` does."""
+    if len(W) > 1:
+        return softmax(scores(X, W, b))
+    a = forward(X, W[0], float(b[0]))
+    P = np.empty((len(a), 2))
+    P[:, 1] = a
+    np.subtract(1.0, a, out=P[:, 0])
+    return P
+
+
+def log_probabilities(X: NDArray[Any], W: Floats, b: Floats) -> Floats:
+    """Compute the logarithm of each class's probability, shape (n, K), from the scores.
+
+    So it is exact and finite where a probability is as good as 0 or 1. Raises as `scores` does.
+    """
+    z = scores(X, W, b)
+    if len(W) > 1:
+        z -= z.max(axis=1, keepdims=True)
+        z -= np.log(np.exp(z).sum(axis=1, keepdims=True))
+        return z
+    P = np.empty((len(z), 2))
+    np.logaddexp(0.0, z, out=P[:, 0])
+    np.logaddexp(0.0, -z, out=P[:, 1])
+    return np.negative(P, out=P)
+
+
+def softmax(Z: Floats) -> Floats:
+    """Compute A = e^Z / (sum of e^Z over the classes), which no finite Z makes overflow."""
+    A: Floats = np.exp(Z - Z.max(axis=1, keepdims=True))
+    A /= A.sum(axis=1, keepdims=True)
+    return A

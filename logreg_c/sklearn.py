@@ -1,0 +1,587 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The scikit-learn face: an estimator on top of `logreg_c.fit`.
+
+``logreg_c.LogisticRegression`` imports this module when it is first asked for; nothing else here
+needs scikit-learn. It adds labels of any type, weights of classes and scikit-learn's manners, and
+leaves the numbers to `fit` and to the kernels.
+
+scikit-learn's checks of arrays take longer than a prediction of one row, so arrays that the
+kernels can read as they are go to them at once. What the kernels refuse is then given to
+scikit-learn's checks, so that the error is the one its users know.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+try:
+    import scipy.sparse
+    import sklearn.exceptions
+    from sklearn.base import ClassifierMixin
+    from sklearn.utils import check_array
+    from sklearn.utils.multiclass import check_classification_targets
+    from sklearn.utils.validation import check_is_fitted, validate_data
+except ImportError as error:
+    raise ImportError(
+        f"logreg_c.LogisticRegression needs scikit-learn 1.6 or newer ({error}); "
+        'python -m pip install "logreg_c[sklearn]"'
+    ) from error
+
+from . import _kernels
+from ._batches import one_pass
+from ._classes import encode, encode_plain, positions, weights_of_classes
+from ._new_spelling import TellsNewSpelling
+from ._prediction import log_probabilities, probabilities, scores
+from ._validation import (
+    Floats,
+    as_count,
+    as_examples,
+    as_floats,
+    as_number,
+    as_sample_weight,
+)
+from .descent import gradient_descent
+from .fitting import ConvergenceWarning, fit
+
+_FLOATS = (np.float64, np.float32)
+
+# What tells of one solution, and is wrong once partial_fit has moved away from it.
+_CERTIFICATE = ("n_iter_", "converged_", "gap_", "objective_", "history_", "solver_")
+
+
+class LogisticRegression(ClassifierMixin, TellsNewSpelling):  # type: ignore[misc]
+    r"""Logistic regression for scikit-learn, solved to a certified optimum.
+
+    Minimises, over the weights w and the bias b,
+
+    .. math::
+
+        J = \frac{\sum_i s_i L_i}{\sum_i s_i} + \frac{l_2}{2} \|w\|^2, \qquad
+        l_2 = \frac{1}{C \sum_i s_i}
+
+    with L the cross-entropy of an example and s its weight, the product of `sample_weight` and
+    `class_weight`. This is scikit-learn's objective divided by :math:`C \sum_i s_i`. With more than
+    two classes L is the multinomial cross-entropy, and coefficients add up to zero over the
+    classes.
+
+    Parameters
+    ----------
+    C : float
+        Inverse strength of the penalty, above 0; ``numpy.inf`` is no penalty.
+    l1_ratio : float
+        Share of the L1 penalty; only 0 is supported.
+    fit_intercept : bool
+        Whether there is a bias. It is never penalised.
+    class_weight : dict or "balanced", optional
+        Weights of the classes by label, 1 for those left out. "balanced" gives every class the same
+        total weight.
+    warm_start : bool
+        Start from the coefficients there are, if classes and features are the same. Saves time;
+        the optimum is the same.
+    solver : str
+        How to get there; see `logreg_c.fit`.
+    tol : float
+        What converged means: :math:`(J - J^*)/J^*` is proved to be at most this.
+    max_iter : int
+        The most iterations.
+    learning_rate : float
+        Step of `partial_fit`.
+    batch_size : int
+        Examples an update of `partial_fit`.
+    random_state : int, numpy.random.RandomState or numpy.random.Generator, optional
+        Seed of what is random in a solver, and of the order of examples in `partial_fit`; None
+        is 0. The optimum does not depend on it.
+    verbose : int
+        Above 0, show a progress bar (needs tqdm).
+    n_jobs : int, optional
+        Threads of a fit; -1 is all, -2 all but one, None the default of
+        `logreg_c.set_num_threads`. The result does not depend on it.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (1, d) or (K, d)
+        Weights: one row for two classes, the score of the second one; else a row a class.
+    intercept_ : ndarray of shape (1,) or (K,)
+        Biases.
+    classes_ : ndarray of shape (K,)
+        The labels, sorted.
+    n_features_in_ : int
+        The number of columns d.
+    feature_names_in_ : ndarray of shape (d,)
+        Names of the columns, if X has them and all are strings.
+    n_iter_ : ndarray of shape (1,)
+        Iterations done.
+    converged_ : bool
+        Whether `gap_` is at most tol · J* (or 1e-15).
+    gap_ : float
+        Proved: J − J* is at most this, and never more than J.
+    objective_ : float
+        J at the coefficients.
+    history_ : tuple
+        A record an iteration: n_iter, n_passes, objective, gap.
+    solver_ : str
+        The solver that was used.
+    n_passes_ : float
+        Passes over the examples: those of `fit`, samples counted pro rata, and one for each
+        `partial_fit` since.
+
+    Notes
+    -----
+    `partial_fit` takes away the attributes from `n_iter_` to `solver_`, which would tell of
+    coefficients that are no more.
+
+    Examples
+    --------
+    >>> from logreg_c import LogisticRegression
+    >>> X, y = [[0.0], [1.0], [2.0], [3.0]], ["no", "no", "yes", "yes"]
+    >>> model = LogisticRegression(C=10.0).fit(X, y)
+    >>> model.predict([[0.5], [2.5]])
+    array(['no', 'yes'], dtype='<U3')
+    >>> model.converged_, bool(model.gap_ <= 1e-6 * model.objective_)
+    (True, True)
+    """
+
+    coef_: Any
+    intercept_: Floats
+    classes_: NDArray[Any]
+    n_features_in_: int
+
+    def __init__(
+        self,
+        *,
+        C: float = 1.0,
+        l1_ratio: float = 0.0,
+        fit_intercept: bool = True,
+        class_weight: Any = None,
+        warm_start: bool = False,
+        solver: str = "auto",
+        tol: float = 1e-6,
+        max_iter: int = 1000,
+        learning_rate: float = 0.01,
+        batch_size: int = 32,
+        random_state: Any = None,
+        verbose: int = 0,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.C = C
+        self.l1_ratio = l1_ratio
+        self.fit_intercept = fit_intercept
+        self.class_weight = class_weight
+        self.warm_start = warm_start
+        self.solver = solver
+        self.tol = tol
+        self.max_iter = max_iter
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.random_state = random_state
+        self.verbose = verbose
+        self.n_jobs = n_jobs
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Fit to the optimum.
+
+        Parameters
+        ----------
+        X : array_like or data frame of shape (n, d)
+            Examples in rows; float32 or float64, C- or Fortran-contiguous, is used as it is.
+        y : array_like of shape (n,)
+            Labels of any type, at least two different ones.
+        sample_weight : array_like of shape (n,), optional
+            Weights of the examples, none negative.
+
+        Returns
+        -------
+        LogisticRegression
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument or a parameter is wrong, X is sparse, or something is not finite.
+        NotImplementedError
+            If `l1_ratio` is not 0.
+
+        Warns
+        -----
+        sklearn.exceptions.ConvergenceWarning
+            If `tol` was not reached; it says why.
+        """
+        encoded = encode_plain(y, len(X)) if _kernels.kernels.is_matrix(X) else None
+        plain = encoded is not None
+        if encoded is None:
+            X, y = validate_data(self, X, y, dtype=_FLOATS)
+            check_classification_targets(y)
+            encoded = encode(y)
+        classes, ids = encoded
+        d = X.shape[1]
+        _require_two(classes, "y holds")
+        s, total = self._weights(sample_weight, classes, ids, all_occur=True)
+        l2, seed, threads = self._l2(total), self._seed(), self._threads()
+        w0, b0 = self._start(classes, d)
+        try:
+            with warnings.catch_warnings():
+                # What it says is said below, in a warning of scikit-learn's.
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                result = fit(
+                    X,
+                    ids,
+                    l2=l2,
+                    sample_weight=s,
+                    fit_intercept=self.fit_intercept,
+                    w0=w0,
+                    b0=b0,
+                    solver=self.solver,
+                    tol=self.tol,
+                    max_iter=self.max_iter,
+                    random_state=seed,
+                    progress=bool(self.verbose),
+                    n_threads=threads,
+                )
+        except ValueError:
+            if plain:
+                check_array(X, input_name="X", estimator=self)
+            raise
+        if plain:
+            self.n_features_in_ = d
+            self.__dict__.pop("feature_names_in_", None)
+        self.classes_ = classes
+        self.coef_ = np.atleast_2d(result.w)
+        self.intercept_ = np.atleast_1d(result.b)
+        self.n_iter_ = np.array([result.n_iter], dtype=np.int32)
+        self.n_passes_ = result.n_passes
+        self.converged_ = result.converged
+        self.gap_ = result.gap
+        self.objective_ = result.objective
+        self.history_ = result.history
+        self.solver_ = result.solver
+        if not result.converged:
+            warnings.warn(
+                f"LogisticRegression has not converged: {result.reason}. J = "
+                f"{result.objective:.6g}, proved to be within {result.gap:.2g} of the optimum",
+                sklearn.exceptions.ConvergenceWarning,
+                stacklevel=2,
+            )
+        return self
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+        """Make one pass of stochastic gradient descent, from the coefficients there are.
+
+        The examples are taken in a new random order each time, `batch_size` of them an update,
+        with the step `learning_rate`. The penalty is that of a fit to these examples alone: where
+        they are one of k equal parts of the data, take k times the C.
+
+        Parameters
+        ----------
+        X : array_like or data frame of shape (n, d)
+            Examples in rows. Standardise columns of very different scales first.
+        y : array_like of shape (n,)
+            Labels; they need not include all classes.
+        classes : array_like of shape (K,), optional
+            All labels that will ever come. Needed in the first call, unless `fit` came before.
+        sample_weight : array_like of shape (n,), optional
+            Weights of the examples, none negative, not all 0.
+
+        Returns
+        -------
+        LogisticRegression
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument or a parameter is wrong, X is sparse, or something is not finite.
+        OverflowError
+            If the weights leave the range of float64; the coefficients stay as they were.
+
+        Warns
+        -----
+        RuntimeWarning
+            For two classes, if the pass diverged; see `logreg_c.gradient_descent`.
+        """
+        first = not hasattr(self, "classes_")
+        classes = self._all_classes(classes)
+        X, y = validate_data(self, X, y, dtype=_FLOATS, reset=first)
+        X, ids = as_examples(X), positions(y, classes)
+        n, d = X.shape
+        if isinstance(self.class_weight, str):
+            raise ValueError(
+                f"class_weight is {self.class_weight!r}, and partial_fit does not see all "
+                "examples; give a dict of weights"
+            )
+        s, total = self._weights(sample_weight, classes, ids, all_occur=False)
+        l2 = self._l2(total)
+        if first:
+            rows = 1 if len(classes) == 2 else len(classes)
+            W, b = np.zeros((rows, d)), np.zeros(rows)
+        else:
+            W, b = _dense(self.coef_).copy(), self.intercept_.copy()
+        passes = getattr(self, "n_passes_", 0)
+        rate = as_number(self.learning_rate, "learning_rate", above=0.0)
+        batch = as_count(self.batch_size, "batch_size")
+        # Another order each time; a fit's samples count as parts of a pass.
+        rng = np.random.default_rng([self._seed(), int(passes)])
+        if len(W) == 1 and self.fit_intercept:
+            result = gradient_descent(
+                X,
+                ids,
+                learning_rate=rate,
+                n_iter=1,
+                batch_size=batch,
+                w=W[0],
+                b=float(b[0]),
+                l2=l2,
+                sample_weight=s,
+                shuffle=True,
+                random_state=rng,
+                n_threads=self._threads(),
+            )
+            W[0], b[0] = result.w, result.b
+        else:
+            share = np.ones(n) if s is None else s * (n / total)
+            with np.errstate(over="ignore", invalid="ignore"):
+                one_pass(
+                    X,
+                    ids,
+                    share,
+                    W,
+                    b,
+                    order=rng.permutation(n),
+                    batch=batch,
+                    rate=rate,
+                    l2=l2,
+                    fit_intercept=self.fit_intercept,
+                )
+            if not (np.isfinite(W).all() and np.isfinite(b).all()):
+                raise OverflowError(
+                    f"the weights left the range of float64, so learning_rate={rate:g} is too "
+                    "large for these columns; standardise them, or take a smaller one"
+                )
+        self.classes_, self.coef_, self.intercept_ = classes, W, b
+        self.n_passes_ = passes + 1
+        for name in _CERTIFICATE:
+            self.__dict__.pop(name, None)
+        return self
+
+    def decision_function(self, X: Any) -> Floats:
+        """Compute the scores z = Xw + b.
+
+        Parameters
+        ----------
+        X : array_like or data frame of shape (n, d)
+            Examples in rows.
+
+        Returns
+        -------
+        ndarray of shape (n,) or (n, K), float64
+            For two classes, above 0 where the second is the more probable one.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X is not what it was in `fit`, or something is not finite.
+        OverflowError
+            If a score is beyond the range of float64.
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        """
+        return self._apply(scores, X)
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Predict the most probable label.
+
+        Takes and raises what `decision_function` does.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Entries of `classes_`.
+        """
+        z = self._apply(scores, X)
+        best = (z > 0).astype(np.intp) if z.ndim == 1 else z.argmax(axis=1)
+        labels: NDArray[Any] = self.classes_.take(best)
+        return labels
+
+    def predict_proba(self, X: Any) -> Floats:
+        """Compute the probability of each class.
+
+        Takes and raises what `decision_function` does.
+
+        Returns
+        -------
+        ndarray of shape (n, K), float64
+            Columns in the order of `classes_`: 1 - a and a, with a the sigmoid of the score, for
+            two classes; else the softmax of the scores.
+        """
+        return self._apply(probabilities, X)
+
+    def predict_log_proba(self, X: Any) -> Floats:
+        """Compute the logarithm of each class's probability, from the scores.
+
+        So it is exact and finite where a probability is as good as 0 or 1. Takes and raises what
+        `decision_function` does.
+
+        Returns
+        -------
+        ndarray of shape (n, K), float64
+            Columns in the order of `classes_`.
+        """
+        return self._apply(log_probabilities, X)
+
+    def sparsify(self) -> Self:
+        """Make `coef_` a sparse array of SciPy's, as scikit-learn's linear models do.
+
+        Returns
+        -------
+        LogisticRegression
+            The estimator itself.
+        """
+        check_is_fitted(self, "coef_")
+        self.coef_ = scipy.sparse.csr_array(self.coef_)
+        return self
+
+    def densify(self) -> Self:
+        """Make `coef_` a NumPy array again.
+
+        Returns
+        -------
+        LogisticRegression
+            The estimator itself.
+        """
+        check_is_fitted(self, "coef_")
+        self.coef_ = _dense(self.coef_)
+        return self
+
+    def _apply(self, function: Callable[[Any, Floats, Floats], Floats], X: Any) -> Floats:
+        """Return function(X, coef_, intercept_), with scikit-learn's checks where they may matter.
+
+        They take many times as long as a prediction of one row. Entries that are not finite are
+        all they could find in an array that the kernels read as it is, and the function finds
+        them too.
+        """
+        fitted = self.__dict__
+        if (
+            _kernels.kernels.is_matrix(X)
+            and X.shape[1] == fitted.get("n_features_in_")
+            and type(fitted.get("coef_")) is np.ndarray
+            and "feature_names_in_" not in fitted
+        ):
+            try:
+                return function(X, self.coef_, self.intercept_)
+            except (ValueError, OverflowError):
+                pass
+        check_is_fitted(self, "coef_")
+        X = validate_data(self, X, dtype=_FLOATS, reset=False)
+        return function(as_examples(X), _dense(self.coef_), self.intercept_)
+
+    def _l2(self, total: float) -> float:
+        """Return the strength of the ridge penalty, of which J holds half, from C."""
+        if as_number(self.l1_ratio, "l1_ratio", least=0.0) != 0.0:
+            raise NotImplementedError(
+                f"l1_ratio is {self.l1_ratio}; L1 penalties are not supported yet, only 0 is"
+            )
+        if isinstance(self.C, float | np.floating) and self.C > 0 and math.isinf(self.C):
+            return 0.0
+        strength = as_number(self.C, "C", above=0.0) * total
+        if strength < 1e-300:
+            raise ValueError(
+                f"C is {self.C} and the weights add up to {total}, so the penalty 1/(C * sum) is "
+                "beyond the range of float64; take a larger C"
+            )
+        return 1.0 / strength
+
+    def _seed(self) -> int:
+        state = self.random_state
+        if state is None:
+            return 0
+        if isinstance(state, np.random.Generator):
+            return int(state.integers(1 << 31))
+        if isinstance(state, np.random.RandomState):
+            return int(state.randint((1 << 31) - 1))
+        if not hasattr(state, "__index__") or state.__index__() < 0:
+            raise ValueError(
+                f"random_state is {state!r}; give an integer of 0 or above, a "
+                "numpy.random.RandomState, a numpy.random.Generator, or None"
+            )
+        return int(state.__index__())
+
+    def _threads(self) -> int | None:
+        """Return the threads that n_jobs asks for; negative ones count from the end."""
+        if self.n_jobs is None:
+            return None
+        if not hasattr(self.n_jobs, "__index__") or self.n_jobs.__index__() == 0:
+            raise ValueError(
+                f"n_jobs is {self.n_jobs!r}; give a number of threads, -1 for all, or None"
+            )
+        jobs = self.n_jobs.__index__()
+        return jobs if jobs > 0 else max(1, _kernels.default_threads() + 1 + jobs)
+
+    def _weights(
+        self, sample_weight: Any, classes: NDArray[Any], ids: NDArray[Any], *, all_occur: bool
+    ) -> tuple[Floats | None, float]:
+        """Return sample_weight times class_weight (None: all 1), and their sum."""
+        n = len(ids)
+        if sample_weight is None and self.class_weight is None:
+            return None, float(n)
+        s = None
+        if sample_weight is not None:
+            s = as_floats(sample_weight, "sample_weight", n, "row")
+            as_sample_weight(s, n)
+        ids = ids.astype(np.intp, copy=False)
+        totals = np.bincount(ids, s, len(classes)).astype(np.float64, copy=False)
+        if all_occur and not totals.all():
+            raise ValueError(
+                f"sample_weight is 0 for all examples of class {classes[totals == 0].tolist()[0]!r}"
+                "; drop them, or give one a weight above 0"
+            )
+        if self.class_weight is not None:
+            by_class = weights_of_classes(self.class_weight, classes, totals)
+            s = by_class[ids] if s is None else s * by_class[ids]
+        return s, float(n) if s is None else float(s.sum())
+
+    def _start(self, classes: NDArray[Any], d: int) -> tuple[Any, Any]:
+        """Return the w0 and b0 of `fit`: what there is if it is wanted and fits, else None."""
+        if not self.warm_start or not hasattr(self, "coef_"):
+            return None, None
+        if self.coef_.shape[1] != d or not np.array_equal(self.classes_, classes):
+            return None, None
+        W, b = _dense(self.coef_), self.intercept_ if self.fit_intercept else None
+        if len(W) > 1:
+            return W, b
+        return W[0], None if b is None else float(b[0])
+
+    def _all_classes(self, classes: Any) -> NDArray[Any]:
+        """Return the labels that `partial_fit` is for."""
+        known: NDArray[Any] | None = getattr(self, "classes_", None)
+        if classes is None:
+            if known is None:
+                raise ValueError(
+                    "classes is None in the first call of partial_fit; give all labels that will "
+                    "ever come, sorted or not"
+                )
+            return known
+        given: NDArray[Any] = np.unique(np.asarray(classes))
+        if known is None:
+            _require_two(given, "classes gives")
+            return given
+        if not np.array_equal(given, known):
+            raise ValueError(
+                f"classes are {given.tolist()}, and {known.tolist()} in the calls before; give "
+                "the same, or None"
+            )
+        return known
+
+
+def _require_two(classes: NDArray[Any], who: str) -> None:
+    if len(classes) < 2:
+        raise ValueError(f"{who} one class, {classes.tolist()}; a classifier needs at least two")
+
+
+def _dense(coef: Any) -> Floats:
+    dense: Floats = coef.toarray() if scipy.sparse.issparse(coef) else coef
+    return dense

@@ -1,0 +1,613 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The estimator behaves as scikit-learn's do, and its numbers are the optimum's."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn")
+
+import scipy.sparse
+import sklearn.linear_model
+from sklearn import config_context, datasets
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import estimator_checks_generator
+
+import logreg_c
+from logreg_c import LogisticRegression
+
+PAGE = Path(__file__).parent.parent / "docs" / "coming-from-scikit-learn.md"
+
+
+def data(name, standardised=True):
+    X, y = getattr(datasets, f"load_{name}")(return_X_y=True)
+    return (StandardScaler().fit_transform(X) if standardised else X), y
+
+
+def objective(X, y, model, C, weight=None):
+    """J, written as the formulas stand."""
+    z = X @ model.coef_.T + model.intercept_
+    z = np.column_stack([np.zeros(len(X)), z[:, 0]]) if z.shape[1] == 1 else z
+    ids = np.searchsorted(model.classes_, y)
+    top = z.max(axis=1)
+    losses = np.log(np.exp(z - top[:, None]).sum(axis=1)) + top - z[np.arange(len(X)), ids]
+    s = np.ones(len(X)) if weight is None else weight
+    return (s @ losses + (model.coef_**2).sum() / (2 * C)) / s.sum()
+
+
+def reference(X, y, C=1.0, **parameters):
+    """Fit scikit-learn's own class as tightly as it can be asked to."""
+    model = sklearn.linear_model.LogisticRegression(
+        C=C, tol=1e-10, max_iter=1000, solver="newton-cg", **parameters
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it tells where it stops early, and where not does not
+        return model.fit(X, y)
+
+
+@pytest.fixture(scope="module")
+def two():
+    X, y = data("breast_cancer")
+    return X, y, LogisticRegression().fit(X, y)
+
+
+@pytest.fixture(scope="module")
+def three():
+    X, y = data("iris")
+    return X, y, LogisticRegression().fit(X, y)
+
+
+CHECKS = [
+    pytest.param(estimator, check, id=f"{name}-{getattr(check, 'func', check).__name__}")
+    for name, model in [("default", {}), ("warm", {"warm_start": True})]
+    for estimator, check in estimator_checks_generator(LogisticRegression(**model))
+]
+
+
+@pytest.mark.parametrize(("estimator", "check"), CHECKS)
+def test_scikit_learns_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize(
+    ("name", "C"),
+    [
+        ("breast_cancer", 0.01),
+        ("breast_cancer", 1.0),
+        ("iris", 0.01),
+        ("iris", 1.0),
+        ("wine", 1.0),
+        ("digits", 1.0),
+    ],
+)
+def test_it_agrees_with_scikit_learn_at_its_tightest(name, C):
+    X, y = data(name)
+    theirs = reference(X, y, C)
+    ours = LogisticRegression(C=C, tol=1e-12).fit(X, y)
+    assert ours.converged_
+    size = np.abs(theirs.coef_).max()
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, rtol=1e-5, atol=1e-6 * size)
+    # Theirs is free to lie anywhere if all biases of several classes move together.
+    shift = theirs.intercept_.mean() if len(theirs.intercept_) > 1 else 0.0
+    np.testing.assert_allclose(ours.intercept_, theirs.intercept_ - shift, rtol=1e-5, atol=1e-6)
+    assert ours.objective_ == pytest.approx(objective(X, y, theirs, C), rel=1e-10)
+
+
+@pytest.mark.parametrize("name", ["breast_cancer", "iris", "wine"])
+def test_it_is_never_above_scikit_learn_on_raw_columns(name):
+    X, y = data(name, standardised=False)
+    ours = LogisticRegression().fit(X, y)
+    assert ours.converged_
+    assert ours.gap_ <= 1e-6 * ours.objective_
+    assert ours.objective_ == pytest.approx(objective(X, y, ours, 1.0), rel=1e-9)
+    best = objective(X, y, reference(X, y), 1.0)
+    assert best >= (ours.objective_ - ours.gap_) * (1 - 1e-12)
+    assert ours.objective_ <= best * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("name", ["breast_cancer", "iris"])
+@pytest.mark.parametrize("class_weight", [None, "balanced", {0: 3.0, 1: 0.5}])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_weights_and_no_bias(name, class_weight, fit_intercept):
+    X, y = data(name)
+    s = np.random.default_rng(0).integers(1, 4, len(y))
+    parameters = {"class_weight": class_weight, "fit_intercept": fit_intercept}
+    ours = LogisticRegression(tol=1e-12, **parameters).fit(X, y, sample_weight=s)
+    rows = np.repeat(np.arange(len(y)), s)
+    theirs = reference(X[rows], y[rows], **parameters)
+    size = np.abs(theirs.coef_).max()
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, rtol=1e-5, atol=1e-6 * size)
+    assert fit_intercept or not ours.intercept_.any()
+
+
+def test_no_penalty():
+    X, y = data("breast_cancer")
+    X, y = X[:, :3], np.where(np.arange(len(y)) % 11 == 0, 1 - y, y)
+    ours = LogisticRegression(C=np.inf, tol=1e-12).fit(X, y)
+    theirs = reference(X, y, C=np.inf)
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, rtol=1e-6)
+    same = LogisticRegression(C=np.float32(np.inf), tol=1e-12).fit(X, y)
+    np.testing.assert_array_equal(same.coef_, ours.coef_)
+
+
+@pytest.mark.parametrize("name", ["two", "three"])
+def test_attributes(name, request):
+    X, y, model = request.getfixturevalue(name)
+    rows = {"two": 1, "three": 3}[name]
+    assert model.coef_.shape == (rows, X.shape[1])
+    assert model.intercept_.shape == (rows,)
+    assert model.coef_.dtype == model.intercept_.dtype == np.float64
+    assert model.classes_.tolist() == sorted(set(y.tolist()))
+    assert model.n_features_in_ == X.shape[1]
+    assert model.n_iter_.shape == (1,)
+    assert model.n_iter_[0] >= 1
+    assert model.converged_ is True
+    assert model.history_[-1].objective >= model.objective_ * (1 - 1e-9)
+    assert isinstance(model.solver_, str)
+    assert model.n_passes_ >= 1
+    assert not hasattr(model, "feature_names_in_")
+    if rows > 1:
+        np.testing.assert_allclose(model.coef_.sum(axis=0), 0, atol=1e-12)
+        assert model.intercept_.sum() == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", ["two", "three"])
+@pytest.mark.parametrize(
+    "method", ["decision_function", "predict", "predict_proba", "predict_log_proba"]
+)
+def test_predictions(name, method, request):
+    X, y, model = request.getfixturevalue(name)
+    theirs = reference(X, y)
+    theirs.coef_, theirs.intercept_ = model.coef_, model.intercept_
+    fast = getattr(model, method)(X)
+    np.testing.assert_allclose(fast, getattr(theirs, method)(X), rtol=1e-9, atol=1e-14)
+    # All ways to scikit-learn's checks and around them.
+    for same in (X.tolist(), np.asfortranarray(X), np.repeat(X, 2, axis=0)[::2], X.astype(object)):
+        np.testing.assert_allclose(getattr(model, method)(same), fast, rtol=1e-13, atol=1e-15)
+    np.testing.assert_array_equal(getattr(model, method)(X.tolist()), fast)
+    many = np.tile(X, (40, 1))
+    np.testing.assert_allclose(getattr(model, method)(many)[-len(X) :], fast, rtol=1e-12)
+    single = X.astype(np.float32)
+    np.testing.assert_allclose(
+        getattr(model, method)(single), getattr(model, method)(single.astype(float)), rtol=1e-12
+    )
+
+
+@pytest.mark.parametrize("name", ["two", "three"])
+def test_logarithms_where_probabilities_are_zero(name, request):
+    X, _, model = request.getfixturevalue(name)
+    far = X * 1e6
+    z = model.decision_function(far)
+    found = model.predict_log_proba(far)
+    assert np.isfinite(found).all()
+    if name == "two":
+        np.testing.assert_allclose(found[:, 1], np.minimum(z, 0), rtol=1e-12)
+        np.testing.assert_allclose(found[:, 0], np.minimum(-z, 0), rtol=1e-12)
+    else:
+        np.testing.assert_allclose(found, z - z.max(axis=1, keepdims=True), rtol=1e-12)
+    np.testing.assert_allclose(model.predict_proba(far).sum(axis=1), 1, rtol=1e-14)
+
+
+@pytest.mark.parametrize("K", [2, 3])
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [-1, 1, 7],
+        [True, False, 2],
+        [0.0, 1.0, 2.0],
+        [-1e9, 5e8, 1e9],
+        ["no", "yes", "maybe"],
+        [-(1 << 40), 3, 1 << 40],
+    ],
+    ids=str,
+)
+def test_labels_of_any_type(K, labels):
+    X, y = data("iris")
+    X, y = X[y < K], y[y < K]
+    named = np.array(labels[:K])[y]
+    if K == 3 and named.dtype == int and abs(int(named[0])) < 100:
+        named = named.astype(np.int8)
+    direct = LogisticRegression().fit(X, y)
+    for given in (
+        named,
+        named.tolist(),
+        named.astype(object if named.dtype.kind == "U" else float),
+    ):
+        model = LogisticRegression().fit(X, given)
+        np.testing.assert_array_equal(model.classes_, np.unique(named))
+        assert (model.predict(X) == given).mean() == direct.score(X, y)
+        order = np.argsort(np.array(labels[:K]))
+        P = direct.predict_proba(X)[:, order]
+        np.testing.assert_allclose(model.predict_proba(X), P, rtol=1e-6, atol=1e-9)
+    kept = LogisticRegression().fit(X, named)
+    assert kept.classes_.dtype == named.dtype
+
+
+def test_the_whole_range_of_small_integers():
+    X = np.arange(24.0).reshape(12, 2)
+    y = np.array([-128, 127, 5] * 4, dtype=np.int8)
+    assert LogisticRegression().fit(X, y).classes_.tolist() == [-128, 5, 127]
+    y = np.array([0, 2**64 - 1, 5] * 4, dtype=np.uint64)
+    assert LogisticRegression().fit(X, y).classes_.tolist() == [0, 5, 2**64 - 1]
+
+
+@pytest.mark.parametrize("name", ["two", "three"])
+def test_fast_and_slow_fit_are_the_same(name, request):
+    X, y, fast = request.getfixturevalue(name)
+    slow = LogisticRegression().fit(X.tolist(), y.tolist())
+    np.testing.assert_array_equal(slow.coef_, fast.coef_)
+    np.testing.assert_array_equal(slow.intercept_, fast.intercept_)
+    assert slow.n_features_in_ == fast.n_features_in_
+
+
+BAD_X = [np.nan, np.inf, -np.inf]
+
+
+@pytest.mark.parametrize("bad", BAD_X)
+@pytest.mark.parametrize("name", ["two", "three"])
+def test_what_is_not_finite_is_told_in_scikit_learns_words(bad, name, request):
+    X, y, model = request.getfixturevalue(name)
+    X = X.copy()
+    X[3, 1] = bad
+    theirs = reference(*request.getfixturevalue(name)[:2])
+    for call in ("fit", "predict", "predict_proba", "predict_log_proba", "decision_function"):
+        arguments = (y,) if call == "fit" else ()
+        texts = []
+        for estimator, given in [(clone(model), X), (clone(model), X.tolist()), (theirs, X)]:
+            if call != "fit" and estimator is not theirs:
+                estimator = model
+            with pytest.raises(ValueError, match="Input X contains") as found:
+                getattr(estimator, call)(given, *arguments)
+            texts.append(str(found.value).splitlines()[0])
+        assert texts[0] == texts[1] == texts[2]
+
+
+def test_other_bad_input_is_told_in_scikit_learns_words(two):
+    X, y, model = two
+    theirs = reference(X, y)
+    for call, given, error in [
+        ("predict_proba", X[:, :3], ValueError),
+        ("predict", X[0], ValueError),
+        ("predict", scipy.sparse.csr_array(X), TypeError),
+        ("fit", scipy.sparse.csr_array(X), TypeError),
+        ("fit", X[:9], ValueError),
+        ("fit", X[:0], ValueError),
+    ]:
+        arguments = (y,) if call == "fit" else ()
+        with pytest.raises(error) as found:
+            getattr(clone(model) if call == "fit" else model, call)(given, *arguments)
+        if error is ValueError:
+            with pytest.raises(error) as expected:
+                getattr(theirs, call)(given, *arguments)
+            assert str(found.value) == str(expected.value)
+        else:
+            assert "toarray()" in str(found.value)
+    for call in ("predict", "predict_proba", "decision_function"):
+        with pytest.raises(NotFittedError):
+            getattr(LogisticRegression(), call)(X)
+    # A fit that fails leaves what there was.
+    kept = pickle.loads(pickle.dumps(model))
+    with pytest.raises(ValueError, match="contains NaN"):
+        kept.fit(np.full((4, 2), np.nan), np.array([0, 1, 0, 1]))
+    np.testing.assert_array_equal(kept.predict(X), model.predict(X))
+
+
+@pytest.mark.parametrize("name", ["two", "three"])
+def test_scores_beyond_the_range_are_an_error(name, request):
+    X, _, model = request.getfixturevalue(name)
+    model = pickle.loads(pickle.dumps(model))
+    model.coef_ *= 100
+    huge = np.where(model.coef_[0] > 0, 1e308, 0.0) + 0.0 * X
+    for call in ("predict", "predict_proba", "predict_log_proba", "decision_function"):
+        with pytest.raises(OverflowError, match="beyond the range of float64"):
+            getattr(model, call)(huge)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "error", "text"),
+    [
+        ({"C": 0}, ValueError, "C is 0.0; give a finite number above 0"),
+        ({"C": -np.inf}, ValueError, "C is -inf"),
+        ({"C": "1"}, TypeError, "C has dtype <U1: text"),
+        ({"C": 1e-308}, ValueError, "C is 1e-308 and the weights add up to 569.0.*larger C"),
+        ({"l1_ratio": 0.5}, NotImplementedError, "l1_ratio is 0.5; L1 penalties are not"),
+        ({"l1_ratio": None}, TypeError, "l1_ratio has dtype object"),
+        ({"l1_ratio": -1}, ValueError, "l1_ratio is -1.0; give"),
+        ({"n_jobs": 0}, ValueError, "n_jobs is 0; give a number of threads, -1 for all, or None"),
+        ({"n_jobs": 1.5}, ValueError, "n_jobs is 1.5"),
+        ({"random_state": "a"}, ValueError, "random_state is 'a'; give an integer"),
+        ({"random_state": -1}, ValueError, "random_state is -1; give an integer of 0 or above"),
+        ({"class_weight": "balance"}, ValueError, "class_weight is 'balance'; give a dict"),
+        ({"class_weight": [1, 2]}, ValueError, r"class_weight is \[1, 2\]; give a dict"),
+        ({"class_weight": {0: 0.0}}, ValueError, r"class_weight\[0\] is 0.0; .* above 0"),
+        ({"class_weight": {"0": 2.0}}, ValueError, r"weight for '0', which is not .*\[0, 1\]"),
+        ({"solver": "saga"}, ValueError, "solver is 'saga'"),
+        ({"tol": -1.0}, ValueError, "tol is -1.0"),
+    ],
+    ids=str,
+)
+def test_bad_parameters(two, parameters, error, text):
+    X, y, _ = two
+    model = LogisticRegression(**parameters)
+    with pytest.raises(error, match=text):
+        model.fit(X, y)
+    with pytest.raises(NotFittedError):
+        model.predict(X)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("penalty", "C=numpy.inf is none"),
+        ("dual", "only the primal problem"),
+        ("intercept_scaling", "the intercept is never penalised"),
+        ("multi_class", "OneVsRestClassifier"),
+    ],
+)
+def test_parameters_of_scikit_learns_class_are_told_their_new_spelling(name, text):
+    with pytest.raises(TypeError, match=f"has no parameter '{name}'.*{text}"):
+        LogisticRegression(**{name: None})
+    with pytest.raises(TypeError, match=f"has no parameter '{name}'.*{text}"):
+        LogisticRegression().set_params(**{name: None})
+    assert name not in LogisticRegression().get_params()
+
+    class Own(LogisticRegression):
+        def __init__(self, penalty=1):
+            super().__init__()
+            self.penalty = penalty
+
+    assert clone(Own(penalty=2)).set_params(penalty=3).penalty == 3
+
+
+def test_bad_weights_and_classes(two):
+    X, y, _ = two
+    with pytest.raises(ValueError, match=r"y holds one class, \['a'\]"):
+        LogisticRegression().fit(X, np.full(len(y), "a"))
+    with pytest.raises(ValueError, match="sample_weight is 0 for all examples of class 0; drop"):
+        LogisticRegression().fit(X, y, sample_weight=y)
+    with pytest.raises(ValueError, match="sample_weight has 3 entries and X has 569 rows"):
+        LogisticRegression().fit(X, y, sample_weight=np.ones(3))
+    with pytest.raises(ValueError, match=r"sample_weight\[0\] is -1.0"):
+        LogisticRegression().fit(X, y, sample_weight=-np.ones(len(y)))
+    with pytest.raises(ValueError, match="Unknown label type: continuous"):
+        LogisticRegression().fit(X, X[:, 0])
+    with pytest.raises(ValueError, match="Input y contains NaN"):
+        LogisticRegression().fit(X, np.where(y == 0, np.nan, y))
+    with pytest.raises(ValueError, match="requires y to be passed"):
+        LogisticRegression().fit(X, None)
+
+
+def test_it_warns_as_scikit_learn_does_and_keeps_what_it_has(two):
+    X, y, _ = two
+    model = LogisticRegression(max_iter=1, tol=1e-12)
+    with pytest.warns(
+        ConvergenceWarning, match="LogisticRegression has not converged: .*1.* proved to be within"
+    ):
+        model.fit(X, y)
+    assert model.converged_ is False
+    assert model.gap_ > 1e-12 * model.objective_
+    assert model.predict(X).shape == y.shape
+
+
+@pytest.mark.parametrize("name", ["two", "three"])
+def test_warm_start(name, request):
+    X, y, cold = request.getfixturevalue(name)
+    model = clone(cold).set_params(warm_start=True).fit(X, y)
+    model.fit(X, y)
+    assert model.n_iter_[0] <= cold.n_iter_[0]
+    np.testing.assert_allclose(model.predict_proba(X), cold.predict_proba(X), atol=1e-3)
+    # Where the start does not fit, there is none.
+    model.fit(X[:, :2], y)
+    np.testing.assert_array_equal(model.coef_, clone(cold).fit(X[:, :2], y).coef_)
+    model.fit(X[:, :2], y + 1)
+    assert model.classes_[0] == 1
+    model.set_params(fit_intercept=False).fit(X[:, :2], y + 1)
+    assert not model.intercept_.any()
+
+
+def test_seeds_and_threads_do_not_change_the_numbers(two):
+    X, y, model = two
+    for parameters in (
+        {"n_jobs": 1},
+        {"n_jobs": -1},
+        {"n_jobs": -200},
+        {"random_state": 5},
+        {"random_state": np.random.RandomState(1)},
+        {"random_state": np.random.default_rng(1)},
+    ):
+        again = LogisticRegression(**parameters).fit(X, y)
+        np.testing.assert_array_equal(again.coef_, model.coef_)
+
+
+@pytest.mark.parametrize("name", ["two", "three"])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_passes_of_descent_come_to_the_optimum(name, fit_intercept, request):
+    X, y, _ = request.getfixturevalue(name)
+    names = np.array(["a", "b", "c"])[y]
+    C = 0.1
+    best = LogisticRegression(C=C, fit_intercept=fit_intercept).fit(X, names)
+    model = LogisticRegression(C=C, fit_intercept=fit_intercept, learning_rate=0.05, batch_size=64)
+    assert model.partial_fit(X, names, classes=["c", "b", "a"][3 - len(set(y)) :]) is model
+    for _ in range(300):
+        model.partial_fit(X, names)
+    np.testing.assert_array_equal(model.classes_, best.classes_)
+    assert model.n_passes_ == 301
+    again = clone(model).partial_fit(X, names, classes=model.classes_)
+    first = again.coef_.copy()
+    np.testing.assert_array_equal(clone(again).partial_fit(X, names, again.classes_).coef_, first)
+    assert objective(X, names, model, C) <= best.objective_ * 1.01
+    assert fit_intercept or not model.intercept_.any()
+    assert not hasattr(model, "converged_")
+    # A batch may lack a class, and a fit can be gone on from.
+    best.partial_fit(X[names == "a"], names[names == "a"])
+    assert not hasattr(best, "gap_")
+    assert best.score(X, names) > 0.6
+
+
+def test_a_pass_of_descent_is_the_textbooks(three):
+    X, y, _ = three
+    s = np.random.default_rng(0).uniform(0.5, 2, len(y))
+    model = LogisticRegression(batch_size=len(y), learning_rate=0.1, class_weight={2: 2.0})
+    model.partial_fit(X, y, classes=[0, 1, 2], sample_weight=s)
+    t = s * np.where(y == 2, 2.0, 1.0)
+    dz = (1 / 3 - np.eye(3)[y]) * (t / t.sum())[:, None]
+    np.testing.assert_allclose(model.coef_, -0.1 * dz.T @ X, rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(model.intercept_, -0.1 * dz.sum(axis=0), rtol=1e-12, atol=1e-15)
+
+
+def test_bad_passes_of_descent(three):
+    X, y, model = three
+    with pytest.raises(ValueError, match="classes is None in the first call of partial_fit"):
+        LogisticRegression().partial_fit(X, y)
+    with pytest.raises(ValueError, match=r"classes gives one class, \[0\]"):
+        LogisticRegression().partial_fit(X, y, classes=[0])
+    with pytest.raises(ValueError, match=r"y\[100\] is .*2.* not one of the classes \[0, 1\]"):
+        LogisticRegression().partial_fit(X, y, classes=[0, 1])
+    with pytest.raises(ValueError, match=r"classes are \[0, 1\], and \[0, 1, 2\] in the calls"):
+        clone(model).fit(X, y).partial_fit(X, y, classes=[0, 1])
+    with pytest.raises(ValueError, match=r"class_weight is 'balanced'.*give a dict"):
+        LogisticRegression(class_weight="balanced").partial_fit(X, y, classes=[0, 1, 2])
+    with pytest.raises(ValueError, match=r"learning_rate is 0.0"):
+        LogisticRegression(learning_rate=0.0).partial_fit(X, y, classes=[0, 1, 2])
+    with pytest.raises(TypeError, match=r"batch_size is 1.5"):
+        LogisticRegression(batch_size=1.5).partial_fit(X, y, classes=[0, 1, 2])
+    before = clone(model).set_params(learning_rate=1e300).fit(X, y)
+    kept = before.coef_.copy()
+    with pytest.raises(OverflowError, match="learning_rate=1e\\+300 is too large"):
+        before.partial_fit(X, y)
+    np.testing.assert_array_equal(before.coef_, kept)
+
+
+@pytest.mark.parametrize("name", ["two", "three"])
+def test_sparsify_pickle_and_clone(name, request):
+    X, y, model = request.getfixturevalue(name)
+    P = model.predict_proba(X)
+    copy = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(copy.predict_proba(X), P)
+    assert copy.history_ == model.history_
+    assert scipy.sparse.issparse(copy.sparsify().coef_)
+    np.testing.assert_array_equal(copy.predict_proba(X), P)
+    copy.partial_fit(X, y)
+    assert isinstance(copy.densify().coef_, np.ndarray)
+    assert clone(model).get_params() == model.get_params()
+    with pytest.raises(NotFittedError):
+        LogisticRegression().sparsify()
+
+
+def test_in_pipelines_and_searches():
+    X, y = data("breast_cancer", standardised=False)
+    names = np.array(["malignant", "benign"])[y]
+    pipe = make_pipeline(StandardScaler(), LogisticRegression())
+    search = GridSearchCV(pipe, {"logisticregression__C": [0.01, 1.0, np.inf]}, cv=3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a fold without a penalty separates
+        search.fit(X, names)
+    assert search.best_score_ > 0.97
+    assert cross_val_score(pipe, X, names, cv=3, scoring="neg_log_loss").mean() > -0.12
+    calibrated = CalibratedClassifierCV(pipe, cv=3).fit(X, names)
+    assert calibrated.score(X, names) > 0.97
+
+
+def test_metadata_routing():
+    X, y = data("breast_cancer")
+    s = np.where(y == 1, 5.0, 1.0)
+    with config_context(enable_metadata_routing=True):
+        model = LogisticRegression().set_fit_request(sample_weight=True)
+        pipe = make_pipeline(StandardScaler().set_fit_request(sample_weight=False), model).fit(
+            X, y, sample_weight=s
+        )
+        scores = cross_val_score(
+            model.set_score_request(sample_weight=True), X, y, cv=3, params={"sample_weight": s}
+        )
+    direct = LogisticRegression().fit(X, y, sample_weight=s)
+    np.testing.assert_allclose(pipe[-1].coef_, direct.coef_, rtol=1e-3)
+    assert scores.shape == (3,)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_frames(library):
+    frames = pytest.importorskip(library)
+    X, y = data("iris")
+    names = ["sl", "sw", "pl", "pw"]
+    frame = frames.DataFrame(dict(zip(names, X.T, strict=True)))
+    model = LogisticRegression().fit(frame, frames.Series(y))
+    direct = LogisticRegression().fit(X, y)
+    np.testing.assert_allclose(model.coef_, direct.coef_, rtol=1e-6)
+    np.testing.assert_allclose(model.predict_proba(frame), direct.predict_proba(X), rtol=1e-6)
+    s = frames.Series(np.arange(1.0, 151.0))
+    weighted = LogisticRegression().fit(frame, y, sample_weight=s)
+    np.testing.assert_allclose(
+        weighted.coef_, LogisticRegression().fit(X, y, np.arange(1.0, 151.0)).coef_, rtol=1e-6
+    )
+    # scikit-learn up to 1.8 does not find the names of polars' columns from polars 2 on.
+    if hasattr(StandardScaler().fit(frame), "feature_names_in_"):
+        assert model.feature_names_in_.tolist() == names
+        with pytest.warns(UserWarning, match="X does not have valid feature names"):
+            model.predict(X)
+        with pytest.raises(ValueError, match="feature names should match"):
+            model.predict(frame[names[::-1]])
+    assert not hasattr(model.fit(X, y), "feature_names_in_")
+
+
+def run(code):
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+
+
+def test_scikit_learn_is_not_imported_before_it_is_needed():
+    code = """if True:
+        import sys, logreg_c
+        from logreg_c import *
+        assert "LogisticRegression" in dir(logreg_c)
+        print(sorted({"sklearn", "scipy", "pandas"} & {name.split(".")[0] for name in sys.modules}))
+        logreg_c.LogisticRegression
+        print("sklearn" in sys.modules)
+    """
+    assert run(code).split("\n")[:2] == ["[]", "True"]
+
+
+def test_without_scikit_learn():
+    code = """if True:
+        import pydoc, sys
+        sys.modules["sklearn"] = None
+        import logreg_c
+        assert "LogisticRegression" not in dir(logreg_c)
+        pydoc.render_doc(logreg_c)
+        try:
+            logreg_c.LogisticRegression
+        except ImportError as error:
+            print(error)
+    """
+    assert 'python -m pip install "logreg_c[sklearn]"' in run(code)
+    with pytest.raises(AttributeError, match="no attribute 'LinearRegression'"):
+        logreg_c.LinearRegression  # noqa: B018
+
+
+@pytest.mark.skipif(not PAGE.exists(), reason="no docs beside the tests")
+def test_the_page_for_people_from_scikit_learn_says_what_the_code_does(capsys):
+    names = {}
+    blocks = re.findall(r"^```(python|text)\n(.*?)^```$", PAGE.read_text("utf-8"), re.S | re.M)
+    for kind, body in blocks:
+        if kind == "python":
+            with warnings.catch_warnings():
+                # Those of scikit-learn's own class, about its fit and about SciPy.
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                warnings.simplefilter("ignore", DeprecationWarning)
+                exec(body, names)
+        else:
+            assert capsys.readouterr().out == body
+    assert {kind for kind, _ in blocks} == {"python", "text"}
