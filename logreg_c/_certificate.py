@@ -32,6 +32,9 @@ from ._validation import Floats
 
 # How far from the present weights the optimum may be where rounding leaves a dual residual.
 REACH = 10.0
+# What J and the bound are rounded by, in parts of their size: a bound from a point where J is
+# large must not be above an optimum that is small.
+ROUNDED = 4.0 * float(np.finfo(np.float64).eps)
 
 
 def bound_of(
@@ -44,6 +47,11 @@ def bound_of(
     free = np.abs(residual[:, ~penalised]) * np.maximum(np.abs(theta[:, ~penalised]), 1.0)
     bound = divergence + float((short * short / (2.0 * q)).sum()) + REACH * float(free.sum())
     return bound if bound >= 0.0 else math.inf
+
+
+def below(J: float, bound: float) -> float:
+    """Return J - bound, rounded down."""
+    return J - bound - ROUNDED * (abs(J) + bound)
 
 
 def lower_bound(
@@ -70,10 +78,10 @@ def lower_bound(
     if outside or not math.isfinite(divergence):
         return -math.inf
     residual = point.gradient + part.pull_back(change) + objective.quadratic * s
-    return point.J - bound_of(objective.quadratic, point.theta, s, residual, divergence)
+    return below(point.J, bound_of(objective.quadratic, point.theta, s, residual, divergence))
 
 
 def plain_lower_bound(objective: Objective, point: Point) -> float:
     """Return the bound of s = 0, which costs nothing: J - |g|^2 / 2q."""
     zero = np.zeros_like(point.theta)
-    return point.J - bound_of(objective.quadratic, point.theta, zero, point.gradient, 0.0)
+    return below(point.J, bound_of(objective.quadratic, point.theta, zero, point.gradient, 0.0))

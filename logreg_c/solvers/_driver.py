@@ -7,7 +7,6 @@ further. It never decides that the optimum is reached; it is asked for the next 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -80,6 +79,14 @@ class Outcome(NamedTuple):
     history: tuple[Record, ...]
 
 
+def _until_singular(iterates: Iterator[Iterate]) -> Iterator[Iterate]:
+    """Pass iterates on, and end where a Hessian has no factor: it is all rounding there."""
+    try:
+        yield from iterates
+    except FloatingPointError:
+        return
+
+
 def drive(
     objective: Objective,
     theta: Floats,
@@ -96,19 +103,19 @@ def drive(
     """
     meter = objective.data.meter
     best: Point | None = None
-    lower, count = -math.inf, 0
+    lower, count = 0.0, 0  # neither a loss nor a penalty is negative
     history: list[Record] = []
     name = solvers[0][0]
     stuck = []
 
     def outcome(reason: str) -> Outcome:
-        assert best is not None  # every solver yields where it starts, or better
+        assert best is not None  # there is an iterate, or nobody could get any further
         converged = best.J - lower <= goal.gap(best.J)
         return Outcome(best, lower, converged, reason, name, tuple(history))
 
     for name, solver in solvers:
         random = np.random.default_rng(seed)
-        for iterate in solver(Task(objective, theta, goal, random)):
+        for iterate in _until_singular(solver(Task(objective, theta, goal, random))):
             count += 1
             lower = max(lower, iterate.lower)
             if best is None or iterate.point.J <= best.J:
@@ -127,4 +134,6 @@ def drive(
             if count >= max_iter:
                 return outcome(f"max_iter={max_iter} iterations done")
         stuck.append(name)
+    if best is None:
+        best = objective.evaluate(theta)
     return outcome(f"no further progress by {', then '.join(stuck)}: the limit of rounding")

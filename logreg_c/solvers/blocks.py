@@ -120,7 +120,11 @@ class Model:
             Up = np.empty_like(U)
             while products < PRODUCTS and rz > enough:
                 Hp = Bp + part.hessian_vector(a, p, Up)
-                length = rz / inner(p, Hp)
+                curvature = inner(p, Hp)
+                if not curvature > 0.0:
+                    products = PRODUCTS  # rounding is all that is left
+                    break
+                length = rz / curvature
                 ds, dB, dU = ds + length * p, dB + length * Bp, dU + length * Up
                 r = r - length * Hp
                 z = self.apply(r)
@@ -276,6 +280,7 @@ def blocks(task: Task) -> Iterator[Iterate]:
             step = advance(stage, here, s)
             if step is None:
                 if since == 0:
+                    yield Iterate(point, lower)
                     return
                 since = REFRESH
                 continue

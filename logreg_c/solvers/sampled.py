@@ -34,7 +34,7 @@ FEWEST, MOST = 20, 400
 # Rows a column from where on DANE gains more than L-BFGS.
 DANE_ROWS = 100
 # What a Gram may cost, in reads of X, for DANE, which makes one an iteration.
-CHEAP_GRAM = 0.35
+CHEAP_GRAM = 1.0
 # Rates that a Gram and a read are priced by: flops and bytes a second of one machine's threads;
 # only their ratio matters.
 GRAM_RATE, READ_RATE = 60e9, 33e9
@@ -50,10 +50,13 @@ STALLED = 0.2
 
 
 def gram_cost(task: Task, m: int) -> float:
-    """Return what the Hessian of m rows costs, in reads of X."""
+    """Return what the Hessian of m rows costs, in passes over X."""
     objective = task.objective
-    flops = m * objective.D**2 * (objective.K * (objective.K + 1) // 2)
-    return flops / GRAM_RATE / (objective.data.X.nbytes / READ_RATE)
+    K, D = objective.K, objective.D
+    flops = m * D * D * (K * (K + 1) // 2)
+    reading = objective.data.X.nbytes / READ_RATE
+    arithmetic = 4.0 * objective.n * D * K / GRAM_RATE
+    return flops / GRAM_RATE / max(reading, arithmetic)
 
 
 def sample_size(task: Task) -> int:
