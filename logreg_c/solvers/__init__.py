@@ -51,7 +51,6 @@ def choose(name: str, objective: Objective) -> list[str]:
     What gets stuck is followed by newton if a Hessian of all rows takes at most 1,000 Gflop, else
     by newton-cg.
     """
-<<<<<<< HEAD
     if name != "auto" and name not in SOLVERS:
         raise ValueError(f"solver is {name!r}; give 'auto' or one of {', '.join(SOLVERS)}")
     n, D, K = objective.n, objective.D, objective.K
@@ -70,23 +69,3 @@ def choose(name: str, objective: Objective) -> list[str]:
             name = "lbfgs"
     stronger = "newton" if factored and flops < TOO_LARGE else "newton-cg"
     return [name] if name == stronger else [name, stronger]
-=======
-    n, D, K = objective.n, objective.D, objective.K
-    if name != "auto":
-        if name not in SOLVERS:
-            raise ValueError(f"solver is {name!r}; give 'auto' or one of {', '.join(SOLVERS)}")
-        if name == "sampled":  # where a sample would be half of all rows, samples end
-            return [name, "newton" if K * D <= FACTORED else "newton-cg"]
-        return [name]
-    if 2 * n <= D and n <= FEW_EXAMPLES and K * n <= FACTORED:
-        return ["compressed", "newton-cg"]
-    if K * D <= (FACTORED if K > 1 else FACTORED_PAIR):
-        flops = n * D * D * (K * (K + 1) // 2)
-        if flops < SMALL or (n < FEW_ROWS * D and flops < 0.1 * LARGE):
-            return ["newton", "newton-cg"]
-        if n >= FEW_ROWS * D:
-            return ["sampled", "newton" if flops < LARGE else "newton-cg"]
-    elif K > 1 and K * D * D <= BLOCKS:
-        return ["blocks", "newton-cg"]
-    return ["lbfgs", "newton-cg"]
->>>>>>> 613dd076463cb7601aabe9896e9e38e9061c6b5f
