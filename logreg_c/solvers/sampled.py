@@ -34,7 +34,7 @@ FEWEST, MOST = 20, 400
 # Rows a column from where on DANE gains more than L-BFGS.
 DANE_ROWS = 100
 # What a Gram may cost, in reads of X, for DANE, which makes one an iteration.
-CHEAP_GRAM = 1.0
+CHEAP_GRAM = 2.0
 # Rates that a Gram and a read are priced by: flops and bytes a second of one machine's threads;
 # only their ratio matters.
 GRAM_RATE, READ_RATE = 60e9, 33e9
@@ -68,7 +68,9 @@ def sample_size(task: Task) -> int:
     while gamma * math.log(gamma + 1.0) ** 2 < wanted and gamma < MOST:
         gamma *= 1.2
     m = int(min(max(gamma, FEWEST), MOST)) * D
-    return max(m, DANE_ROWS * D) if gram_cost(task, DANE_ROWS * D) < CHEAP_GRAM else m
+    least = DANE_ROWS * D
+    cheap = CHEAP_GRAM / gram_cost(task, least)
+    return max(least, min(m, int(cheap * least))) if cheap > 1.0 else m
 
 
 def sampled(task: Task) -> Iterator[Iterate]:
@@ -89,7 +91,7 @@ def sampled(task: Task) -> Iterator[Iterate]:
     while 2 * m < objective.n:
         rows, weight = by_importance(total(leverage), m, task.random)
         model = Model(objective, rows, weight)
-        dane = len(rows) >= 0.9 * DANE_ROWS * objective.D and gram_cost(task, m) < CHEAP_GRAM
+        dane = len(rows) >= 0.9 * DANE_ROWS * objective.D and gram_cost(task, m) <= CHEAP_GRAM
         point = yield from with_model(task, model, point, diagonal, dane)
         m = 2 * m if dane else m
         diagonal, leverage = survey(task, point, 1.0 / diagonal)
