@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterator
-from itertools import islice
 
 import numpy as np
 
@@ -25,7 +24,7 @@ from ._driver import Iterate, NotFiniteError, Task
 from ._line_search import advance
 from ._memory import Memory
 from ._model import Model, minimise_sample
-from .lbfgs import lbfgs
+from .lbfgs import few_passes
 
 # Rows of X for each column from where on a sample's optimum is worth more than passes.
 SAMPLE_START = 300
@@ -84,10 +83,11 @@ def sampled(task: Task) -> Iterator[Iterate]:
             raise NotFiniteError
         yield Iterate(point, -math.inf)
     else:
-        for iterate in islice(lbfgs(task), DIAGONAL_PASSES):
-            yield iterate
-            point = iterate.point
-        diagonal, leverage = survey(task, point, np.ones_like(point.theta))
+        point = task.begin()
+        diagonal, _ = survey(task, point, np.ones_like(point.theta))
+        for point in few_passes(objective, point, diagonal, DIAGONAL_PASSES):
+            yield Iterate(point, -math.inf)
+        diagonal, leverage = survey(task, point, 1.0 / diagonal)
     while 2 * m < objective.n:
         rows, weight = by_importance(total(leverage), m, task.random)
         model = Model(objective, rows, weight)
