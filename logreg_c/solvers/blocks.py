@@ -46,7 +46,7 @@ STAGE_PASSES = 5
 STAGE_DECREMENT = 3e-4
 # Rows for a class's Hessian, in parts of n; never fewer than so many a column.
 SAMPLED = 0.1
-FEWEST = 20
+FEWEST = 10
 # Rows kept exact, in parts of n, by leverage and by what the last step got wrong.
 TROUBLE = 0.01
 # A row outside that a step gets wrong by this part of the decrement joins them.
@@ -249,6 +249,18 @@ def blocks(task: Task) -> Iterator[Iterate]:
     full = task.objective
     point = task.begin()
     diagonal = full.evaluate_and_survey(point.theta, np.ones_like(point.theta))[1]
+    factor = penalties(full, diagonal)[0]
+    stage = full.with_terms(full.quadratic * factor, None)
+    harder = diagonal + (factor - 1.0) * full.quadratic
+    for here in few_passes(stage, at_penalty(full, stage, point), harder, DIAGONAL_PASSES):
+        point = at_penalty(stage, full, here)
+        yield Iterate(point, plain_lower_bound(full, point))
+    yield from through_penalties(task, point, diagonal)
+
+
+def through_penalties(task: Task, point: Point, diagonal: Floats) -> Iterator[Iterate]:
+    """Yield an iterate a full pass, from a point near which this is the Hessian's diagonal."""
+    full = task.objective
     stages = penalties(full, diagonal)
     wrong: Floats | None = None
     model: Model | None = None
@@ -256,11 +268,6 @@ def blocks(task: Task) -> Iterator[Iterate]:
         last = number == len(stages) - 1
         stage = full.with_terms(full.quadratic * factor, None)
         here = at_penalty(full, stage, point)
-        if number == 0:
-            harder = diagonal + (factor - 1.0) * full.quadratic
-            for here in few_passes(stage, here, harder, DIAGONAL_PASSES):
-                point = at_penalty(stage, full, here)
-                yield Iterate(point, plain_lower_bound(full, point))
         passes = since = 0
         trigger = PROVED_BY
         while True:

@@ -24,6 +24,7 @@ from ._driver import Iterate, NotFiniteError, Task
 from ._line_search import advance
 from ._memory import Memory
 from ._model import Model, minimise_sample
+from .blocks import through_penalties
 from .lbfgs import few_passes
 
 # Rows of X for each column from where on a sample's optimum is worth more than passes.
@@ -43,6 +44,9 @@ DIAGONAL_PASSES = 8
 FIRST_LEVEL, LEVEL = 5, 4
 # A column that differs from its usual value in fewer rows of a sample is left out of its model.
 SEEN = 8
+# With few rows for each column, rows of so many times the mean leverage are what stops a sample:
+# `blocks` knows what to do with them.
+HEAVY = 300.0
 MEMORY = 15
 # An iteration that leaves more of the decrement than this has stalled.
 STALLED = 0.2
@@ -88,6 +92,10 @@ def sampled(task: Task) -> Iterator[Iterate]:
         for point in few_passes(objective, point, diagonal, DIAGONAL_PASSES):
             yield Iterate(point, -math.inf)
         diagonal, leverage = survey(task, point, 1.0 / diagonal)
+        lever = total(leverage)
+        if float(lever.max()) > HEAVY * float(lever.mean()):
+            yield from through_penalties(task, point, diagonal)
+            return
     while 2 * m < objective.n:
         rows, weight = by_importance(total(leverage), m, task.random)
         model = Model(objective, rows, weight)
