@@ -27,6 +27,7 @@ import math
 
 import numpy as np
 
+from ._data import Rows
 from ._objective import Objective, Point
 from ._validation import Floats
 
@@ -34,6 +35,9 @@ from ._validation import Floats
 REACH = 10.0
 # A penalty this weak in scaled columns bounds nothing beyond rounding: as if there were none.
 WEAKEST = 1e-22
+# What J and the bound are rounded by, in parts of their size: a bound from a point where J is
+# large must not be above an optimum that is small.
+ROUNDED = 4.0 * float(np.finfo(np.float64).eps)
 
 
 def bound_of(
@@ -46,6 +50,11 @@ def bound_of(
     free = np.abs(residual[:, ~penalised]) * np.maximum(np.abs(theta[:, ~penalised]), 1.0)
     bound = divergence + float((short * short / (2.0 * q)).sum()) + REACH * float(free.sum())
     return bound if bound >= 0.0 else math.inf
+
+
+def below(J: float, bound: float) -> float:
+    """Return J - bound, rounded down."""
+    return J - bound - ROUNDED * (abs(J) + bound)
 
 
 def lower_bound(
@@ -72,10 +81,20 @@ def lower_bound(
     if outside or not math.isfinite(divergence):
         return -math.inf
     residual = point.gradient + part.pull_back(change) + objective.quadratic * s
-    return point.J - bound_of(objective.quadratic, point.theta, s, residual, divergence)
+    return below(point.J, bound_of(objective.quadratic, point.theta, s, residual, divergence))
+
+
+def newton_lower_bound(
+    objective: Objective, point: Point, part: Objective, rows: Rows | None
+) -> float:
+    """Return the bound of the Newton direction of `part`, over these rows (None: all)."""
+    Z = point.Z if rows is None else np.ascontiguousarray(point.Z[:, rows])
+    a = part.data.predictions(Z)
+    s = -part.factor(a).solve(point.gradient)
+    return lower_bound(objective, point, part, a, s, part.direction_margins(s))
 
 
 def plain_lower_bound(objective: Objective, point: Point) -> float:
     """Return the bound of s = 0, which costs nothing: J - |g|^2 / 2q."""
     zero = np.zeros_like(point.theta)
-    return point.J - bound_of(objective.quadratic, point.theta, zero, point.gradient, 0.0)
+    return below(point.J, bound_of(objective.quadratic, point.theta, zero, point.gradient, 0.0))

@@ -34,7 +34,7 @@ class Factor:
         while _kernels.kernels.cholesky(A, self._L, threads):
             self.jitter = FIRST_JITTER if self.jitter == 0.0 else 100.0 * self.jitter
             if not self.jitter <= MOST_JITTER:
-                raise FloatingPointError("the Hessian is not finite")
+                raise FloatingPointError("the Hessian is not positive definite, or not finite")
             A.ravel()[:: len(H) + 1] = 1.0 + self.jitter
 
     def solve(self, v: Floats) -> Floats:

@@ -43,7 +43,7 @@ ZERO = 1e-9
 ROUNDING = 1e-15
 # Directions without curvature: eigenvalues below this part of the largest.
 FLAT = 1e-11
-PROJECTIONS = 10
+PROJECTIONS = 6
 # Parameters for which the projection's matrix is worth its eigenvectors.
 PROJECTED = 1500
 # Rows that nearly always tell that a column separates nothing.
@@ -185,8 +185,12 @@ class Separation:
 
     def _size(self, point: Point) -> float:
         """Return how large the numbers are that the margins are added up from."""
-        shift = np.abs(point.theta[:, :-1] * self._objective.scale * self._objective.center)
-        return float(np.abs(point.Z).max() + shift.sum(axis=1).max())
+        return float(np.abs(point.Z).max()) + self._shift(point.theta)
+
+    def _shift(self, v: Floats) -> float:
+        """Return how large the numbers are that a bias of centred columns is made from."""
+        shift = np.abs(v[:, :-1] * self._objective.scale * self._objective.center).sum(axis=1)
+        return float((shift + np.abs(v[:, -1])).max())
 
     def _complete(self, point: Point) -> str:
         columns = self._by_columns()
@@ -262,6 +266,8 @@ class Separation:
         for _ in range(PROJECTIONS):
             U = objective.direction_margins(v)
             still = self._still(U, TIGHT * float(np.abs(U).max()))
+            if tight is not None and not (still & ~tight).any():
+                return None
             tight = still if tight is None else tight | still
             v = self._leaving(tight, v)
             top = float(np.abs(v).max())
@@ -298,7 +304,7 @@ class Separation:
                     if j == k:
                         h[q] = np.where(own == k, tight.sum(axis=0), tight[k])
                     else:
-                        h[q] = -(tight[j] * (own == k) + tight[k] * (own == j))
+                        h[q] = -1.0 * (tight[j] & (own == k)) - (tight[k] & (own == j))
                     q += 1
         G = objective.class_gram(h)
         if not objective.fit_bias:
@@ -316,6 +322,7 @@ class Separation:
         """
         objective, data = self._objective, self._objective.data
         raw = objective.to_raw(v)
+        shift = self._shift(v)
         helps = False
         rows = max(1_000_000 // objective.D, 1)
         for begin in range(0, data.n, rows):
@@ -326,7 +333,7 @@ class Separation:
             centred = np.abs(v[:, :-1]) @ np.abs(scaled).T + np.abs(v[:, -1:])
             plain = np.abs(raw[:, :-1]) @ np.abs(X).T + np.abs(raw[:, -1:])
             zero = ZERO * np.minimum(centred, plain).max(axis=0)
-            zero += ROUNDING * plain.max(axis=0)
+            zero += ROUNDING * (plain.max(axis=0) + shift)
             how = agreement(U, groups, self._K)
             if (how < -zero).any():
                 return False

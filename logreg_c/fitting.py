@@ -59,7 +59,7 @@ class FitResult:
     objective : float
         J at w and b.
     gap : float
-        Proved: J - J* is at most this; inf if nothing is proved.
+        Proved: J - J* is at most this, and never more than J.
     converged : bool
         Whether the gap is at most tol · J* (or 1e-15).
     reason : str

@@ -120,7 +120,7 @@ class LogisticRegression(ClassifierMixin, TellsNewSpelling):  # type: ignore[mis
     converged_ : bool
         Whether `gap_` is at most tol · J* (or 1e-15).
     gap_ : float
-        Proved: J − J* is at most this; inf if nothing is proved.
+        Proved: J − J* is at most this, and never more than J.
     objective_ : float
         J at the coefficients.
     history_ : tuple

@@ -122,16 +122,16 @@ def test_evaluate(isa, shape, kind, weighted):
 def test_survey_is_the_diagonal_of_the_hessian_and_the_leverage(isa, shape, kind):
     case, exact = problem(*shape, kind), truth(*shape, kind, True)
     rng = np.random.default_rng(2)
-    center, scale = rng.standard_normal(shape[1]), rng.uniform(0.1, 10, shape[1])
+    center = rng.standard_normal(shape[1])
     inverse = rng.uniform(0.1, 10, case.theta.shape)
-    V = with_ones((case.X.astype(BIG) - center) * scale)
+    V = with_ones(case.X.astype(BIG) - center)
     h = exact.a * (1 - exact.a)
     for layout in LAYOUTS:
         X, *rest = arguments(case, layout, True)
         Z, gradient = np.empty_like(case.offset), np.empty_like(case.theta)
         diagonal, leverage = np.full_like(case.theta, np.nan), np.full_like(Z, np.nan)
         J = isa.evaluate_and_survey(
-            X, *rest, case.theta, center, scale, inverse, Z, gradient, diagonal, leverage, 2
+            X, *rest, case.theta, center, inverse, Z, gradient, diagonal, leverage, 2
         )
         assert_near(J, exact.J, exact.J_size)
         assert_near(gradient, exact.gradient, exact.gradient_size)
@@ -189,7 +189,7 @@ def test_same_bits_for_any_number_of_threads(isa, shape, layout, kind):
     case, exact = problem(*shape, kind), truth(*shape, kind, True)
     a = exact.a.astype(np.float64)
     given = arguments(case, layout, True)
-    center, scale = np.full(shape[1], 0.3), np.full(shape[1], 1.7)
+    center, ones = np.full(shape[1], 0.3), np.ones(shape[1])
     rows = np.arange(shape[0])[::-1].astype(np.intp)
 
     def everything(threads):
@@ -198,7 +198,7 @@ def test_same_bits_for_any_number_of_threads(isa, shape, layout, kind):
         leverage, taken = np.empty_like(case.offset), np.empty(shape)
         J = isa.evaluate(*given, case.theta, per_row[0], sums[0], threads)
         isa.evaluate_and_survey(
-            *given, case.theta, center, scale, np.ones_like(case.theta), per_row[1], sums[1],
+            *given, case.theta, center, np.ones_like(case.theta), per_row[1], sums[1],
             sums[2], leverage, threads,
         )  # fmt: skip
         isa.class_margins_of(given[0], case.theta, None, per_row[2], threads)
@@ -206,7 +206,7 @@ def test_same_bits_for_any_number_of_threads(isa, shape, layout, kind):
         isa.hessian_vector(
             given[0], a, given[2], given[3], case.direction, per_row[3], sums[4], threads
         )
-        isa.take(given[0], rows, center, scale, taken, threads)
+        isa.take(given[0], rows, center, ones, taken, threads)
         return [np.asarray(part).tobytes() for part in (J, leverage, taken, *per_row, *sums)]
 
     one = everything(1)

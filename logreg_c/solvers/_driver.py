@@ -7,7 +7,6 @@ further. It never decides that the optimum is reached; it is asked for the next 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -80,6 +79,14 @@ class Outcome(NamedTuple):
     history: tuple[Record, ...]
 
 
+def _until_singular(iterates: Iterator[Iterate]) -> Iterator[Iterate]:
+    """Pass iterates on, and end where a Hessian has no factor: it is all rounding there."""
+    try:
+        yield from iterates
+    except FloatingPointError:
+        return
+
+
 def drive(
     objective: Objective,
     theta: Floats,
@@ -98,20 +105,19 @@ def drive(
     """
     meter = objective.data.meter
     best: Point | None = None
-    lower, count = -math.inf, 0
+    lower, count = 0.0, 0  # neither a loss nor a penalty is negative
     history: list[Record] = []
     name = solvers[0][0]
     stuck = []
 
     def outcome(reason: str) -> Outcome:
-        point = Task(objective, theta, goal, np.random.default_rng(seed)).begin() if best is None else best
-        converged = point.J - lower <= goal.gap(point.J)
-        return Outcome(point, lower, converged, reason, name, tuple(history))
+        assert best is not None  # there is an iterate, or nobody could get any further
+        converged = best.J - lower <= goal.gap(best.J)
+        return Outcome(best, lower, converged, reason, name, tuple(history))
 
     for name, solver in solvers:
         random = np.random.default_rng(seed)
-        iterates = solver(Task(objective, theta, goal, random))
-        while (iterate := _next(iterates)) is not None:
+        for iterate in _until_singular(solver(Task(objective, theta, goal, random))):
             count += 1
             lower = max(lower, iterate.lower)
             if best is None or iterate.point.J <= best.J:
@@ -126,19 +132,13 @@ def drive(
             if best.J - lower <= goal.gap(best.J):
                 if not doubt(name, best):
                     return outcome(f"J is within tol={goal.tol:g} of the optimum, proved")
-                lower = -math.inf
+                lower = 0.0
                 break
             if called_off:
                 return outcome(f"callback stopped it after iteration {count}")
             if count >= max_iter:
                 return outcome(f"max_iter={max_iter} iterations done")
         stuck.append(name)
+    if best is None:
+        best = objective.evaluate(theta)
     return outcome(f"no further progress by {', then '.join(stuck)}: the limit of rounding")
-
-
-def _next(iterates: Iterator[Iterate]) -> Iterate | None:
-    """Return the next iterate, None if the solver can get no further, overflow included."""
-    try:
-        return next(iterates, None)
-    except FloatingPointError:
-        return None

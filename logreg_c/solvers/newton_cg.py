@@ -110,6 +110,7 @@ def newton_cg(task: Task) -> Iterator[Iterate]:
             return
         step = advance(objective, point, found.s)
         if step is None:
+            yield Iterate(point, found.lower)
             return
         yield Iterate(step.point, found.lower)
         point = step.point

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Small problems of the awkward kinds, many at once, and their optima in extended precision."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from logreg_c._data import Dense
+from logreg_c._objective import Objective
+from logreg_c.fitting import _coordinates
+
+BIG = np.longdouble
+FLAVOURS = ["gaussian", "rare", "heavy", "scales", "duplicates", "offsets", "one positive"]
+
+
+class Problems(NamedTuple):
+    """B problems of one shape; everything per problem first."""
+
+    X: np.ndarray  # (B, n, d)
+    Y: np.ndarray  # (B, K, n)
+    weight: np.ndarray  # (B, n)
+    offset: np.ndarray  # (B, K, n)
+    l2: np.ndarray  # (B,)
+    fit_bias: np.ndarray  # (B,)
+
+    def objective(self, i: int) -> Objective:
+        K = self.Y.shape[1]
+        data = Dense(
+            self.X[i], self.Y[i], K, self.weight[i], float(self.weight[i].sum()), self.offset[i], 1
+        )
+        fit_bias = bool(self.fit_bias[i])
+        center, scale = _coordinates(self.X[i], fit_bias, np.random.default_rng(0))
+        return Objective(data, float(self.l2[i]), center, scale, fit_bias)
+
+
+def columns(rng: np.random.Generator, n: int, d: int, flavour: str) -> np.ndarray:
+    X = rng.standard_normal((n, d))
+    if flavour == "rare":
+        X[:, 0] = rng.random(n) < 2 / n
+        X[:, -1] *= rng.random(n) < 0.1
+    elif flavour == "heavy":
+        X = rng.standard_t(1.2, (n, d))
+    elif flavour == "scales":
+        X *= 10.0 ** rng.uniform(-8, 8, d)
+    elif flavour == "duplicates":
+        X[:, -1] = X[:, 0] * rng.choice([1.0, -3.0])
+        X[:, d // 2] = rng.choice([0.0, 1.0, 1e4])
+    elif flavour == "offsets":
+        X = X * 10.0 ** rng.uniform(-2, 2, d) + rng.standard_normal(d) * 1e4
+    return X
+
+
+def labels(rng: np.random.Generator, n: int, K: int, flavour: str) -> np.ndarray:
+    classes = max(K, 2)
+    if rng.random() < 0.3:
+        Y = rng.dirichlet(np.full(classes, 0.5), n).T.copy()
+    else:
+        ids = rng.integers(0, classes, n)
+        if flavour == "one positive":
+            ids[:] = 0
+            ids[:classes] = np.arange(classes)
+        Y = (ids == np.arange(classes)[:, None]).astype(float)
+    return Y[1:] if K == 1 else Y
+
+
+def draw(rng: np.random.Generator, B: int, n: int, d: int, K: int) -> Problems:
+    flavours = [FLAVOURS[i % len(FLAVOURS)] for i in range(B)]
+    X = np.stack([columns(rng, n, d, f) for f in flavours])
+    Y = np.stack([labels(rng, n, K, f) for f in flavours])
+    weight = np.where(rng.random((B, 1)) < 0.5, 1.0, 10.0 ** rng.uniform(-3, 3, (B, n)))
+    weight *= (rng.random((B, n)) < 0.9) | (rng.random((B, 1)) < 0.7)
+    weight[:, 0] = 1.0
+    offset = rng.standard_normal((B, K, n)) * rng.choice([0.0, 3.0], (B, 1, 1))
+    l2 = np.where(rng.random(B) < 0.3, 0.0, 10.0 ** rng.uniform(-9, 1, B))
+    return Problems(X, Y, weight, offset, l2, rng.random(B) < 0.8)
+
+
+class Exact:
+    """The problems in extended precision, in the coordinates that their objectives use."""
+
+    def __init__(self, problems: Problems, objectives: list[Objective]) -> None:
+        B, n, _ = problems.X.shape
+        center = np.stack([o.center for o in objectives])[:, None, :].astype(BIG)
+        scale = np.stack([o.scale for o in objectives])[:, None, :].astype(BIG)
+        bias = np.broadcast_to(problems.fit_bias[:, None, None], (B, n, 1))
+        self.V = np.concatenate([(problems.X - center) * scale, bias], axis=2)
+        self.Y = problems.Y.astype(BIG)
+        weight = problems.weight.astype(BIG)
+        self.share = (weight / weight.sum(axis=1, keepdims=True))[:, None, :]
+        self.offset = problems.offset
+        self.q = np.stack([o.quadratic for o in objectives]).astype(BIG)[:, None, :]
+
+    def margins(self, theta: np.ndarray) -> np.ndarray:
+        return np.einsum("bkd,bnd->bkn", theta.astype(BIG), self.V) + self.offset
+
+    def J(self, theta: np.ndarray) -> np.ndarray:
+        Z = self.margins(theta)
+        if Z.shape[1] == 1:
+            L = np.maximum(Z, 0) - self.Y * Z + np.log1p(np.exp(-np.abs(Z)))
+        else:
+            top = Z.max(axis=1, keepdims=True)
+            L = self.Y * (top - Z)
+            L[:, 0] += np.log(np.exp(Z - top).sum(axis=1))
+        penalty = (self.q * theta.astype(BIG) ** 2).sum(axis=(1, 2)) / 2
+        return (self.share * L).sum(axis=(1, 2)) + penalty
+
+    def predictions(self, Z: np.ndarray) -> np.ndarray:
+        if Z.shape[1] == 1:
+            e = np.exp(-np.abs(Z))
+            return np.where(Z >= 0, 1, e) / (1 + e)
+        e = np.exp(Z - Z.max(axis=1, keepdims=True))
+        return e / e.sum(axis=1, keepdims=True)
+
+    def derivatives(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return gradients (B, K D) and Hessians (B, K D, K D)."""
+        a = self.predictions(self.margins(theta))
+        B, K, _ = a.shape
+        D = self.V.shape[2]
+        g = np.einsum("bkn,bnd->bkd", self.share * (a - self.Y), self.V) + self.q * theta
+        H = np.zeros((B, K, D, K, D), BIG)
+        for k in range(K):
+            for j in range(k, K):
+                h = self.share[:, 0] * a[:, k] * (1 - a[:, k] if k == j else -a[:, j])
+                block = np.matmul(self.V.transpose(0, 2, 1) * h[:, None, :], self.V)
+                H[:, k, :, j, :] = block
+                H[:, j, :, k, :] = block
+        index = np.arange(D)
+        for k in range(K):
+            H[:, k, index, k, index] += self.q[:, 0]
+        return g.reshape(B, K * D), H.reshape(B, K * D, K * D)
+
+    def minimise(self, theta: np.ndarray, steps: int = 80) -> np.ndarray:
+        """Return what Newton's method, damped as it needs, gets to from theta."""
+        theta = theta.astype(BIG)
+        J, damping = self.J(theta), np.full(len(theta), BIG(1e-3))
+        for _ in range(steps):
+            g, H = self.derivatives(theta)
+            diagonal = np.einsum("bii->bi", H)
+            diagonal += damping[:, None] * (diagonal + 1e-12) + BIG(1e-30)
+            with np.errstate(all="ignore"):  # what is not finite is not better
+                new = theta - solve(H, g).reshape(theta.shape)
+                new_J = self.J(new)
+            better = new_J <= J
+            theta[better], J[better] = new[better], new_J[better]
+            damping = np.clip(np.where(better, damping / 20, damping * 10), 1e-19, 1e6)
+        return theta
+
+
+def solve(H: np.ndarray, g: np.ndarray) -> np.ndarray:
+    """Solve positive definite systems by elimination; NumPy's solver is for doubles only."""
+    A = np.concatenate([H, g[:, :, None]], axis=2)
+    m = A.shape[1]
+    for i in range(m):
+        A[:, i + 1 :, i:] -= (A[:, i + 1 :, i] / A[:, i, i, None])[:, :, None] * A[:, i, None, i:]
+    x = np.zeros_like(g)
+    for i in reversed(range(m)):
+        rest = (A[:, i, i + 1 : m] * x[:, i + 1 :]).sum(axis=1)
+        x[:, i] = (A[:, i, m] - rest) / A[:, i, i]
+    return x

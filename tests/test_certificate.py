@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The lower bounds on J*: never above it, and near it where they should be."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import certificate_cases
+import numpy as np
+import pytest
+from hard_problems import FLAVOURS, Exact, draw, solve
+
+from logreg_c._certificate import bound_of, lower_bound, plain_lower_bound
+from logreg_c.solvers._model import Model
+
+# Rows, columns and classes (1 for two), 400 problems of each.
+SHAPES = [(8, 2, 1), (30, 4, 1), (40, 3, 1), (12, 2, 3), (30, 3, 4)]
+WAYS = [
+    "plain", "newton", "scaled", "noisy", "random", "sample", "random of a sample",
+    "conjugate gradients",
+]  # fmt: skip
+
+
+@cache
+def bounds(shape):
+    return list(certificate_cases.cases(sum(shape), 400, *shape))
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_no_bound_is_above_the_optimum(shape):
+    found = bounds(shape)
+    assert not any(case.violated for case in found), certificate_cases.summary(found)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_was_tried_on_every_kind(way):
+    found = [case for shape in SHAPES for case in bounds(shape)]
+    for flavour in FLAVOURS:
+        proved = [c for c in found if (c.way, c.flavour) == (way, flavour) and c.lower > -np.inf]
+        assert len(proved) >= 20
+
+
+def test_the_truth_is_an_optimum():
+    """What bounds are held against is below all points tried, and has no slope left."""
+    problems = draw(np.random.default_rng(0), 140, 30, 4, 1)
+    problems.l2[:] = np.maximum(problems.l2, 1e-3)
+    problems.fit_bias[:] = True
+    objectives = [problems.objective(i) for i in range(140)]
+    exact = Exact(problems, objectives)
+    best = exact.minimise(np.stack([o.start() for o in objectives]))
+    slope, H = exact.derivatives(best)
+    assert (slope * solve(H, slope)).sum(axis=1).max() < 1e-18
+    for i, objective in enumerate(objectives):
+        point = objective.evaluate(best[i].astype(float))
+        rounding = certificate_cases.rounding_of(objective, point)
+        assert pytest.approx(float(exact.J(best)[i]), abs=rounding) == point.J
+
+
+def ratios(way, shape):
+    """Return gap / true gap at the points near an optimum."""
+    near = [
+        case for case in bounds(shape)
+        if case.way == way and case.optimal and 1e-9 < case.J - case.least < 1e-3
+    ]  # fmt: skip
+    return np.array([(case.J - case.lower) / (case.J - case.least) for case in near])
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_newtons_direction_finds_the_gap_itself(shape):
+    assert np.median(ratios("newton", shape)) < 1.01
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_samples_are_looser_by_the_rows_they_lack(shape):
+    assert np.median(ratios("sample", shape)) < 10.0
+
+
+def small():
+    problems = draw(np.random.default_rng(3), 7, 30, 3, 1)
+    objective = problems.objective(0)
+    rng = np.random.default_rng(1)
+    return objective, objective.evaluate(rng.standard_normal((1, 4))), rng
+
+
+def test_without_a_direction_it_is_the_plain_duality_gap():
+    objective, point, _ = small()
+    a = objective.data.predictions(point.Z)
+    zero = np.zeros_like(point.theta)
+    found = lower_bound(objective, point, objective, a, zero, np.zeros_like(point.Z))
+    assert found == pytest.approx(plain_lower_bound(objective, point), rel=1e-12)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 1e6])
+def test_no_bound_from_a_direction_that_leads_out_of_the_domain(bad):
+    objective, point, rng = small()
+    a = objective.data.predictions(point.Z)
+    s = rng.standard_normal(point.theta.shape)
+    U = objective.direction_margins(s)
+    U[0, 5] = bad * (1 if a[0, 5] > 0.5 else -1)
+    assert lower_bound(objective, point, objective, a, s, U) == -np.inf
+
+
+def test_no_bound_without_numbers():
+    one = np.ones((1, 2))
+    q = np.array([0.1, 0.0])
+    assert bound_of(q, one, one, one * np.nan, 0.0) == np.inf
+    assert bound_of(q, one, one, np.array([[0.0, np.inf]]), 0.0) == np.inf
+    assert bound_of(q, one, one, one, np.nan) == np.inf
+
+
+def test_the_terms_of_the_bound():
+    theta, s = np.array([[2.0, -30.0]]), np.array([[0.5, 7.0]])
+    q, residual = np.array([0.1, 0.0]), np.array([[0.01, 1e-3]])
+    # (0.1 · 0.5 - 0.01)^2 / 0.2, and 1e-3 of ten times 30.
+    assert bound_of(q, theta, s, residual, 0.25) == pytest.approx(0.25 + 0.008 + 0.3)
+
+
+def test_a_sample_of_all_rows_is_newtons_direction():
+    objective, point, _ = small()
+    rows = np.arange(objective.n, dtype=np.intp)
+    a = objective.data.predictions(point.Z)
+    s = -objective.factor(a).solve(point.gradient)
+    expected = lower_bound(objective, point, objective, a, s, objective.direction_margins(s))
+    # What the rows stand for is not the certificate's business.
+    model = Model(objective, rows, np.full(objective.n, 17.0))
+    assert model.lower_bound(point) == pytest.approx(expected, rel=1e-9)
