@@ -56,7 +56,7 @@ PRODUCTS = 40
 # Passes after which the last stage's Hessians are made anew.
 REFRESH = 12
 # Rows that the certificate moves, in parts of n, and the most products with their Hessian.
-PROVED_BY, PROOF = 0.2, 80
+PROVED_BY, PROOF = 0.2, 200
 # Parameters whose Hessian over these rows is factored instead.
 FACTORED = 1500
 
@@ -235,7 +235,7 @@ def build(
 def prove(task: Task, model: Model, point: Point, leverage: Floats, gap: float) -> float:
     """Return a lower bound on J* by moving the dual variables of the rows that matter most."""
     full = task.objective
-    rows, _ = by_importance(leverage, int(PROVED_BY * full.n), task.random)
+    rows, _ = by_importance(leverage.copy(), int(PROVED_BY * full.n), task.random)
     rows = np.union1d(rows, model.trouble.rows).astype(np.intp)
     part = full.sample(rows, np.ones(len(rows)))
     if full.K * full.D <= FACTORED:
@@ -282,7 +282,7 @@ def through_penalties(task: Task, point: Point, diagonal: Floats) -> Iterator[It
                 if point.J - lower <= gap:
                     yield Iterate(point, lower)
                     return
-                trigger *= 0.3
+                trigger *= 0.05
             if not last and (passes >= STAGE_PASSES or decrement <= STAGE_DECREMENT * here.J):
                 break
             s = model.step(here)

@@ -98,6 +98,7 @@ def sampled(task: Task) -> Iterator[Iterate]:
             return
     while 2 * m < objective.n:
         rows, weight = by_importance(total(leverage), m, task.random)
+        del leverage  # as long as y, like everything else that is worth forgetting here
         model = Model(objective, rows, weight)
         dane = len(rows) >= 0.9 * DANE_ROWS * objective.D and gram_cost(task, m) <= CHEAP_GRAM
         point = yield from with_model(task, model, point, diagonal, dane)
