@@ -18,7 +18,7 @@ import numpy as np
 from . import _kernels
 from ._data import Rows
 from ._names import columns_in_words
-from ._objective import Objective
+from ._objective import Objective, Point
 from ._validation import Floats
 
 # Rows that are looked at: so many, and so many for each column.
@@ -27,6 +27,8 @@ FEWEST, ROWS = 500, 3
 CLEAR = 1e-8
 # What is left of a dependency by rounding, in parts of the columns' spread.
 EXACT = 1e-11
+# A singular value below this part of the largest is worth a word, if a fit does not converge.
+NEAR = 1e-4
 # A column with less than this part in a dependency has none.
 PART = 1e-6
 # Times that rows are added.
@@ -46,17 +48,17 @@ class Dependencies(NamedTuple):
         Independent directions in theta that change no margin, each of few columns.
     columns : tuple of int
         The columns with a part in one.
-    nearly : list of int
-        The columns of the direction that nearly changes none, if nothing exact is found.
+    near : ndarray of shape (p, d + 1)
+        Orthonormal directions that nearly change none, the one that changes least last.
     """
 
     directions: Floats
     columns: tuple[int, ...]
-    nearly: list[int]
+    near: Floats
 
     def in_words(self) -> str:
         """Tell of near dependencies."""
-        return f"{columns_in_words(self.nearly)} nearly depend on each other" if self.nearly else ""
+        return f"{columns_in_words(parts(self.near[-1], 0.1))} nearly depend on each other"
 
 
 def centred(objective: Objective, rows: Rows) -> Floats:
@@ -93,16 +95,14 @@ def has_small_pivot(A: Floats, threads: int) -> bool:
 
 
 def null_space(A: Floats, rounding: float) -> tuple[Floats, Floats]:
-    """Return an orthonormal basis (q, D) of what A takes to zero, and the next direction."""
+    """Return an orthonormal basis (q, D) of what A takes to zero, and what it nearly does."""
     if len(A) > A.shape[1]:
         A = np.linalg.qr(A, mode="r") / np.sqrt(len(A))
     _, values, directions = np.linalg.svd(A)
     values = np.append(values, np.zeros(len(directions) - len(values)))
     largest = max(float(values[0]), 1e-300)
     null = values <= rounding * largest
-    rank = int((~null).sum())
-    near = directions[rank - 1] if rank and values[rank - 1] < 1e-4 * largest else np.zeros(0)
-    return directions[rank:], near
+    return directions[null], directions[~null & (values < NEAR * largest)]
 
 
 def echelon(basis: Floats) -> Floats:
@@ -126,7 +126,8 @@ def dependencies(
     is rare.
     """
     data, d = objective.data, objective.D - 1
-    nothing = Dependencies(np.zeros((0, d + 1)), (), [])
+    none = np.zeros((0, d + 1))
+    nothing = Dependencies(none, (), none)
     if d > MOST:
         return nothing
     rows = some_rows(objective, extremes)
@@ -137,18 +138,21 @@ def dependencies(
         return nothing
     rounding = rounding_of(objective)
     for _ in range(ADDED):
-        null, near = null_space(A, rounding)
+        null, near = (embedded(part, d + 1) for part in null_space(A, rounding))
         if not len(null):
-            return nothing._replace(nearly=parts(near, 0.1) if len(near) else [])
-        directions = np.zeros((len(null), d + 1))
-        directions[:, : A.shape[1]] = echelon(null)
-        more = not_constant(objective, directions, rounding, random) if data.n > len(rows) else rows[:0]
+            return nothing._replace(near=near)
+        null = echelon(null)
+        more = not_constant(objective, null, rounding, random) if data.n > len(rows) else rows[:0]
         if not len(more):
-            columns = sorted({j for v in directions for j in parts(v, PART)})
-            return Dependencies(directions, tuple(columns), [])
-        B = centred(objective, more)
-        A = np.concatenate((A, B[:, : A.shape[1]]))
+            columns = sorted({j for v in null for j in parts(v, PART)})
+            return Dependencies(null, tuple(columns), near)
+        A = np.concatenate((A, centred(objective, more)[:, : A.shape[1]]))
     return nothing
+
+
+def embedded(directions: Floats, D: int) -> Floats:
+    """Give directions without a bias one of zero."""
+    return np.pad(directions, ((0, 0), (0, D - directions.shape[1])))
 
 
 def parts(direction: Floats, least: float) -> list[int]:
@@ -193,6 +197,27 @@ def not_constant(
     few = 2 * len(directions) + 10
     # Some of the largest and some of all: what stands out in one column may hide others.
     return np.union1d(found[:few], found[:: max(len(found) // few, 1)]).astype(np.intp)
+
+
+def unseen_decrease(objective: Objective, point: Point, directions: Floats) -> float:
+    """Return by how much J falls along one of these directions, which a Hessian may not see.
+
+    Beside other directions those that hardly change a margin are rounding, in a Hessian and in
+    gradients. What they change themselves is not. The decrease is that of a Newton step of one
+    class's weights. Reads X once.
+    """
+    data = objective.data
+    U = np.empty((len(directions), data.n))
+    _kernels.kernels.class_margins_of(
+        data.X, objective.to_raw(directions), None, U, data.threads
+    )
+    data.meter.add(data.n)
+    a = data.predictions(point.Z)
+    _, R = data.residuals(point.Z)
+    share = (1.0 if data.sample_weight is None else data.sample_weight) / data.total
+    slope = np.einsum("kn,qn->kq", R, U)
+    curvature = np.einsum("kn,qn->kq", a * (1.0 - a) * share, U * U)
+    return float((slope * slope / np.maximum(2.0 * curvature, 1e-300)).max())
 
 
 def least_norm(objective: Objective, theta: Floats, directions: Floats) -> Floats:

@@ -44,6 +44,11 @@ def inner(u: Floats, v: Floats) -> float:
     return float(np.add.reduce((u * v).ravel()))
 
 
+def reciprocal(diagonal: Floats) -> Floats:
+    """Return 1 / diagonal, and 0 where a column is zero: nothing there can matter."""
+    return np.divide(1.0, diagonal, out=np.zeros_like(diagonal), where=diagonal > 0.0)
+
+
 class Objective:
     """J over some examples.
 

@@ -54,7 +54,7 @@ def by_importance(
         importance, 1.0 / max(float(importance.mean()), 1e-300), out=importance
     )
     size += UNIFORM_MIX
-    k = m / float(size.sum())
+    k = max(m, 1) / float(size.sum())
     for _ in range(20):
         certain = size >= 1.0 / k
         count = int(np.count_nonzero(certain))

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._collinear import Dependencies, dependencies, least_norm
+from ._collinear import Dependencies, dependencies, least_norm, unseen_decrease
 from ._objective import Objective, Point, inner
 from ._separation import Separation
 from .solvers._driver import Goal, Outcome
@@ -81,12 +81,25 @@ class Unpenalised:
         found = dependencies(
             self._objective, None if ranges is None else ranges.rows, self._random
         )
+        outcome = self._without_overlooked(outcome, found)
         if len(found.directions):
             return self._least_norm(outcome, found)
-        if found.nearly and not outcome.converged:
-            reason = f"{outcome.reason}; {found.in_words()}"
-            return Review(outcome._replace(reason=reason), False, ())
         return Review(outcome, False, ())
+
+    def _without_overlooked(self, outcome: Outcome, found: Dependencies) -> Outcome:
+        """Take back what was proved if J falls along a direction that no Hessian shows."""
+        if not len(found.near):
+            return outcome
+        point = outcome.point
+        if not outcome.converged:
+            return outcome._replace(reason=f"{outcome.reason}; {found.in_words()}")
+        if unseen_decrease(self._objective, point, found.near) <= self._goal.gap(point.J):
+            return outcome
+        reason = (
+            f"{found.in_words()}, and J falls further where their weights grow apart than the "
+            "rounding of a Hessian lets see: drop one of them, or give l2 a value above 0"
+        )
+        return outcome._replace(converged=False, reason=reason, lower=0.0)
 
     def _least_norm(self, outcome: Outcome, found: Dependencies) -> Review:
         """Go to the least weights with the same margins, if it is these in fact."""

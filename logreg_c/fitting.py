@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from . import _kernels
 from ._data import Dense
@@ -34,8 +34,10 @@ from .solvers._driver import Goal, NotFiniteError, Record, drive
 SCALED_BY = 200_000
 
 
-# Columns so small that a penalty on what scaling makes of them would overflow are scaled by this.
+# What columns are scaled by at most: squared and multiplied by a penalty it is still a number.
 LARGEST_SCALE = 1e100
+# The standard deviation of a column up to which, and down to one over which, its square is one.
+LARGEST_SPREAD = 1e151
 
 
 class ConvergenceWarning(RuntimeWarning):
@@ -140,8 +142,21 @@ def _coordinates(
         spread = np.sqrt(np.einsum("ij,ij->j", some, some) / len(some))
         mean[~np.isfinite(mean)] = 0.0
         # What is constant to rounding is measured by its own size.
-        spread[~(spread > 1e-14 * np.abs(mean))] = 1.0
-        return mean * size, np.minimum(1.0 / spread / size, most)
+        constant = ~(spread > 1e-14 * np.abs(mean))
+        spread = np.where(constant, size, spread * size)
+    _require_squares(spread, constant)
+    return mean * size, 1.0 / np.clip(spread, 1.0 / most, LARGEST_SPREAD)
+
+
+def _require_squares(spread: Floats, constant: NDArray[np.bool_]) -> None:
+    """Raise if the squares of a column's entries are beyond the range of float64."""
+    bad = ~constant & ~((spread >= 1.0 / LARGEST_SPREAD) & (spread <= LARGEST_SPREAD))
+    if bad.any():
+        j = int(np.argmax(bad))
+        raise ValueError(
+            f"X has entries around {spread[j]:.1g} in column {j}, whose squares are beyond the "
+            f"range of float64; multiply the column by {10.0 ** -round(np.log10(spread[j])):.0e}"
+        )
 
 
 def fit(
@@ -258,8 +273,7 @@ def fit(
     offsets = _offsets(offset, n, targets)
     threads = _kernels.threads_of_call(n_threads)
     data = Dense(X, targets.y, targets.K, s, total, offsets, threads)
-    # More would overflow in the penalty, or is infinite.
-    most_scale = LARGEST_SCALE if l2 > 0.0 else 1e300
+    most_scale = LARGEST_SCALE if l2 > 0.0 else LARGEST_SPREAD
     center, scale = _coordinates(X, s, fit_intercept, most_scale, np.random.default_rng(seed))
     objective = Objective(data, targets.penalty_factor * l2, center, scale, fit_intercept)
     theta = _start(objective, targets, w0, b0, offsets is None)
