@@ -53,9 +53,10 @@ def choose(name: str, objective: Objective) -> list[str]:
     if name != "auto":
         if name not in SOLVERS:
             raise ValueError(f"solver is {name!r}; give 'auto' or one of {', '.join(SOLVERS)}")
-        if name == "sampled":  # where a sample would be half of all rows, samples end
-            return [name, "newton" if K * D <= FACTORED else "newton-cg"]
-        return [name]
+        # Samples end where one would be half of all rows; few directions, at their rounding.
+        if name == "sampled" and K * D <= FACTORED:
+            return [name, "newton"]
+        return [name, "newton-cg"] if name in ("sampled", "compressed") else [name]
     if 2 * n <= D and n <= FEW_EXAMPLES and K * n <= FACTORED:
         return ["compressed", "newton-cg"]
     if K * D <= (FACTORED if K > 1 else FACTORED_PAIR):
