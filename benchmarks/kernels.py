@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 import logreg_c
 from logreg_c import _kernels
 
-from .measure import Figure, median_ratio, race, table_row
+from .measure import Figure, duration, median_ratio, race, table_row
 from .rivals import (
     Floats,
     extended_precision,
@@ -224,14 +224,6 @@ def finite_at(y: Floats) -> bool:
     except OverflowError:
         return False
     return bool(np.isfinite([found.loss, *found.dw, found.db]).all())
-
-
-def duration(seconds: float) -> str:
-    """Write a time in the unit that suits it."""
-    for unit, size in (("s", 1.0), ("ms", 1e-3)):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds * 1e6:.3g} us"
 
 
 SECTIONS: dict[str, tuple[str, Callable[[int], Iterator[Figure]]]] = {

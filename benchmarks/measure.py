@@ -57,6 +57,14 @@ def table_row(figure: Figure) -> str:
     return row.rstrip()
 
 
+def duration(seconds: float) -> str:
+    """Write a time in the unit that suits it."""
+    for unit, size in (("s", 1.0), ("ms", 1e-3)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds * 1e6:.3g} us"
+
+
 def seconds_a_call(function: Callable[[], object], calls: int) -> float:
     """Return the seconds that one of so many calls took."""
     start = time.perf_counter()

@@ -23,8 +23,9 @@ SOLVERS: dict[str, Solver] = {
     "gradient-descent": gradient_descent,
 }
 
-# Flops of a Hessian of all rows that are nothing beside the rest of a fit, and that are too many.
-SMALL, LARGE = 3e7, 1e12
+# Flops of a Hessian of all rows: nothing beside the rest of a fit; worth it; too many even for a
+# solver that gets where others do not.
+SMALL, LARGE, TOO_LARGE = 1e7, 1e11, 1e12
 # Rows a column below which samples are no smaller than all rows.
 FEW_ROWS = 50
 # Parameters whose Hessian is worth a factor: of all classes at once, of two classes.
@@ -36,35 +37,35 @@ BLOCKS = 3e7
 
 
 def choose(name: str, objective: Objective) -> list[str]:
-    """Return the solvers to try, in that order.
+    """Return the solvers to try, in that order: what is asked for, then what is stronger.
 
     The rule of "auto", for n rows, D = d + 1 columns and K classes (1 for two):
 
-    - n at most D/2 and 1,500, and K n at most 1,500: compressed;
+    - n at most D/2, and K n at most 1,500: compressed;
     - else K D at most 1,500 (4,000 for two classes), and n below 50 D or a Hessian of all rows
-      below 30 Mflop: newton, but n below 50 D above 1e11 flops: lbfgs;
-    - else K D within the same limits: sampled, then newton;
+      below 10 Mflop: newton, if that Hessian takes at most 100 Gflop;
+    - else K D within the same limits and n at least 50 D: sampled;
     - else several classes whose factors take at most 240 MB: blocks;
     - else lbfgs.
 
-    newton-cg comes last, for where the others get stuck.
+    What gets stuck is followed by newton if a Hessian of all rows takes at most 1,000 Gflop, else
+    by newton-cg.
     """
+    if name != "auto" and name not in SOLVERS:
+        raise ValueError(f"solver is {name!r}; give 'auto' or one of {', '.join(SOLVERS)}")
     n, D, K = objective.n, objective.D, objective.K
-    if name != "auto":
-        if name not in SOLVERS:
-            raise ValueError(f"solver is {name!r}; give 'auto' or one of {', '.join(SOLVERS)}")
-        # Samples end where one would be half of all rows; few directions, at their rounding.
-        if name == "sampled" and K * D <= FACTORED:
-            return [name, "newton"]
-        return [name, "newton-cg"] if name in ("sampled", "compressed") else [name]
-    if 2 * n <= D and n <= FEW_EXAMPLES and K * n <= FACTORED:
-        return ["compressed", "newton-cg"]
-    if K * D <= (FACTORED if K > 1 else FACTORED_PAIR):
-        flops = n * D * D * (K * (K + 1) // 2)
-        if flops < SMALL or (n < FEW_ROWS * D and flops < 0.1 * LARGE):
-            return ["newton", "newton-cg"]
-        if n >= FEW_ROWS * D:
-            return ["sampled", "newton" if flops < LARGE else "newton-cg"]
-    elif K > 1 and K * D * D <= BLOCKS:
-        return ["blocks", "newton-cg"]
-    return ["lbfgs", "newton-cg"]
+    flops = n * D * D * (K * (K + 1) // 2)
+    factored = K * D <= (FACTORED if K > 1 else FACTORED_PAIR)
+    if name == "auto":
+        if 2 * n <= D and K * n <= FEW_EXAMPLES:
+            name = "compressed"
+        elif factored and (flops < SMALL or (n < FEW_ROWS * D and flops < LARGE)):
+            name = "newton"
+        elif factored and n >= FEW_ROWS * D:
+            name = "sampled"
+        elif K > 1 and K * D * D <= BLOCKS:
+            name = "blocks"
+        else:
+            name = "lbfgs"
+    stronger = "newton" if factored and flops < TOO_LARGE else "newton-cg"
+    return [name] if name == stronger else [name, stronger]

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from .._certificate import lower_bound
+from .._certificate import newton_lower_bound
 from .._data import Rows
 from .._factor import Factor
 from .._objective import Objective, Point, inner
@@ -16,8 +16,8 @@ from ._line_search import advance
 from ._memory import Memory
 
 # Inner steps on a sample stop at this part of what they have gained, or at that many.
-GAINED = 0.02
-INNER_STEPS = 20
+GAINED = 0.005
+INNER_STEPS = 40
 INNER_MEMORY = 10
 
 
@@ -51,16 +51,13 @@ class Model:
 
     def lower_bound(self, point: Point) -> float:
         """Return a proved lower bound on J* by moving the dual variables of these rows."""
-        a = self._predictions(point)
-        s = -self._alone.factor(a).solve(point.gradient)
-        U = self._alone.direction_margins(s)
-        return lower_bound(self._objective, point, self._alone, a, s, U)
+        return newton_lower_bound(self._objective, point, self._alone, self._rows)
 
-    def tilted_step(self, point: Point, factor: Factor, prox: float) -> Floats:
+    def tilted_step(self, point: Point, factor: Factor, prox: Floats) -> Floats:
         """Return the step to the minimum of the sample's J, tilted and held near the point.
 
-        That is f_S(theta) + <g - g_S, theta> + prox / 2 |theta - theta_k|^2, whose gradient at
-        the point is that of all rows; by L-BFGS from the factor, on the sample alone.
+        That is f_S(theta) + <g - g_S, theta> + sum of prox / 2 (theta - theta_k)^2, whose
+        gradient at the point is that of all rows; by L-BFGS from the factor, on the sample alone.
         """
         here = self._weighted.evaluate(point.theta)
         linear = point.gradient - here.gradient - prox * point.theta

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterator
-from itertools import islice
 
 import numpy as np
 
@@ -25,7 +24,8 @@ from ._driver import Iterate, NotFiniteError, Task
 from ._line_search import advance
 from ._memory import Memory
 from ._model import Model, minimise_sample
-from .lbfgs import lbfgs
+from .blocks import through_penalties
+from .lbfgs import few_passes
 
 # Rows of X for each column from where on a sample's optimum is worth more than passes.
 SAMPLE_START = 300
@@ -34,7 +34,7 @@ FEWEST, MOST = 20, 400
 # Rows a column from where on DANE gains more than L-BFGS.
 DANE_ROWS = 100
 # What a Gram may cost, in reads of X, for DANE, which makes one an iteration.
-CHEAP_GRAM = 0.35
+CHEAP_GRAM = 2.0
 # Rates that a Gram and a read are priced by: flops and bytes a second of one machine's threads;
 # only their ratio matters.
 GRAM_RATE, READ_RATE = 60e9, 33e9
@@ -44,16 +44,22 @@ DIAGONAL_PASSES = 8
 FIRST_LEVEL, LEVEL = 5, 4
 # A column that differs from its usual value in fewer rows of a sample is left out of its model.
 SEEN = 8
+# With few rows for each column, rows of so many times the mean leverage are what stops a sample:
+# `blocks` knows what to do with them.
+HEAVY = 300.0
 MEMORY = 15
 # An iteration that leaves more of the decrement than this has stalled.
 STALLED = 0.2
 
 
 def gram_cost(task: Task, m: int) -> float:
-    """Return what the Hessian of m rows costs, in reads of X."""
+    """Return what the Hessian of m rows costs, in passes over X."""
     objective = task.objective
-    flops = m * objective.D**2 * (objective.K * (objective.K + 1) // 2)
-    return flops / GRAM_RATE / (objective.data.X.nbytes / READ_RATE)
+    K, D = objective.K, objective.D
+    flops = m * D * D * (K * (K + 1) // 2)
+    reading = objective.data.X.nbytes / READ_RATE
+    arithmetic = 4.0 * objective.n * D * K / GRAM_RATE
+    return flops / GRAM_RATE / max(reading, arithmetic)
 
 
 def sample_size(task: Task) -> int:
@@ -65,7 +71,9 @@ def sample_size(task: Task) -> int:
     while gamma * math.log(gamma + 1.0) ** 2 < wanted and gamma < MOST:
         gamma *= 1.2
     m = int(min(max(gamma, FEWEST), MOST)) * D
-    return max(m, DANE_ROWS * D) if gram_cost(task, DANE_ROWS * D) < CHEAP_GRAM else m
+    least = DANE_ROWS * D
+    cheap = CHEAP_GRAM / gram_cost(task, least)
+    return max(least, min(m, int(cheap * least))) if cheap > 1.0 else m
 
 
 def sampled(task: Task) -> Iterator[Iterate]:
@@ -79,14 +87,20 @@ def sampled(task: Task) -> Iterator[Iterate]:
             raise NotFiniteError
         yield Iterate(point, -math.inf)
     else:
-        for iterate in islice(lbfgs(task), DIAGONAL_PASSES):
-            yield iterate
-            point = iterate.point
-        diagonal, leverage = survey(task, point, np.ones_like(point.theta))
+        point = task.begin()
+        diagonal, _ = survey(task, point, np.ones_like(point.theta))
+        for point in few_passes(objective, point, diagonal, DIAGONAL_PASSES):
+            yield Iterate(point, -math.inf)
+        diagonal, leverage = survey(task, point, 1.0 / diagonal)
+        lever = total(leverage)
+        if float(lever.max()) > HEAVY * float(lever.mean()):
+            yield from through_penalties(task, point, diagonal)
+            return
     while 2 * m < objective.n:
         rows, weight = by_importance(total(leverage), m, task.random)
+        del leverage  # as long as y, like everything else that is worth forgetting here
         model = Model(objective, rows, weight)
-        dane = len(rows) >= 0.9 * DANE_ROWS * objective.D and gram_cost(task, m) < CHEAP_GRAM
+        dane = len(rows) >= 0.9 * DANE_ROWS * objective.D and gram_cost(task, m) <= CHEAP_GRAM
         point = yield from with_model(task, model, point, diagonal, dane)
         m = 2 * m if dane else m
         diagonal, leverage = survey(task, point, 1.0 / diagonal)
@@ -137,7 +151,8 @@ def with_model(
     objective, goal = task.objective, task.goal
     memory = Memory(MEMORY)
     size = model.fraction * objective.n
-    prox = 1.0 / size
+    # In units of each column's curvature, that of a common column being a quarter at most.
+    prox = 4.0 / size
     patience = max(3.0, gram_cost(task, int(size)))
     factor = model.factor(point, diagonal)
     before = math.inf
@@ -159,7 +174,7 @@ def with_model(
             # Not before the certificate was tried: its Gram is another one.
             factor = model.factor(point)
         if dane:
-            s = model.tilted_step(point, factor, prox)
+            s = model.tilted_step(point, factor, prox * diagonal.mean(axis=0))
         else:
             s = -memory.apply(point.gradient, factor.solve)
         step = advance(objective, point, s)

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A process for each peer, so that a fit can be stopped, may crash, and starves nobody's threads.
+
+A worker stays for the whole race, its package imported and its threads started: what is timed is
+the fit alone.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+import warnings
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .peer_fits import PEERS, Fitted, Peer, Task
+
+STARTING_SECONDS = 300
+# Short fits are repeated within a turn, and the best one counts: the first meets threads asleep.
+REPEATS, ENOUGH_SECONDS = 5, 0.2
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What a worker says of a fit: best time, bytes of memory beyond X, time to read X once.
+
+    `others` is the share of the processor that other processes had. What the system does not tell
+    is None, and so is the time of reading but for logreg_c.
+    """
+
+    fitted: Fitted
+    seconds: float
+    memory: int | None
+    read: float | None
+    others: float | None
+
+
+class Gone(Exception):
+    """The worker crashed, or had to be stopped."""
+
+
+class Worker:
+    """A process with one peer."""
+
+    def __init__(self, name: str, threads: int) -> None:
+        spawn = multiprocessing.get_context("spawn")
+        self._pipe, theirs = spawn.Pipe()
+        self._process = spawn.Process(target=serve, args=(theirs, name, threads), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def ask(self, what: tuple[Any, ...], limit: float = STARTING_SECONDS) -> Any:
+        """Return the answer; an error of the peer is a RuntimeError, no answer in time is Gone."""
+        try:
+            self._pipe.send(what)
+            if not self._pipe.poll(limit):
+                self.stop()
+                raise Gone("out of time")
+            answer = self._pipe.recv()
+        except (EOFError, BrokenPipeError, ConnectionResetError) as error:
+            self._process.join()
+            raise Gone(f"crashed (exit code {self._process.exitcode})") from error
+        if isinstance(answer, Exception):
+            raise RuntimeError(str(answer))
+        return answer
+
+    def stop(self) -> None:
+        """End the process, whatever it is doing."""
+        self._process.kill()
+        self._process.join()
+
+
+def serve(pipe: Connection, name: str, threads: int) -> None:
+    """Answer requests until the parent is gone; runs in the process of the worker."""
+    warnings.simplefilter("ignore")
+    # Some packages print from their compiled code.
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    peer = PEERS[name]
+    task = None
+    while True:
+        try:
+            what, *arguments = pipe.recv()
+        except EOFError:
+            return
+        answer: Any
+        try:
+            if what == "start":
+                answer = peer.missing() or warmed_up(peer, threads)
+            elif what == "load":
+                task = None  # lets go of the last data before the next come
+                X, y, C = arguments
+                task = Task(np.load(X), np.load(y), C, threads)
+                answer = None
+            else:
+                assert task is not None
+                answer = take_turn(peer, task, *arguments)
+        except Exception as error:
+            answer = RuntimeError(f"{type(error).__name__}: {error}")
+        pipe.send(answer)
+
+
+def warmed_up(peer: Peer, threads: int) -> str:
+    """Import the package and start its threads by fits of next to nothing."""
+    rng = np.random.default_rng(0)
+    for classes in (2, 3) if peer.softmax else (2,):
+        X = rng.standard_normal((60, 3))
+        peer.fit(Task(X, np.arange(60) % classes, 1.0, threads), peer.ladder[0])
+    return ""
+
+
+def take_turn(peer: Peer, task: Task, effort: float) -> Turn:
+    """Fit, and measure."""
+    read = reading_time(task) if peer.package == "logreg_c" else None
+    before = memory(reset=True)
+    spent: list[float] = []
+    mine, busy, begin = time.process_time(), busy_seconds(), time.perf_counter()
+    while not spent or (len(spent) < REPEATS and sum(spent) < ENOUGH_SECONDS):
+        start = time.perf_counter()
+        fitted = peer.fit(task, effort)
+        spent.append(time.perf_counter() - start)
+    share = None
+    if busy is not None and (now := busy_seconds()) is not None:
+        theirs = now - busy - (time.process_time() - mine)
+        share = max(0.0, theirs / (time.perf_counter() - begin) / (os.cpu_count() or 1))
+    peak = memory()
+    return Turn(fitted, min(spent), peak and before and max(0, peak - before), read, share)
+
+
+def reading_time(task: Task) -> float:
+    """Return the seconds that a plain sum over X takes: what a sweep costs at this moment."""
+    from logreg_c import _kernels
+
+    seconds = []
+    for _ in range(5):
+        start = time.perf_counter()
+        _kernels.kernels.sum_entries(task.X, task.threads)
+        seconds.append(time.perf_counter() - start)
+    return float(np.median(seconds))
+
+
+def busy_seconds() -> float | None:
+    """Return the seconds that all processors have worked so far, or None where /proc is not."""
+    try:
+        line = Path("/proc/stat").read_text().splitlines()[0].split()
+    except OSError:
+        return None
+    user, nice, system, _idle, _waiting, *interrupts = (int(ticks) for ticks in line[1:8])
+    return (user + nice + system + sum(interrupts)) / float(os.sysconf("SC_CLK_TCK"))
+
+
+def memory(reset: bool = False) -> int | None:
+    """Return the most bytes in use since the last reset, or None where Linux's /proc is not."""
+    status, clear = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+    try:
+        # getrusage will not do: its peak begins with that of the parent.
+        if reset:
+            clear.write_text("5")
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return None
