@@ -23,6 +23,8 @@ from ._line_search import advance
 from ._memory import Apply
 
 MOST_PRODUCTS = 200
+# What a residual is solved to, in parts of the gradient, where nothing but a proof is to be had.
+FINE = 1e-8
 
 
 class Direction(NamedTuple):
@@ -109,6 +111,8 @@ def newton_cg(task: Task) -> Iterator[Iterate]:
             return
         step = advance(objective, point, found.s)
         if step is None:
+            # At the limit of rounding a better direction may still prove where the point is.
+            found = conjugate_gradients(objective, point, precondition, FINE, gap)
             yield Iterate(point, found.lower)
             return
         yield Iterate(step.point, found.lower)
