@@ -258,8 +258,8 @@ def fit(
                 watch, lambda point: None,
             )  # fmt: skip
     except NotFiniteError:
-        raw = objective.to_raw(theta)
-        explain_not_finite(X, raw[0, :-1], float(raw[0, -1]))
+        # The start is finite, which has been looked at already.
+        explain_not_finite(X, np.zeros(X.shape[1]), 0.0)
     w, b = targets.model(objective.to_raw(outcome.point.theta))
     gap = max(outcome.point.J - outcome.lower, 0.0)
     result = FitResult(
@@ -301,4 +301,8 @@ def _start(
     raw = targets.from_model(w0, b0, D - 1)
     if not objective.fit_bias:
         raw[:, -1] = 0.0
-    return objective.project(objective.from_raw(raw))
+    with np.errstate(all="ignore"):
+        theta = objective.project(objective.from_raw(raw))
+    if not np.isfinite(theta).all():
+        explain_not_finite(objective.data.X, raw[0, :-1], float(raw[0, -1]))
+    return theta
