@@ -97,10 +97,9 @@ def newton_cg(task: Task) -> Iterator[Iterate]:
         inverse = np.full((objective.K, D), 1.0)
         diagonal = objective.evaluate_and_survey(point.theta, inverse)[1]
         inverse = 1.0 / np.maximum(diagonal, 1e-12 * diagonal.max())
-        project = objective.project
 
         def precondition(r: Floats, inverse: Floats = inverse) -> Floats:
-            return project(inverse * r)
+            return objective.project(inverse * r)
 
         size = math.sqrt(inner(point.gradient, inverse * point.gradient))
         first = size if first < 0.0 else first
