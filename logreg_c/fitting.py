@@ -301,8 +301,8 @@ def fit(
                 most_iter, watch, stop_early, doubt,
             )  # fmt: skip
     except NotFiniteError:
-        raw = objective.to_raw(theta)
-        explain_not_finite(X, raw[0, :-1], float(raw[0, -1]))
+        # The start is finite, which has been looked at already.
+        explain_not_finite(X, np.zeros(X.shape[1]), 0.0)
     review = Review(outcome, False, ())
     if free is not None and not called_off:
         review = free.review(outcome)
@@ -360,4 +360,8 @@ def _start(objective: Objective, targets: Targets, w0: Any, b0: Any, base_rate: 
     raw = targets.from_model(w0, b0, objective.D - 1)
     if not objective.fit_bias:
         raw[:, -1] = 0.0
-    return objective.project(objective.from_raw(raw))
+    with np.errstate(all="ignore"):
+        theta = objective.project(objective.from_raw(raw))
+    if not np.isfinite(theta).all():
+        explain_not_finite(objective.data.X, raw[0, :-1], float(raw[0, -1]))
+    return theta

@@ -38,6 +38,8 @@ def test_every_solver_reaches_the_optimum_within_its_gap(kind, K, solver):
     best = optimum(kind, K)
     result = fit(X, y, solver=solver, tol=1e-7, **arguments)
     assert result.converged
+    # What a solver cannot reach another one does; but these are no such problems.
+    assert result.solver == solver or solver == "sampled"
     assert result.gap <= 1e-7 * best + 1e-15
     assert result.objective - best <= result.gap + 1e-14
     assert result.objective >= best - 1e-13
@@ -117,7 +119,7 @@ def test_history_is_monotone_and_every_gap_is_true(kind, solver):
     seen = []
     if solver == "gradient-descent":
         with pytest.warns(ConvergenceWarning):
-            result = fit(X, y, solver=solver, max_iter=20, tol=1e-14, **arguments)
+            result = fit(X, y, solver=solver, max_iter=8, tol=1e-14, **arguments)
     else:
         result = fit(X, y, solver=solver, tol=1e-9, callback=seen.append, **arguments)
         assert [tuple(record) for record in result.history] == [
@@ -164,7 +166,8 @@ def test_no_further_progress_is_a_reason_with_a_warning(solver):
     # No gap of 1e-15 can be proved beside the rounding of a J of 20.
     X, y, arguments = problem("gaussian")
     arguments = arguments | {"offset": np.where(y[:50] > 0, -40.0, 40.0), "fit_intercept": False}
-    match = f"not converged: no further progress by {solver}: the limit of rounding"
+    then = "" if solver == "newton" else ", then newton"
+    match = f"not converged: no further progress by {solver}{then}: the limit of rounding"
     with pytest.warns(ConvergenceWarning, match=match):
         result = fit(X[:50], y[:50], solver=solver, tol=1e-30, **arguments)
     assert not result.converged
