@@ -27,6 +27,7 @@ import math
 
 import numpy as np
 
+from ._data import Rows
 from ._objective import Objective, Point
 from ._validation import Floats
 
@@ -79,6 +80,16 @@ def lower_bound(
         return -math.inf
     residual = point.gradient + part.pull_back(change) + objective.quadratic * s
     return below(point.J, bound_of(objective.quadratic, point.theta, s, residual, divergence))
+
+
+def newton_lower_bound(
+    objective: Objective, point: Point, part: Objective, rows: Rows | None
+) -> float:
+    """Return the bound of the Newton direction of `part`, over these rows (None: all)."""
+    Z = point.Z if rows is None else np.ascontiguousarray(point.Z[:, rows])
+    a = part.data.predictions(Z)
+    s = -part.factor(a).solve(point.gradient)
+    return lower_bound(objective, point, part, a, s, part.direction_margins(s))
 
 
 def plain_lower_bound(objective: Objective, point: Point) -> float:

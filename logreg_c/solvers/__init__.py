@@ -25,7 +25,7 @@ SOLVERS: dict[str, Solver] = {
 
 # Flops of a Hessian of all rows: nothing beside the rest of a fit; worth it; too many even for a
 # solver that gets where others do not.
-SMALL, LARGE, TOO_LARGE = 3e7, 1e11, 1e12
+SMALL, LARGE, TOO_LARGE = 1e7, 1e11, 1e12
 # Rows a column below which samples are no smaller than all rows.
 FEW_ROWS = 50
 # Parameters whose Hessian is worth a factor: of all classes at once, of two classes.
@@ -43,7 +43,7 @@ def choose(name: str, objective: Objective) -> list[str]:
 
     - n at most D/2, and K n at most 1,500: compressed;
     - else K D at most 1,500 (4,000 for two classes), and n below 50 D or a Hessian of all rows
-      below 30 Mflop: newton, if that Hessian takes at most 100 Gflop;
+      below 10 Mflop: newton, if that Hessian takes at most 100 Gflop;
     - else K D within the same limits and n at least 50 D: sampled;
     - else several classes whose factors take at most 240 MB: blocks;
     - else lbfgs.

@@ -41,9 +41,9 @@ class Memory:
             q += (part - inner(y, q) / sy) * s
         return q
 
-    def scaling(self) -> float:
-        """Return s'y / y'y of the last pair: the usual size of a plain initial matrix."""
+    def scaling(self, initial: Apply) -> float:
+        """Return what makes an initial matrix as large as the last pair says it is."""
         if not self._pairs:
             return 1.0
         _, y, sy = self._pairs[-1]
-        return sy / inner(y, y)
+        return sy / inner(y, initial(y))

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from .._certificate import lower_bound
+from .._certificate import newton_lower_bound
 from .._data import Rows
 from .._factor import Factor
 from .._objective import Objective, Point, inner
@@ -51,10 +51,7 @@ class Model:
 
     def lower_bound(self, point: Point) -> float:
         """Return a proved lower bound on J* by moving the dual variables of these rows."""
-        a = self._predictions(point)
-        s = -self._alone.factor(a).solve(point.gradient)
-        U = self._alone.direction_margins(s)
-        return lower_bound(self._objective, point, self._alone, a, s, U)
+        return newton_lower_bound(self._objective, point, self._alone, self._rows)
 
     def tilted_step(self, point: Point, factor: Factor, prox: Floats) -> Floats:
         """Return the step to the minimum of the sample's J, tilted and held near the point.

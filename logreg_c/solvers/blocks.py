@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._certificate import plain_lower_bound
+from .._certificate import newton_lower_bound, plain_lower_bound
 from .._data import Dense, Rows
 from .._factor import Factor
 from .._objective import Objective, Point, inner
@@ -33,6 +33,7 @@ from .._validation import Floats
 from ._driver import Iterate, Task
 from ._line_search import advance
 from ._memory import Memory
+from .lbfgs import few_passes
 from .newton_cg import conjugate_gradients
 
 MEMORY = 50
@@ -45,7 +46,7 @@ STAGE_PASSES = 5
 STAGE_DECREMENT = 3e-4
 # Rows for a class's Hessian, in parts of n; never fewer than so many a column.
 SAMPLED = 0.1
-FEWEST = 20
+FEWEST = 10
 # Rows kept exact, in parts of n, by leverage and by what the last step got wrong.
 TROUBLE = 0.01
 # A row outside that a step gets wrong by this part of the decrement joins them.
@@ -56,6 +57,8 @@ PRODUCTS = 40
 REFRESH = 12
 # Rows that the certificate moves, in parts of n, and the most products with their Hessian.
 PROVED_BY, PROOF = 0.2, 80
+# Parameters whose Hessian over these rows is factored instead.
+FACTORED = 1500
 
 
 class ClassFactors:
@@ -164,14 +167,18 @@ class Model:
         return t
 
 
+def _log_sum(Z: Floats) -> Floats:
+    """Return the log of what normalises each row's probabilities."""
+    if len(Z) == 1:
+        return np.logaddexp(0.0, Z[0])
+    top = Z.max(axis=0)
+    return np.log(np.exp(Z - top).sum(axis=0)) + top
+
+
 def excess(objective: Objective, Z: Floats, U: Floats) -> Floats:
     """Return each row's share of loss at Z + U above its tangent at Z."""
     data = objective.data
-    top, new_top = Z.max(axis=0), (Z + U).max(axis=0)
-    a = data.predictions(Z)
-    rise = np.log(np.exp(Z + U - new_top).sum(axis=0)) + new_top
-    rise -= np.log(np.exp(Z - top).sum(axis=0)) + top
-    rise -= (a * U).sum(axis=0)
+    rise = _log_sum(Z + U) - _log_sum(Z) - (data.predictions(Z) * U).sum(axis=0)
     weight = 1.0 if data.sample_weight is None else data.sample_weight
     return rise * (weight / data.total)
 
@@ -231,6 +238,8 @@ def prove(task: Task, model: Model, point: Point, leverage: Floats, gap: float) 
     rows, _ = by_importance(leverage, int(PROVED_BY * full.n), task.random)
     rows = np.union1d(rows, model.trouble.rows).astype(np.intp)
     part = full.sample(rows, np.ones(len(rows)))
+    if full.K * full.D <= FACTORED:
+        return newton_lower_bound(full, point, part, rows)
     found = conjugate_gradients(full, point, model.apply, 1e-6, gap, PROOF, part, rows)
     return found.lower
 
@@ -240,25 +249,25 @@ def blocks(task: Task) -> Iterator[Iterate]:
     full = task.objective
     point = task.begin()
     diagonal = full.evaluate_and_survey(point.theta, np.ones_like(point.theta))[1]
+    factor = penalties(full, diagonal)[0]
+    stage = full.with_terms(full.quadratic * factor, None)
+    harder = diagonal + (factor - 1.0) * full.quadratic
+    for here in few_passes(stage, at_penalty(full, stage, point), harder, DIAGONAL_PASSES):
+        point = at_penalty(stage, full, here)
+        yield Iterate(point, plain_lower_bound(full, point))
+    yield from through_penalties(task, point, diagonal)
+
+
+def through_penalties(task: Task, point: Point, diagonal: Floats) -> Iterator[Iterate]:
+    """Yield an iterate a full pass, from a point near which this is the Hessian's diagonal."""
+    full = task.objective
     stages = penalties(full, diagonal)
     wrong: Floats | None = None
     model: Model | None = None
-    memory = Memory(MEMORY)
     for number, factor in enumerate(stages):
         last = number == len(stages) - 1
         stage = full.with_terms(full.quadratic * factor, None)
         here = at_penalty(full, stage, point)
-        if number == 0:
-            inverse = 1.0 / np.maximum(diagonal + (factor - 1.0) * full.quadratic, 1e-300)
-            for _ in range(DIAGONAL_PASSES):
-                s = -memory.apply(here.gradient, lambda q: full.project(inverse * q))
-                step = advance(stage, here, s)
-                if step is None:
-                    break
-                memory.add(step.length * s, step.point.gradient - here.gradient)
-                here = step.point
-                point = at_penalty(stage, full, here)
-                yield Iterate(point, plain_lower_bound(full, point))
         passes = since = 0
         trigger = PROVED_BY
         while True:

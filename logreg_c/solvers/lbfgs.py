@@ -12,11 +12,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from .._certificate import plain_lower_bound
-from .._objective import inner
+from .._objective import Objective, Point, inner
 from .._validation import Floats
 from ._driver import Iterate, Task
 from ._line_search import advance
-from ._memory import Memory
+from ._memory import Apply, Memory
 from .newton_cg import conjugate_gradients
 
 MEMORY = 20
@@ -26,24 +26,45 @@ LOOSE = 0.9
 PROOF = 40
 
 
+def from_diagonal(objective: Objective, diagonal: Floats) -> tuple[Memory, Apply]:
+    """Return a memory and its inverse Hessian, from 1 / diagonal at the size of the last pair."""
+    memory = Memory(MEMORY)
+    inverse = 1.0 / np.maximum(diagonal, 1e-12 * diagonal.max())
+
+    def by_column(q: Floats) -> Floats:
+        return objective.project(inverse * q)
+
+    def apply(g: Floats) -> Floats:
+        return memory.apply(g, lambda q: memory.scaling(by_column) * by_column(q))
+
+    return memory, apply
+
+
+def few_passes(
+    objective: Objective, point: Point, diagonal: Floats, count: int
+) -> Iterator[Point]:
+    """Yield at most so many points of L-BFGS from the diagonal."""
+    memory, apply = from_diagonal(objective, diagonal)
+    for _ in range(count):
+        step = advance(objective, point, -apply(point.gradient), LOOSE)
+        if step is None:
+            return
+        memory.add(step.point.theta - point.theta, step.point.gradient - point.gradient)
+        point = step.point
+        yield point
+
+
 def lbfgs(task: Task) -> Iterator[Iterate]:
     """Yield an iterate a read of X."""
     objective, point = task.objective, task.begin()
-    memory = Memory(MEMORY)
-    inverse = np.ones((objective.K, objective.D))
-    by_diagonal = objective.n > objective.D
-    if by_diagonal:
-        diagonal = objective.evaluate_and_survey(point.theta, inverse)[1]
-        inverse = 1.0 / np.maximum(diagonal, 1e-12 * diagonal.max())
-
-    def initial(q: Floats) -> Floats:
-        return objective.project((inverse if by_diagonal else memory.scaling()) * q)
-
-    def apply(g: Floats) -> Floats:
-        return memory.apply(g, initial)
-
-    if not by_diagonal:
-        inverse /= max(inner(point.gradient, point.gradient) ** 0.5, 1e-300)
+    ones = np.ones_like(point.theta)
+    if objective.n > objective.D:
+        diagonal = objective.evaluate_and_survey(point.theta, ones)[1]
+    else:
+        # The penalty, which counts more the fewer rows there are, is that of the columns as they
+        # are: scaling by curvature does harm.
+        diagonal = ones * max(inner(point.gradient, point.gradient) ** 0.5, 1e-300)
+    memory, apply = from_diagonal(objective, diagonal)
     trigger = 0.3
     retried = False
     while True:
@@ -60,12 +81,11 @@ def lbfgs(task: Task) -> Iterator[Iterate]:
         step = advance(objective, point, s, LOOSE)
         if step is None:
             if retried:
-                yield Iterate(point, lower)
                 return
             memory.clear()
             retried = True
             continue
         retried = False
-        memory.add(step.length * s, step.point.gradient - point.gradient)
+        memory.add(step.point.theta - point.theta, step.point.gradient - point.gradient)
         point = step.point
         yield Iterate(point, lower)

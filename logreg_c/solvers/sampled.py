@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterator
-from itertools import islice
 
 import numpy as np
 
@@ -25,7 +24,8 @@ from ._driver import Iterate, NotFiniteError, Task
 from ._line_search import advance
 from ._memory import Memory
 from ._model import Model, minimise_sample
-from .lbfgs import lbfgs
+from .blocks import through_penalties
+from .lbfgs import few_passes
 
 # Rows of X for each column from where on a sample's optimum is worth more than passes.
 SAMPLE_START = 300
@@ -34,7 +34,7 @@ FEWEST, MOST = 20, 400
 # Rows a column from where on DANE gains more than L-BFGS.
 DANE_ROWS = 100
 # What a Gram may cost, in reads of X, for DANE, which makes one an iteration.
-CHEAP_GRAM = 1.0
+CHEAP_GRAM = 2.0
 # Rates that a Gram and a read are priced by: flops and bytes a second of one machine's threads;
 # only their ratio matters.
 GRAM_RATE, READ_RATE = 60e9, 33e9
@@ -44,6 +44,9 @@ DIAGONAL_PASSES = 8
 FIRST_LEVEL, LEVEL = 5, 4
 # A column that differs from its usual value in fewer rows of a sample is left out of its model.
 SEEN = 8
+# With few rows for each column, rows of so many times the mean leverage are what stops a sample:
+# `blocks` knows what to do with them.
+HEAVY = 300.0
 MEMORY = 15
 # An iteration that leaves more of the decrement than this has stalled.
 STALLED = 0.2
@@ -68,7 +71,9 @@ def sample_size(task: Task) -> int:
     while gamma * math.log(gamma + 1.0) ** 2 < wanted and gamma < MOST:
         gamma *= 1.2
     m = int(min(max(gamma, FEWEST), MOST)) * D
-    return max(m, DANE_ROWS * D) if gram_cost(task, DANE_ROWS * D) < CHEAP_GRAM else m
+    least = DANE_ROWS * D
+    cheap = CHEAP_GRAM / gram_cost(task, least)
+    return max(least, min(m, int(cheap * least))) if cheap > 1.0 else m
 
 
 def sampled(task: Task) -> Iterator[Iterate]:
@@ -82,14 +87,19 @@ def sampled(task: Task) -> Iterator[Iterate]:
             raise NotFiniteError
         yield Iterate(point, -math.inf)
     else:
-        for iterate in islice(lbfgs(task), DIAGONAL_PASSES):
-            yield iterate
-            point = iterate.point
-        diagonal, leverage = survey(task, point, np.ones_like(point.theta))
+        point = task.begin()
+        diagonal, _ = survey(task, point, np.ones_like(point.theta))
+        for point in few_passes(objective, point, diagonal, DIAGONAL_PASSES):
+            yield Iterate(point, -math.inf)
+        diagonal, leverage = survey(task, point, 1.0 / diagonal)
+        lever = total(leverage)
+        if float(lever.max()) > HEAVY * float(lever.mean()):
+            yield from through_penalties(task, point, diagonal)
+            return
     while 2 * m < objective.n:
         rows, weight = by_importance(total(leverage), m, task.random)
         model = Model(objective, rows, weight)
-        dane = len(rows) >= 0.9 * DANE_ROWS * objective.D and gram_cost(task, m) < CHEAP_GRAM
+        dane = len(rows) >= 0.9 * DANE_ROWS * objective.D and gram_cost(task, m) <= CHEAP_GRAM
         point = yield from with_model(task, model, point, diagonal, dane)
         m = 2 * m if dane else m
         diagonal, leverage = survey(task, point, 1.0 / diagonal)
