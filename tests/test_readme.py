@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import doctest
+import inspect
 import io
 import re
 from importlib.util import find_spec
@@ -13,11 +14,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from logreg_c.solvers import choose
+
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 # The page for people from scikit-learn runs in test_sklearn.py.
 DOCS = [p for p in sorted(ROOT.glob("docs/*.md")) if p.name != "coming-from-scikit-learn.md"]
-PAGES = [p for p in (README, ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))) if p.exists()]
+PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
+# [text](path#heading), but no addresses of the web.
+LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)")
 
 needs_readme = pytest.mark.skipif(not README.exists(), reason="no README beside the tests")
 
@@ -58,10 +63,18 @@ def test_a_page_says_what_the_code_does(page):
     assert run(page)[0] <= {"python", "text", "pycon"}
 
 
+def test_the_page_of_the_solvers_has_the_rule_that_is_followed():
+    page = ROOT / "docs" / "solvers.md"
+    if not page.exists():
+        pytest.skip("no docs beside the tests")
+    rule = inspect.cleandoc(choose.__doc__).partition("\n\n")[2]
+    assert rule[rule.index("- ") :] in page.read_text("utf-8")
+
+
 @needs_readme
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_to_files_and_headings(page):
-    for path, heading in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", page.read_text("utf-8")):
+    for path, heading in LINK.findall(page.read_text("utf-8")):
         target = page.parent / path if path else page
         assert target.exists(), f"{page.name} links to {path}"
         if heading:
