@@ -75,9 +75,7 @@ class Objective:
     ) -> None:
         self.data = data
         self.penalty = penalty
-        self.quadratic = (
-            np.append(penalty * scale * scale, 0.0) if quadratic is None else quadratic
-        )
+        self.quadratic = np.append(penalty * scale * scale, 0.0) if quadratic is None else quadratic
         self.center = center
         self.scale = scale
         self.fit_bias = fit_bias
@@ -135,9 +133,7 @@ class Objective:
         loss, Z, raw = self.data.evaluate(self.to_raw(theta))
         return Point(theta, Z, loss + self._added(theta), self._gradient(theta, raw))
 
-    def evaluate_and_survey(
-        self, theta: Floats, inverse: Floats
-    ) -> tuple[Point, Floats, Floats]:
+    def evaluate_and_survey(self, theta: Floats, inverse: Floats) -> tuple[Point, Floats, Floats]:
         """As `evaluate`; also the diagonal of J's Hessian, and leverages. Reads X once."""
         squares = np.append(self.scale * self.scale, 1.0)
         loss, Z, raw, diagonal, leverage = self.data.evaluate_and_survey(
@@ -167,7 +163,7 @@ class Objective:
         return raw
 
     def hessian_vector(self, a: Floats, s: Floats, U: Floats | None = None) -> Floats:
-        """Return the Hessian of J at predictions a times s; fill U with s's margins. Reads X once."""
+        """Return the Hessian of J at predictions a, times s; fill U with s's margins. Reads X."""
         raw = self.data.hessian_vector(a, self.to_raw(s), U)
         raw[:, :-1] -= raw[:, -1:] * self.center
         raw[:, :-1] *= self.scale
@@ -190,6 +186,7 @@ class Objective:
         if not self.fit_bias:
             grams[:, -1, :] = 0.0
             grams[:, :, -1] = 0.0
+        H: Floats
         if K == 1:
             H = grams[0]
         else:
@@ -219,7 +216,7 @@ class Objective:
         ak = a[k, rows]
         s = self.data.sample_weight
         h = weight * ak * (1.0 - ak) * ((1.0 if s is None else s[rows]) / self.data.total)
-        H = self.data.gram_of(rows, h[None, :], self.center, self.scale)[0]
+        H: Floats = self.data.gram_of(rows, h[None, :], self.center, self.scale)[0]
         if not self.fit_bias:
             H[-1, :] = H[:, -1] = 0.0
             H[-1, -1] = 1.0
@@ -257,9 +254,7 @@ class Objective:
 
     def _of_copy(self, data: Dense) -> Objective:
         d = self.D - 1
-        return Objective(
-            data, self.penalty, np.zeros(d), np.ones(d), self.fit_bias, self.quadratic
-        )
+        return Objective(data, self.penalty, np.zeros(d), np.ones(d), self.fit_bias, self.quadratic)
 
     def with_terms(self, quadratic: Floats, linear: Floats | None) -> Objective:
         """Return this objective with other added terms."""

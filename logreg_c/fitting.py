@@ -288,9 +288,7 @@ def as_seed(random_state: Any) -> int:
     return seed
 
 
-def _start(
-    objective: Objective, targets: Targets, w0: Any, b0: Any, base_rate: bool
-) -> Floats:
+def _start(objective: Objective, targets: Targets, w0: Any, b0: Any, base_rate: bool) -> Floats:
     """Return theta for w0 and b0; without them zero weights and the bias of the base rates."""
     K, D = objective.K, objective.D
     if w0 is None and b0 is None:

@@ -53,7 +53,12 @@ def advance(objective: Objective, point: Point, s: Floats, flat: float = FLAT) -
 
 
 def _searched(
-    objective: Objective, point: Point, s: Floats, U: Floats, slope: float, unit: Point | None = None
+    objective: Objective,
+    point: Point,
+    s: Floats,
+    U: Floats,
+    slope: float,
+    unit: Point | None = None,
 ) -> Step | None:
     """Step to about the minimum along s, whose margins are U; `unit` is the full step's end."""
     length = search(objective, point, s, U, slope)
@@ -72,9 +77,7 @@ def _searched(
     return Step(found, length) if found.J < point.J else None
 
 
-def search(
-    objective: Objective, point: Point, s: Floats, U: Floats, slope: float
-) -> float | None:
+def search(objective: Objective, point: Point, s: Floats, U: Floats, slope: float) -> float | None:
     """Return about where J(theta + t s) is least, by Newton's method between brackets."""
     low, high, t = 0.0, LONGEST, 1.0
     best, best_J = None, point.J

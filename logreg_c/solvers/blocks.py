@@ -56,7 +56,7 @@ PRODUCTS = 40
 # Passes after which the last stage's Hessians are made anew.
 REFRESH = 12
 # Rows that the certificate moves, in parts of n, and the most products with their Hessian.
-PROVED_BY, PROOF = 0.2, 80
+PROVED_BY, PROOF = 0.2, 200
 # Parameters whose Hessian over these rows is factored instead.
 FACTORED = 1500
 
@@ -156,8 +156,9 @@ class Model:
 
         def value(t: float) -> float:
             loss, _, _ = data.search(Z + U, dU, t)
-            linear = inner(point.gradient, s + t * ds) - float(np.add.reduce(
-                (R0 * (U + t * dU)).ravel()))
+            linear = inner(point.gradient, s + t * ds) - float(
+                np.add.reduce((R0 * (U + t * dU)).ravel())
+            )
             B = 0.5 * inner(s + t * ds, Bs + t * dB)
             return loss + linear + B
 
@@ -170,9 +171,9 @@ class Model:
 def _log_sum(Z: Floats) -> Floats:
     """Return the log of what normalises each row's probabilities."""
     if len(Z) == 1:
-        return np.logaddexp(0.0, Z[0])
-    top = Z.max(axis=0)
-    return np.log(np.exp(Z - top).sum(axis=0)) + top
+        return np.asarray(np.logaddexp(0.0, Z[0]))
+    top: Floats = Z.max(axis=0)
+    return np.asarray(top + np.log(np.exp(Z - top).sum(axis=0)))
 
 
 def excess(objective: Objective, Z: Floats, U: Floats) -> Floats:
@@ -180,7 +181,7 @@ def excess(objective: Objective, Z: Floats, U: Floats) -> Floats:
     data = objective.data
     rise = _log_sum(Z + U) - _log_sum(Z) - (data.predictions(Z) * U).sum(axis=0)
     weight = 1.0 if data.sample_weight is None else data.sample_weight
-    return rise * (weight / data.total)
+    return np.asarray(rise * (weight / data.total))
 
 
 def at_penalty(full: Objective, stage: Objective, point: Point) -> Point:
@@ -235,7 +236,7 @@ def build(
 def prove(task: Task, model: Model, point: Point, leverage: Floats, gap: float) -> float:
     """Return a lower bound on J* by moving the dual variables of the rows that matter most."""
     full = task.objective
-    rows, _ = by_importance(leverage, int(PROVED_BY * full.n), task.random)
+    rows, _ = by_importance(leverage.copy(), int(PROVED_BY * full.n), task.random)
     rows = np.union1d(rows, model.trouble.rows).astype(np.intp)
     part = full.sample(rows, np.ones(len(rows)))
     if full.K * full.D <= FACTORED:
@@ -282,7 +283,7 @@ def through_penalties(task: Task, point: Point, diagonal: Floats) -> Iterator[It
                 if point.J - lower <= gap:
                     yield Iterate(point, lower)
                     return
-                trigger *= 0.3
+                trigger *= 0.05
             if not last and (passes >= STAGE_PASSES or decrement <= STAGE_DECREMENT * here.J):
                 break
             s = model.step(here)
