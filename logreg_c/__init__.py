@@ -32,7 +32,7 @@ from .api import (
 )
 from .checking import GradientCheck, check_gradient
 from .descent import DescentState, GradientDescentResult, gradient_descent
-from .fitting import ConvergenceWarning, FitResult, FitState, fit
+from .fitting import ConvergenceWarning, FitResult, FitState, SeparationWarning, fit
 
 if TYPE_CHECKING:
     from .sklearn import LogisticRegression as LogisticRegression
@@ -48,6 +48,7 @@ __all__ = [
     "GradientCheck",
     "GradientDescentResult",
     "LossAndGradient",
+    "SeparationWarning",
     "__version__",
     "backward",
     "check_gradient",
