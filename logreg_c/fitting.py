@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -127,10 +126,12 @@ def _coordinates(
     Rows without weight don't count: scaled by what stands in them, columns would be out of scale.
     """
     n, d = X.shape
-    rows = np.arange(n) if sample_weight is None else np.flatnonzero(sample_weight > 0.0)
     wanted = max(SCALED_BY // d, 50)
-    if len(rows) > wanted:
-        rows = rows[np.sort(random.choice(len(rows), wanted, replace=False))]
+    weighty = None if sample_weight is None else np.flatnonzero(sample_weight > 0.0)
+    count = n if weighty is None else len(weighty)
+    rows = np.arange(n) if count <= wanted else np.sort(random.choice(count, wanted, replace=False))
+    if weighty is not None:
+        rows = weighty if count <= wanted else weighty[rows]
     with np.errstate(all="ignore"):
         some = np.asarray(X if len(rows) == n else X[rows], dtype=np.float64)
         # In units of the largest entry nothing overflows, and the mean of a constant is exact.
@@ -265,7 +266,7 @@ def fit(
     (True, True)
     """
     X = as_examples(X)
-    n, d = X.shape
+    n = X.shape[0]
     s, total = as_sample_weight(sample_weight, n)
     targets = as_targets(y, n, s, total, fit_intercept)
     l2 = as_number(l2, "l2", least=0.0)
@@ -332,7 +333,8 @@ def _warn(result: FitResult, separated: bool, goal: Goal) -> None:
         return
     warnings.warn(
         f"not converged: {result.reason}. J = {result.objective:.6g}, proved to be within "
-        f"{result.gap:.2g} of the optimum; tol={goal.tol:g} asks for {goal.gap(result.objective):.2g}",
+        f"{result.gap:.2g} of the optimum; tol={goal.tol:g} asks for "
+        f"{goal.gap(result.objective):.2g}",
         ConvergenceWarning,
         stacklevel=3,
     )
@@ -352,13 +354,12 @@ def as_seed(random_state: Any) -> int:
 
 def _start(objective: Objective, targets: Targets, w0: Any, b0: Any, base_rate: bool) -> Floats:
     """Return theta for w0 and b0; without them zero weights and the bias of the base rates."""
-    K, D = objective.K, objective.D
     if w0 is None and b0 is None:
         theta = objective.start()
         if base_rate and objective.fit_bias:
             theta[:, -1] = targets.base_bias
         return theta
-    raw = targets.from_model(w0, b0, D - 1)
+    raw = targets.from_model(w0, b0, objective.D - 1)
     if not objective.fit_bias:
         raw[:, -1] = 0.0
     return objective.project(objective.from_raw(raw))
