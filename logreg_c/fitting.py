@@ -229,7 +229,7 @@ def fit(
     Returns
     -------
     FitResult
-        w, b, objective, gap, converged, reason, n_iter, n_passes, history, solver.
+        w, b, objective, gap, converged, reason, n_iter, n_passes, history, solver, dependent.
 
     Raises
     ------
@@ -246,6 +246,8 @@ def fit(
     -----
     ConvergenceWarning
         If the fit ends without the proof that `tol` asks for.
+    SeparationWarning
+        If there is no penalty and the classes can be separated, so that no optimum is finite.
 
     Notes
     -----
