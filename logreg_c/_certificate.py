@@ -33,6 +33,8 @@ from ._validation import Floats
 
 # How far from the present weights the optimum may be where rounding leaves a dual residual.
 REACH = 10.0
+# A penalty this weak in scaled columns bounds nothing beyond rounding: as if there were none.
+WEAKEST = 1e-22
 # What J and the bound are rounded by, in parts of their size: a bound from a point where J is
 # large must not be above an optimum that is small.
 ROUNDED = 4.0 * float(np.finfo(np.float64).eps)
@@ -42,7 +44,7 @@ def bound_of(
     quadratic: Floats, theta: Floats, s: Floats, residual: Floats, divergence: float
 ) -> float:
     """Return the right-hand side above."""
-    penalised = quadratic > 0.0
+    penalised = quadratic > WEAKEST
     q = quadratic[penalised]
     short = q * s[:, penalised] - residual[:, penalised]
     free = np.abs(residual[:, ~penalised]) * np.maximum(np.abs(theta[:, ~penalised]), 1.0)

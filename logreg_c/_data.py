@@ -8,7 +8,7 @@ bias last, where K is 1 for two classes (the link is the sigmoid) and else the n
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,17 @@ class Meter:
     def add_half(self, rows: int) -> None:
         """Count a product with X or X' alone."""
         self.reads += rows * self._share * self._half
+
+
+class Ranges(NamedTuple):
+    """The smallest and largest entries of columns in groups of rows, each (groups, d).
+
+    A group without rows has inf and -inf. `rows` are the rows where they are.
+    """
+
+    low: Floats
+    high: Floats
+    rows: Rows
 
 
 class Dense:
@@ -149,6 +160,14 @@ class Dense:
         _kernels.kernels.gram(self.X, rows, h, center, scale, out, self.threads)
         self.meter.add(len(rows))
         return out
+
+    def ranges(self, groups: NDArray[np.int32], count: int) -> Ranges:
+        """Return the ranges of the columns in groups 0 to count - 1 of the rows. Reads X once."""
+        out = np.empty((count, 4, self.d))
+        _kernels.kernels.column_ranges(self.X, groups, out, self.threads)
+        self.meter.add_half(self.n)
+        rows = np.concatenate((out[:, 1], out[:, 3]))
+        return Ranges(-out[:, 2], out[:, 0], np.unique(rows[rows >= 0.0]).astype(np.intp))
 
     def take(self, rows: Rows, weight: Floats, center: Floats, scale: Floats) -> Dense:
         """Copy rows, centred and scaled, as examples that share this total and this meter.

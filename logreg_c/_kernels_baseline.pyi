@@ -85,6 +85,9 @@ def cholesky_solve(R: NDArray[np.float64], v: NDArray[np.float64]) -> None: ...
 def cholesky_half_solve(
     R: NDArray[np.float64], v: NDArray[np.float64], transposed: bool
 ) -> None: ...
+def column_ranges(
+    X: NDArray[Any], groups: NDArray[np.int32], out: NDArray[np.float64], threads: int
+) -> None: ...
 
 # What the objective calls. Margins and predictions are (K, n), gradients (K, d + 1).
 def evaluate(

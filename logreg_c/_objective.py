@@ -44,6 +44,11 @@ def inner(u: Floats, v: Floats) -> float:
     return float(np.add.reduce((u * v).ravel()))
 
 
+def reciprocal(diagonal: Floats) -> Floats:
+    """Return 1 / diagonal, and 0 where a column is zero: nothing there can matter."""
+    return np.divide(1.0, diagonal, out=np.zeros_like(diagonal), where=diagonal > 0.0)
+
+
 class Objective:
     """J over some examples.
 
@@ -182,25 +187,7 @@ class Objective:
         zero notices. A bias that is not free gets a row of the unit matrix.
         """
         K, D = self.K, self.D
-        grams = self.data.gram(self.data.curvatures(a), self.center, self.scale)
-        if not self.fit_bias:
-            grams[:, -1, :] = 0.0
-            grams[:, :, -1] = 0.0
-        H: Floats
-        if K == 1:
-            H = grams[0]
-        else:
-            blocks = np.empty((K, D, K, D))
-            q = 0
-            for k in range(K):
-                for j in range(k, K):
-                    blocks[k, :, j, :] = grams[q]
-                    blocks[j, :, k, :] = grams[q]
-                    q += 1
-            fill = np.einsum("kjkj->j", blocks) / K**2
-            index = np.arange(D)
-            blocks[:, index, :, index] += fill[:, None, None]
-            H = blocks.reshape(K * D, K * D)
+        H = self.class_gram(self.data.curvatures(a))
         diagonal = H.ravel()[:: K * D + 1]
         diagonal += self.quadratic if K == 1 else np.tile(self.quadratic, K)
         if least is not None:
@@ -208,6 +195,31 @@ class Objective:
         if not self.fit_bias:
             diagonal[D - 1 :: D] = 1.0
         return H
+
+    def class_gram(self, h: Floats) -> Floats:
+        """Return sum_i M_i (x) v_i v_i', (K D, K D), v_i the centred, scaled [x_i, 1]. Reads X once.
+
+        M_i is a symmetric (K, K) matrix whose rows add up to zero for K > 1; its upper triangle
+        stands in column i of h. The null space that all M_i share is filled, as in `hessian`.
+        """
+        K, D = self.K, self.D
+        grams = self.data.gram(h, self.center, self.scale)
+        if not self.fit_bias:
+            grams[:, -1, :] = 0.0
+            grams[:, :, -1] = 0.0
+        if K == 1:
+            return np.asarray(grams[0])
+        blocks = np.empty((K, D, K, D))
+        q = 0
+        for k in range(K):
+            for j in range(k, K):
+                blocks[k, :, j, :] = grams[q]
+                blocks[j, :, k, :] = grams[q]
+                q += 1
+        fill = np.einsum("kjkj->j", blocks) / K**2
+        index = np.arange(D)
+        blocks[:, index, :, index] += fill[:, None, None]
+        return blocks.reshape(K * D, K * D)
 
     def class_hessian(
         self, k: int, a: Floats, rows: Rows, weight: Floats, quadratic: Floats

@@ -50,7 +50,7 @@ def by_importance(importance: Floats, m: int, random: np.random.Generator) -> tu
     """
     size = np.multiply(importance, 1.0 / max(float(importance.mean()), 1e-300), out=importance)
     size += UNIFORM_MIX
-    k = m / float(size.sum())
+    k = max(m, 1) / float(size.sum())
     for _ in range(20):
         certain = size >= 1.0 / k
         count = int(np.count_nonzero(certain))

@@ -3,20 +3,20 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from . import _kernels
 from ._data import Dense
 from ._objective import Objective, Point
 from ._progress import Bar
 from ._targets import Targets, as_targets
+from ._unpenalised import Review, Unpenalised
 from ._validation import (
     Floats,
     as_array,
@@ -33,8 +33,18 @@ from .solvers._driver import Goal, NotFiniteError, Record, drive
 SCALED_BY = 200_000
 
 
+# What columns are scaled by at most: squared and multiplied by a penalty it is still a number.
+LARGEST_SCALE = 1e100
+# The standard deviation of a column up to which, and down to one over which, its square is one.
+LARGEST_SPREAD = 1e151
+
+
 class ConvergenceWarning(RuntimeWarning):
     """A fit ended without the proof that was asked for."""
+
+
+class SeparationWarning(ConvergenceWarning):
+    """A fit without a penalty has no finite optimum: the classes can be separated."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +73,9 @@ class FitResult:
         n_iter, n_passes, objective and gap after each iteration.
     solver : str
         The solver that ended the fit.
+    dependent : tuple of int
+        Without a penalty, the columns with a part in an exact dependency, among columns or with
+        the bias: w is then the shortest of many solutions. Looked for among up to 1,500 columns.
     """
 
     w: Floats
@@ -75,6 +88,7 @@ class FitResult:
     n_passes: float
     history: tuple[Record, ...]
     solver: str
+    dependent: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,25 +118,46 @@ def _offsets(offset: Any, n: int, targets: Targets) -> Floats | None:
     return np.ascontiguousarray(array.reshape(n, targets.K).T)
 
 
-def _coordinates(X: Any, fit_bias: bool, random: np.random.Generator) -> tuple[Floats, Floats]:
-    """Return a centre and a scale of each column, of some rows if X is large."""
+def _coordinates(
+    X: Any, sample_weight: Floats | None, fit_bias: bool, most: float, random: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """Return a centre and a scale, at most `most`, of each column, of some rows if X is large.
+
+    Rows without weight don't count: scaled by what stands in them, columns would be out of scale.
+    """
     n, d = X.shape
-    rows = max(SCALED_BY // d, 50)
-    some = X if rows >= n else X[np.sort(random.choice(n, rows, replace=False))]
+    wanted = max(SCALED_BY // d, 50)
+    weighty = None if sample_weight is None else np.flatnonzero(sample_weight > 0.0)
+    count = n if weighty is None else len(weighty)
+    rows = np.arange(n) if count <= wanted else np.sort(random.choice(count, wanted, replace=False))
+    if weighty is not None:
+        rows = weighty if count <= wanted else weighty[rows]
     with np.errstate(all="ignore"):
-        some = np.asarray(some, dtype=np.float64)
-        center = some.mean(axis=0) if fit_bias else np.zeros(d)
-        away = some - center
-        largest = np.maximum(away.max(axis=0), -away.min(axis=0))
-        size = np.where(largest > 0.0, largest, 1.0)
-        away /= size
-        spread = size * np.sqrt(np.einsum("ij,ij->j", away, away) / len(some))
-    known = np.isfinite(center) & np.isfinite(spread)
-    center[~known] = 0.0
-    # What is constant to rounding is measured by its own size.
-    constant = ~known | (spread <= 1e-14 * np.abs(center))
-    spread[constant] = np.where(center[constant] != 0.0, np.abs(center[constant]), 1.0)
-    return center, 1.0 / spread
+        some = np.asarray(X if len(rows) == n else X[rows], dtype=np.float64)
+        # In units of the largest entry nothing overflows, and the mean of a constant is exact.
+        size = np.maximum(some.max(axis=0), -some.min(axis=0))
+        size[~((size > 0.0) & np.isfinite(size))] = 1.0
+        some = some / size
+        mean = some.mean(axis=0) if fit_bias else np.zeros(d)
+        some -= mean
+        spread = np.sqrt(np.einsum("ij,ij->j", some, some) / len(some))
+        mean[~np.isfinite(mean)] = 0.0
+        # What is constant to rounding is measured by its own size.
+        constant = ~(spread > 1e-14 * np.abs(mean))
+        spread = np.where(constant, size, spread * size)
+    _require_squares(spread, constant)
+    return mean * size, 1.0 / np.clip(spread, 1.0 / most, LARGEST_SPREAD)
+
+
+def _require_squares(spread: Floats, constant: NDArray[np.bool_]) -> None:
+    """Raise if the squares of a column's entries are beyond the range of float64."""
+    bad = ~constant & ~((spread >= 1.0 / LARGEST_SPREAD) & (spread <= LARGEST_SPREAD))
+    if bad.any():
+        j = int(np.argmax(bad))
+        raise ValueError(
+            f"X has entries around {spread[j]:.1g} in column {j}, whose squares are beyond the "
+            f"range of float64; multiply the column by {10.0 ** -round(np.log10(spread[j])):.0e}"
+        )
 
 
 def fit(
@@ -194,7 +229,7 @@ def fit(
     Returns
     -------
     FitResult
-        w, b, objective, gap, converged, reason, n_iter, n_passes, history, solver.
+        w, b, objective, gap, converged, reason, n_iter, n_passes, history, solver, dependent.
 
     Raises
     ------
@@ -211,6 +246,8 @@ def fit(
     -----
     ConvergenceWarning
         If the fit ends without the proof that `tol` asks for.
+    SeparationWarning
+        If there is no penalty and the classes can be separated, so that no optimum is finite.
 
     Notes
     -----
@@ -229,51 +266,78 @@ def fit(
     (True, True)
     """
     X = as_examples(X)
-    n, d = X.shape
+    n = X.shape[0]
     s, total = as_sample_weight(sample_weight, n)
     targets = as_targets(y, n, s, total, fit_intercept)
     l2 = as_number(l2, "l2", least=0.0)
     goal = Goal(as_number(tol, "tol", above=0.0))
-    most = as_count(max_iter, "max_iter")
+    most_iter = as_count(max_iter, "max_iter")
     seed = as_seed(random_state)
     offsets = _offsets(offset, n, targets)
     threads = _kernels.threads_of_call(n_threads)
     data = Dense(X, targets.y, targets.K, s, total, offsets, threads)
-    center, scale = _coordinates(X, fit_intercept, np.random.default_rng(seed))
+    most_scale = LARGEST_SCALE if l2 > 0.0 else LARGEST_SPREAD
+    center, scale = _coordinates(X, s, fit_intercept, most_scale, np.random.default_rng(seed))
     objective = Objective(data, targets.penalty_factor * l2, center, scale, fit_intercept)
     theta = _start(objective, targets, w0, b0, offsets is None)
     names = choose(solver, objective)
+    free = Unpenalised(objective, goal, seed) if l2 == 0.0 else None
+    called_off = False
 
     def watch(record: Record, point: Point) -> object:
+        nonlocal called_off
         bar.update(1)
-        if callback is None:
-            return False
-        w, b = targets.model(objective.to_raw(point.theta))
-        return callback(FitState(*record, w, b))
+        if callback is not None:
+            called_off = bool(callback(FitState(*record, *model(point))))
+        return called_off
+
+    def model(point: Point) -> tuple[Floats, Any]:
+        return targets.model(objective.to_raw(point.theta))
 
     try:
         with Bar("fit", "iteration", None, progress) as bar:
+            stop_early = (lambda point: None) if free is None else free.stop_early
+            doubt = (lambda name, point: False) if free is None else free.doubt
             outcome = drive(
-                objective, theta, [(name, SOLVERS[name]) for name in names], goal, seed, most,
-                watch, lambda point: None,
+                objective, theta, [(name, SOLVERS[name]) for name in names], goal, seed,
+                most_iter, watch, stop_early, doubt,
             )  # fmt: skip
     except NotFiniteError:
         # The start is finite, which has been looked at already.
         explain_not_finite(X, np.zeros(X.shape[1]), 0.0)
-    w, b = targets.model(objective.to_raw(outcome.point.theta))
-    gap = max(outcome.point.J - outcome.lower, 0.0)
+    review = Review(outcome, False, ())
+    if free is not None and not called_off:
+        review = free.review(outcome)
+    outcome = review.outcome
     result = FitResult(
-        w, b, outcome.point.J, gap, outcome.converged, outcome.reason, len(outcome.history),
-        data.meter.reads, outcome.history, outcome.solver,
+        *model(outcome.point), outcome.point.J, max(outcome.point.J - outcome.lower, 0.0),
+        outcome.converged, outcome.reason, len(outcome.history), data.meter.reads, outcome.history,
+        outcome.solver, review.dependent,
     )  # fmt: skip
-    if not result.converged:
-        warnings.warn(
-            f"not converged: {result.reason}. J = {result.objective:.6g}, proved to be within "
-            f"{result.gap:.2g} of the optimum; tol={goal.tol:g} asks for {goal.gap(result.objective):.2g}",
-            ConvergenceWarning,
-            stacklevel=2,
-        )
+    _warn(result, review.separated, goal)
     return result
+
+
+def _warn(result: FitResult, separated: bool, goal: Goal) -> None:
+    """Warn if the fit has not converged."""
+    if result.converged:
+        return
+    if separated:
+        warnings.warn(
+            f"there is no finite optimum: {result.reason}. The weights are those at which the fit "
+            f"was stopped, J = {result.objective:.6g}; give l2 a value above 0, which makes the "
+            "optimum finite, or drop what separates the classes",
+            SeparationWarning,
+            stacklevel=3,
+        )
+        return
+    warnings.warn(
+        f"not converged: {result.reason}. J = {result.objective:.6g}, proved to be within "
+        f"{result.gap:.2g} of the optimum; tol={goal.tol:g} asks for "
+        f"{goal.gap(result.objective):.2g}",
+        ConvergenceWarning,
+        stacklevel=3,
+    )
 
 
 def as_seed(random_state: Any) -> int:
@@ -290,13 +354,12 @@ def as_seed(random_state: Any) -> int:
 
 def _start(objective: Objective, targets: Targets, w0: Any, b0: Any, base_rate: bool) -> Floats:
     """Return theta for w0 and b0; without them zero weights and the bias of the base rates."""
-    K, D = objective.K, objective.D
     if w0 is None and b0 is None:
         theta = objective.start()
         if base_rate and objective.fit_bias:
             theta[:, -1] = targets.base_bias
         return theta
-    raw = targets.from_model(w0, b0, D - 1)
+    raw = targets.from_model(w0, b0, objective.D - 1)
     if not objective.fit_bias:
         raw[:, -1] = 0.0
     with np.errstate(all="ignore"):

@@ -7,7 +7,7 @@
 cimport numpy as cnp
 from cython.parallel cimport prange
 from libc.float cimport DBL_MAX
-from libc.math cimport fabs
+from libc.math cimport HUGE_VAL, fabs
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
@@ -39,6 +39,7 @@ cdef extern from *:
 
 include "dense.pxi"
 include "passes.pxi"
+include "ranges.pxi"
 include "parallel.pxi"
 include "descent.pxi"
 include "classes.pxi"

@@ -70,7 +70,10 @@ cdef int run(const Pass* p, Work work, Py_ssize_t begin, Py_ssize_t end, int thr
             if first < chunks:
                 with gil:
                     PyErr_CheckSignals()
-        add_in_order(all_sums, chunks, width, p.entries, sums)
+        if p.ranges:
+            keep_largest(all_sums, chunks, width, p.entries, p.d, sums)
+        else:
+            add_in_order(all_sums, chunks, width, p.entries, sums)
     finally:
         free(all_sums)
     return 0

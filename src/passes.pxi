@@ -47,6 +47,7 @@ cdef struct Pass:
     const double* scale             # IN (d): what a centred column is multiplied by
     const double* inverse           # IN (K, d + 1) or NULL: what leverage divides squares by
     Py_ssize_t entries              # of the sums
+    bint ranges                     # the sums are ranges.pxi's, which are not added
 
 
 cdef struct Block:

@@ -198,3 +198,17 @@ def take(cnp.ndarray X, cnp.ndarray rows, cnp.ndarray center, cnp.ndarray scale,
     p.out = doubles(out)
     p.n = cnp.PyArray_SIZE(rows)
     free(run_all(&p, take_pass, threads))
+
+
+def column_ranges(cnp.ndarray X, cnp.ndarray groups, cnp.ndarray out, int threads):
+    """Fill out (groups, 4, d): the largest entry of each column in each group of rows and its row,
+    then the same of the negated entries; -inf and -1 in a group without rows. Rows whose group is
+    negative are left out."""
+    cdef Pass p
+    set_data(&p, X)
+    set_classes(&p, 1, cnp.PyArray_SIZE(out))
+    p.ranges = True
+    p.ids = <const int32_t*> cnp.PyArray_DATA(groups)
+    cdef double* sums = run_all(&p, range_pass, threads)
+    memcpy(doubles(out), sums, p.entries * sizeof(double))
+    free(sums)

@@ -27,7 +27,7 @@ import numpy as np
 from .._certificate import newton_lower_bound, plain_lower_bound
 from .._data import Dense, Rows
 from .._factor import Factor
-from .._objective import Objective, Point, inner
+from .._objective import Objective, Point, inner, reciprocal
 from .._sampling import by_importance
 from .._validation import Floats
 from ._driver import Iterate, Task
@@ -209,7 +209,7 @@ def build(
 ) -> tuple[Model, Floats, Floats]:
     """Survey the rows at a point and return a model of them. Reads X once."""
     full = task.objective
-    _, diagonal, leverage = full.evaluate_and_survey(point.theta, 1.0 / diagonal)
+    _, diagonal, leverage = full.evaluate_and_survey(point.theta, reciprocal(diagonal))
     n, D = full.n, full.D
     count = max(int(TROUBLE * n), min(n // 10, 30))
     total = leverage.sum(axis=0)

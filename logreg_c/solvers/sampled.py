@@ -17,7 +17,7 @@ from collections.abc import Generator, Iterator
 
 import numpy as np
 
-from .._objective import Point, inner
+from .._objective import Point, inner, reciprocal
 from .._sampling import by_importance, rarely_other, stratified
 from .._validation import Floats
 from ._driver import Iterate, NotFiniteError, Task
@@ -91,7 +91,7 @@ def sampled(task: Task) -> Iterator[Iterate]:
         diagonal, _ = survey(task, start, np.ones_like(start.theta))
         for point in few_passes(objective, start, diagonal, DIAGONAL_PASSES):
             yield Iterate(point, -math.inf)
-        diagonal, leverage = survey(task, point, 1.0 / diagonal)
+        diagonal, leverage = survey(task, point, reciprocal(diagonal))
         lever = total(leverage)
         if float(lever.max()) > HEAVY * float(lever.mean()):
             yield from through_penalties(task, point, diagonal)
@@ -103,7 +103,7 @@ def sampled(task: Task) -> Iterator[Iterate]:
         dane = len(rows) >= 0.9 * DANE_ROWS * objective.D and gram_cost(task, m) <= CHEAP_GRAM
         point = yield from with_model(task, model, point, diagonal, dane)
         m = 2 * m if dane else m
-        diagonal, leverage = survey(task, point, 1.0 / diagonal)
+        diagonal, leverage = survey(task, point, reciprocal(diagonal))
 
 
 def total(leverage: Floats) -> Floats:

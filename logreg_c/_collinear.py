@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: BSD-3-Clause
+r"""Columns that depend on others, and the solution of least norm among those they leave open.
+
+Without a penalty the weights are not unique if Xc is the same in all rows of weight for some
+:math:`c \ne 0` (without a free bias: zero). Rows that are enough to tell are looked at first. If
+the Cholesky factor of their Gram has no small pivot, nothing depends on anything, in them and so
+in all rows. Else a singular value decomposition, not of the Gram, whose rounding is the square
+root of what it should be, gives the candidates. Rows in which these are not constant are added
+until none is found.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from . import _kernels
+from ._data import Rows
+from ._names import columns_in_words
+from ._objective import Objective, Point
+from ._validation import Floats
+
+# Rows that are looked at: so many, and so many for each column.
+FEWEST, ROWS = 500, 3
+# A pivot above this is no dependency, nor near one.
+CLEAR = 1e-8
+# What is left of a dependency by rounding, in parts of the columns' spread.
+EXACT = 1e-11
+# A singular value below this part of the largest is worth a word, if a fit does not converge.
+NEAR = 1e-4
+# A column with less than this part in a dependency has none.
+PART = 1e-6
+# Times that rows are added.
+ADDED = 6
+# Random combinations of the candidates that are held against all rows.
+COMBINED = 4
+# Columns whose singular values are worth their time.
+MOST = 1500
+
+
+class Dependencies(NamedTuple):
+    """What of theta is open.
+
+    Attributes
+    ----------
+    directions : ndarray of shape (q, d + 1)
+        Independent directions in theta that change no margin, each of few columns.
+    columns : tuple of int
+        The columns with a part in one.
+    near : ndarray of shape (p, d + 1)
+        Orthonormal directions that nearly change none, the one that changes least last.
+    """
+
+    directions: Floats
+    columns: tuple[int, ...]
+    near: Floats
+
+    def in_words(self) -> str:
+        """Tell of near dependencies."""
+        return f"{columns_in_words(parts(self.near[-1], 0.1))} nearly depend on each other"
+
+
+def centred(objective: Objective, rows: Rows) -> Floats:
+    """Copy some rows, centred and scaled, with a column of ones for a free bias."""
+    data = objective.data
+    X = np.empty((len(rows), data.d))
+    _kernels.kernels.take(data.X, rows, objective.center, objective.scale, X, data.threads)
+    data.meter.add(len(rows))
+    return np.column_stack((X, np.full(len(rows), float(objective.fit_bias))))
+
+
+def rounding_of(objective: Objective) -> float:
+    """Return how exact a dependency can be, for what the entries of X were rounded to."""
+    kind = objective.data.X.dtype
+    shift = float(np.abs(objective.center * objective.scale).max())
+    return max(EXACT, 8.0 * float(np.finfo(kind).eps) * (1.0 + shift))
+
+
+def has_small_pivot(A: Floats, threads: int) -> bool:
+    """Whether a pivot of the columns' correlations is small."""
+    m, D = A.shape
+    gram = np.empty((1, D + 1, D + 1))
+    _kernels.kernels.gram(A, None, np.ones((1, m)), np.zeros(D), np.ones(D), gram, threads)
+    G = gram[0, :D, :D]
+    diagonal = np.diagonal(G)
+    if not (diagonal > 0.0).all():
+        return True
+    size = 1.0 / np.sqrt(diagonal)
+    G = np.ascontiguousarray(G * size * size[:, None])
+    R = np.empty_like(G)
+    if _kernels.kernels.cholesky(G, R, threads):
+        return True
+    return bool((np.diagonal(R) ** 2).min() < CLEAR)
+
+
+def null_space(A: Floats, rounding: float) -> tuple[Floats, Floats]:
+    """Return an orthonormal basis (q, D) of what A takes to zero, and what it nearly does."""
+    if len(A) > A.shape[1]:
+        A = np.linalg.qr(A, mode="r") / np.sqrt(len(A))
+    _, values, directions = np.linalg.svd(A)
+    values = np.append(values, np.zeros(len(directions) - len(values)))
+    largest = max(float(values[0]), 1e-300)
+    null = values <= rounding * largest
+    return directions[null], directions[~null & (values < NEAR * largest)]
+
+
+def echelon(basis: Floats) -> Floats:
+    """Return a basis of the same space whose vectors have few entries, the largest of each 1."""
+    B = basis.copy()
+    for k in range(len(B)):
+        i, j = divmod(int(np.abs(B[k:]).argmax()), B.shape[1])
+        B[[k, k + i]] = B[[k + i, k]]
+        B[k] /= B[k, j]
+        others = np.arange(len(B)) != k
+        B[others] -= B[others, j : j + 1] * B[k]
+    return np.asarray(B / np.abs(B).max(axis=1, keepdims=True))
+
+
+def dependencies(
+    objective: Objective, extremes: Rows | None, random: np.random.Generator
+) -> Dependencies:
+    """Find the dependencies among the columns of X, exact to rounding, in rows of weight.
+
+    `extremes`, if known, are rows where columns are largest and smallest, which show most of what
+    is rare.
+    """
+    data, d = objective.data, objective.D - 1
+    none = np.zeros((0, d + 1))
+    nothing = Dependencies(none, (), none)
+    if d > MOST:
+        return nothing
+    rows = some_rows(objective, extremes)
+    A = centred(objective, rows)
+    if not objective.fit_bias:
+        A = np.ascontiguousarray(A[:, :-1])
+    if len(rows) > d and not has_small_pivot(A, data.threads):
+        return nothing
+    rounding = rounding_of(objective)
+    for _ in range(ADDED):
+        null, near = (embedded(part, d + 1) for part in null_space(A, rounding))
+        if not len(null):
+            return nothing._replace(near=near)
+        null = echelon(null)
+        more = not_constant(objective, null, rounding, random) if data.n > len(rows) else rows[:0]
+        if not len(more):
+            columns = sorted({j for v in null for j in parts(v, PART)})
+            return Dependencies(null, tuple(columns), near)
+        A = np.concatenate((A, centred(objective, more)[:, : A.shape[1]]))
+    return nothing
+
+
+def embedded(directions: Floats, D: int) -> Floats:
+    """Give directions without a bias one of zero."""
+    return np.pad(directions, ((0, 0), (0, D - directions.shape[1])))
+
+
+def parts(direction: Floats, least: float) -> list[int]:
+    """Return the columns with a part in a direction."""
+    size = np.abs(direction)
+    d = len(direction) - 1
+    return [int(j) for j in np.flatnonzero(size > least * size.max()) if j < d]
+
+
+def some_rows(objective: Objective, extremes: Rows | None) -> Rows:
+    """Return rows of weight at equal distances, and the extreme ones."""
+    data = objective.data
+    weighted = data.sample_weight
+    rows = np.arange(data.n) if weighted is None else np.flatnonzero(weighted > 0.0)
+    most = max(FEWEST, ROWS * objective.D)
+    rows = rows[:: max(len(rows) // most, 1)]
+    if extremes is not None:
+        rows = np.union1d(rows, extremes)
+    return rows.astype(np.intp)
+
+
+def not_constant(
+    objective: Objective, directions: Floats, rounding: float, random: np.random.Generator
+) -> Rows:
+    """Return rows of weight whose margins along the directions are not zero, the largest first.
+
+    Held against all rows are random combinations: what is zero along these is zero along all, but
+    for chances that do not occur. Reads X once.
+    """
+    data = objective.data
+    combined = random.standard_normal((min(COMBINED, len(directions)), len(directions)))
+    v = np.ascontiguousarray(combined @ directions)
+    U = np.empty((len(v), data.n))
+    _kernels.kernels.class_margins_of(data.X, objective.to_raw(v), None, U, data.threads)
+    data.meter.add(data.n)
+    if data.sample_weight is not None:
+        U[:, data.sample_weight == 0.0] = 0.0
+    size = np.abs(U).max(axis=0)
+    found = np.flatnonzero(size > 100.0 * rounding * np.abs(v).max() * np.sqrt(len(directions)))
+    order = np.argsort(-size[found], kind="stable")
+    found = found[order]
+    few = 2 * len(directions) + 10
+    # Some of the largest and some of all: what stands out in one column may hide others.
+    return np.union1d(found[:few], found[:: max(len(found) // few, 1)]).astype(np.intp)
+
+
+def unseen_decrease(objective: Objective, point: Point, directions: Floats) -> float:
+    """Return by how much J falls along one of these directions, which a Hessian may not see.
+
+    Beside other directions those that hardly change a margin are rounding, in a Hessian and in
+    gradients. What they change themselves is not. The decrease is that of a Newton step of one
+    class's weights. Reads X once.
+    """
+    data = objective.data
+    U = np.empty((len(directions), data.n))
+    _kernels.kernels.class_margins_of(data.X, objective.to_raw(directions), None, U, data.threads)
+    data.meter.add(data.n)
+    a = data.predictions(point.Z)
+    _, R = data.residuals(point.Z)
+    share = (1.0 if data.sample_weight is None else data.sample_weight) / data.total
+    slope = np.einsum("kn,qn->kq", R, U)
+    curvature = np.einsum("kn,qn->kq", a * (1.0 - a) * share, U * U)
+    return float((slope * slope / np.maximum(2.0 * curvature, 1e-300)).max())
+
+
+def least_norm(objective: Objective, theta: Floats, directions: Floats) -> Floats:
+    """Return the theta with the same margins whose weights of the columns as they are are least."""
+    raw, free = objective.to_raw(theta)[:, :-1], objective.to_raw(directions)[:, :-1]
+    # Columns' units may differ by any factor; each direction counts in its own.
+    size = np.abs(free).max(axis=1, keepdims=True)
+    kept = size[:, 0] > 0.0
+    free, unit = free[kept] / size[kept], directions[kept] / size[kept]
+    change = np.linalg.lstsq(free.T, raw.T, rcond=None)[0]
+    return np.asarray(theta - change.T @ unit)

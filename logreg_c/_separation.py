@@ -1,0 +1,364 @@
+# SPDX-License-Identifier: BSD-3-Clause
+r"""Whether a fit without a penalty has a finite optimum at all.
+
+It has none if and only if some direction v, no matter how the weights are, changes the margins of
+all rows in favour of their labels or not at all (Albert and Anderson 1984):
+
+.. math::
+
+    (2y_i - 1)\, x_i v \ge 0, \qquad v_{y_i} x_i \ge v_k x_i \text{ for K classes},
+
+not all of them zero, and exactly zero in rows whose labels are soft. J falls along it for ever.
+What is proved here is proved by such a direction, held against all rows:
+
+- weights whose margins all have the right sign are one: complete separation;
+- a column whose ranges in a class and in the rest have at most one value in common is one;
+- of several columns, the direction in which a fit runs away is nearly one. Rows that it hardly
+  moves are taken for those that it must not move at all, and it is projected on what leaves them
+  where they are.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._data import Dense, Ranges, Rows
+from ._names import columns_in_words
+from ._objective import Objective, Point
+from ._sampling import stratified
+from ._validation import Floats
+
+# Iterations between which a fit is looked at for the first time, then 1.5 times as many.
+FIRST_LOOK, SECOND_LOOK = 4, 8
+# A margin that still moves by this much has not come to rest.
+MOVING = 0.5
+# What a direction may push the wrong way, in parts of its largest margin, to be worth a proof,
+# and to be called almost surely separating without one.
+WORTH, ALMOST = 0.1, 1e-4
+# A row moved by less than this part is taken for one that the direction must not move.
+TIGHT = 0.1
+# A margin this small beside what it is added up from is zero to rounding.
+ZERO = 1e-9
+ROUNDING = 1e-15
+# Directions without curvature: eigenvalues below this part of the largest.
+FLAT = 1e-11
+PROJECTIONS = 6
+# Parameters for which the projection's matrix is worth its eigenvectors.
+PROJECTED = 1500
+# Rows that nearly always tell that a column separates nothing.
+FEW, MORE = 1024, 4096
+
+
+def label_groups(data: Dense) -> tuple[NDArray[np.int32], int]:
+    """Return each row's class, or their number for a soft label, -1 without weight; and that number."""
+    K = max(data.K, 2)
+    if data.K == 1:
+        groups = data.y[0].astype(np.int32)
+        groups[groups != data.y[0]] = K
+    elif data.y.ndim == 1:
+        groups = data.y.copy()
+    else:
+        groups = data.y.argmax(axis=0).astype(np.int32)
+        groups[data.y.max(axis=0) < 1.0] = K
+    if data.sample_weight is not None:
+        groups[data.sample_weight == 0.0] = -1
+    return groups, K
+
+
+def agreement(Z: Floats, groups: NDArray[np.int32], K: int) -> Floats:
+    """Return how far margins favour the labels: those of the class above the largest other.
+
+    Of a soft label minus what the margins differ by; infinity for rows without weight.
+    """
+    if len(Z) == 1:
+        return np.where(
+            groups == K, -np.abs(Z[0]), np.where(groups < 0, np.inf, (2 * groups - 1) * Z[0])
+        )
+    index = np.arange(Z.shape[1])
+    own = np.where((groups >= 0) & (groups < K), groups, 0)
+    others = Z.copy()
+    others[own, index] = -np.inf
+    out = Z[own, index] - others.max(axis=0)
+    soft = groups == K
+    out[soft] = Z[:, soft].min(axis=0) - Z[:, soft].max(axis=0)
+    out[groups < 0] = np.inf
+    return np.asarray(out)
+
+
+def separating_columns(ranges: Ranges, K: int, fit_bias: bool) -> list[tuple[int, int]]:
+    """Return (column, class) for each column that separates a class from the rest.
+
+    The last group, of soft labels, belongs to both sides.
+    """
+    found = []
+    classes = [1] if K == 2 else range(K)
+    for k in classes:
+        rest = [g for g in range(K + 1) if g != k]
+        own_low, own_high = ranges.low[[k, K]].min(axis=0), ranges.high[[k, K]].max(axis=0)
+        low, high = ranges.low[rest].min(axis=0), ranges.high[rest].max(axis=0)
+        if fit_bias:
+            above = (own_low >= high) & (own_high > low)
+            below = (own_high <= low) & (own_low < high)
+        else:
+            above = (own_low >= 0.0) & (high <= 0.0) & ((own_high > 0.0) | (low < 0.0))
+            below = (own_high <= 0.0) & (low >= 0.0) & ((own_low < 0.0) | (high > 0.0))
+        found += [(int(j), k) for j in np.flatnonzero(above | below)]
+    return found
+
+
+class Separation:
+    """What a fit without a penalty is asked while it goes on, and at its end.
+
+    Attributes
+    ----------
+    reason : str or None
+        Why there is no finite optimum, once that is known.
+    ranges : Ranges or None
+        Those of all rows, if they had to be looked at.
+    """
+
+    def __init__(self, objective: Objective, random: np.random.Generator) -> None:
+        self.reason: str | None = None
+        self.ranges: Ranges | None = None
+        self._objective = objective
+        self._random = random
+        self._groups, self._K = label_groups(objective.data)
+        self._hard = bool(((self._groups >= 0) & (self._groups < self._K)).any())
+        self._first: Point | None = None
+        self._before: Point | None = None
+        self._last: Point | None = None
+        self._looked_at: Point | None = None
+        self._count = 0
+        self._next_look = FIRST_LOOK
+
+    def stop_early(self, point: Point) -> str | None:
+        """Return why a fit cannot go on from a point, if that is so. Looks at the margins alone,
+        but for some iterations where these run away."""
+        self._count += 1
+        if not self._hard:
+            return None
+        if point is not self._last:
+            self._first = self._first or point
+            self._before, self._last = self._last, point
+            if self._is_complete(point):
+                self.reason = self._complete(point)
+        if self._count >= self._next_look and self.reason is None:
+            before, self._looked_at = self._looked_at, point
+            self._next_look = SECOND_LOOK if before is None else self._count * 3 // 2
+            if before is not None and self._runs_away(before, point, WORTH):
+                self.reason = self._by_columns() or self._by_direction(before, point)
+        return self.reason
+
+    def at_end(self, converged: bool) -> str | None:
+        """Return why the fit's optimum is not finite, if that is so."""
+        if self.reason is not None or not self._hard or self._last is None:
+            return self.reason
+        self.reason = self._by_columns()
+        for start in (self._before, self._first):
+            if self.reason is None and start is not None:
+                self.reason = self._at_end_of(start, self._last, converged)
+        return self.reason
+
+    def _at_end_of(self, start: Point, end: Point, converged: bool) -> str | None:
+        if start is end or not self._runs_away(start, end, WORTH):
+            return None
+        reason = self._by_direction(start, end)
+        if reason is None and not converged and self._almost(start, end):
+            return self._almost_surely(end.theta - start.theta)
+        return reason
+
+    # Complete separation
+
+    def _is_complete(self, point: Point) -> bool:
+        data = self._objective.data
+        rounding = ROUNDING * self._size(point)
+        # A few rows first: they nearly always tell that it is not so.
+        for step in (max(data.n // FEW, 1), 1):
+            Z = point.Z[:, ::step]
+            if data.offset is not None:
+                Z = Z - data.offset[:, ::step]
+            groups = np.ascontiguousarray(self._groups[::step])
+            if not agreement(Z, groups, self._K).min() > rounding:
+                return False
+        return True
+
+    def _size(self, point: Point) -> float:
+        """Return how large the numbers are that the margins are added up from."""
+        return float(np.abs(point.Z).max()) + self._shift(point.theta)
+
+    def _shift(self, v: Floats) -> float:
+        """Return how large the numbers are that a bias of centred columns is made from."""
+        shift = np.abs(v[:, :-1] * self._objective.scale * self._objective.center).sum(axis=1)
+        return float((shift + np.abs(v[:, -1])).max())
+
+    def _complete(self, point: Point) -> str:
+        columns = self._by_columns()
+        if columns is not None:
+            return columns
+        parts = self._parts(point.theta)
+        return (
+            f"the columns separate the classes completely, {columns_in_words(parts)} with the "
+            "largest part in it, so that J falls to 0 as the weights grow without end"
+        )
+
+    # One column
+
+    def _by_columns(self) -> str | None:
+        found = self._columns()
+        if not found:
+            return None
+        if self._K == 2:
+            columns = [j for j, _ in found]
+            verb = "separates" if len(columns) == 1 else "each separate"
+            return f"{columns_in_words(columns)} {verb} the classes, whatever the others do"
+        k = found[0][1]
+        columns = [j for j, q in found if q == k]
+        verb = "separates" if len(columns) == 1 else "each separate"
+        more = " (and so on for other classes)" if found[-1][1] != k else ""
+        return f"{columns_in_words(columns)} {verb} class {k} from the others{more}"
+
+    def _columns(self) -> list[tuple[int, int]]:
+        """Return what `separating_columns` does, of few rows where these tell that there is none."""
+        objective, data = self._objective, self._objective.data
+        if data.n > MORE:
+            strided = np.arange(0, data.n, data.n // FEW)
+            if not self._separate(self._some(strided)):
+                return []
+            if not self._separate(self._some(stratified(data, MORE, self._random)[0])):
+                return []
+        if self.ranges is None:
+            self.ranges = data.ranges(self._groups, self._K + 1)
+        return separating_columns(self.ranges, self._K, objective.fit_bias)
+
+    def _separate(self, ranges: Ranges) -> list[tuple[int, int]]:
+        # Of some rows columns that are constant there may separate all.
+        found = separating_columns(ranges, self._K, self._objective.fit_bias)
+        constant = ranges.low.min(axis=0) >= ranges.high.max(axis=0)
+        return found + [(int(j), 0) for j in np.flatnonzero(constant)]
+
+    def _some(self, rows: Rows) -> Ranges:
+        d = self._objective.D - 1
+        data = self._objective.data.take(rows, np.ones(len(rows)), np.zeros(d), np.ones(d))
+        return data.ranges(np.ascontiguousarray(self._groups[rows]), self._K + 1)
+
+    # Several columns
+
+    def _runs_away(self, start: Point, end: Point, wrong: float) -> bool:
+        """Whether margins still move, and nearly none against its label."""
+        U = end.Z - start.Z
+        top = float(np.abs(U).max())
+        return top >= MOVING and bool(agreement(U, self._groups, self._K).min() >= -wrong * top)
+
+    def _by_direction(self, start: Point, end: Point) -> str | None:
+        v = self._proved(end.theta - start.theta)
+        if v is None:
+            return None
+        return f"{columns_in_words(self._parts(v))} together separate the classes"
+
+    def _proved(self, v: Floats) -> Floats | None:
+        """Return a direction near v that separates, to rounding, if projections lead to one."""
+        objective = self._objective
+        if objective.K * objective.D > PROJECTED:
+            return None
+        v = objective.project(v)
+        tight: NDArray[np.bool_] | None = None
+        for _ in range(PROJECTIONS):
+            U = objective.direction_margins(v)
+            still = self._still(U, TIGHT * float(np.abs(U).max()))
+            if tight is not None and not (still & ~tight).any():
+                return None
+            tight = still if tight is None else tight | still
+            v = self._leaving(tight, v)
+            top = float(np.abs(v).max())
+            if not top > 0.0:
+                return None
+            v /= top
+            if self._separates(v):
+                return v
+        return None
+
+    def _still(self, U: Floats, most: float) -> NDArray[np.bool_]:
+        """Return, (K, n), which classes a row's own class is moved above by at most so much."""
+        if len(U) == 1:
+            return agreement(U, self._groups, self._K)[None, :] <= most
+        own = np.where((self._groups >= 0) & (self._groups < self._K), self._groups, 0)
+        index = np.arange(U.shape[1])
+        still = U[own, index] - U <= most
+        still[:, self._groups == self._K] = True
+        still[:, self._groups < 0] = False
+        still[own, index] = False
+        return np.asarray(still)
+
+    def _leaving(self, tight: NDArray[np.bool_], v: Floats) -> Floats:
+        """Return the part of v that changes nothing in the rows, and between the classes, `tight`."""
+        objective, K = self._objective, self._objective.K
+        if K == 1:
+            h = tight.astype(np.float64)
+        else:
+            h = np.zeros((K * (K + 1) // 2, tight.shape[1]))
+            own = np.where((self._groups >= 0) & (self._groups < K), self._groups, 0)
+            q = 0
+            for k in range(K):
+                for j in range(k, K):
+                    if j == k:
+                        h[q] = np.where(own == k, tight.sum(axis=0), tight[k])
+                    else:
+                        h[q] = -1.0 * (tight[j] & (own == k)) - (tight[k] & (own == j))
+                    q += 1
+        G = objective.class_gram(h)
+        if not objective.fit_bias:
+            G.ravel()[:: len(G) + 1].reshape(K, -1)[:, -1] = 1.0
+        values, vectors = np.linalg.eigh(G)
+        flat = vectors[:, values <= FLAT * max(float(values[-1]), 1e-300)]
+        return np.asarray(flat @ (flat.T @ v.ravel())).reshape(v.shape)
+
+    def _separates(self, v: Floats) -> bool:
+        """Whether v moves no row against its label, and some in favour of it, to rounding.
+
+        What rounding is depends on the row: on what its margin is added up from, in the columns as
+        they are or centred, whichever is smaller. Beside one enormous entry all others would be
+        rounding. Reads X once, by way of copies.
+        """
+        objective, data = self._objective, self._objective.data
+        raw = objective.to_raw(v)
+        shift = self._shift(v)
+        helps = False
+        rows = max(1_000_000 // objective.D, 1)
+        for begin in range(0, data.n, rows):
+            X = np.asarray(data.X[begin : begin + rows], dtype=np.float64)
+            groups = self._groups[begin : begin + rows]
+            scaled = (X - objective.center) * objective.scale
+            U = v[:, :-1] @ scaled.T + v[:, -1:]
+            centred = np.abs(v[:, :-1]) @ np.abs(scaled).T + np.abs(v[:, -1:])
+            plain = np.abs(raw[:, :-1]) @ np.abs(X).T + np.abs(raw[:, -1:])
+            zero = ZERO * np.minimum(centred, plain).max(axis=0)
+            zero += ROUNDING * (plain.max(axis=0) + shift)
+            how = agreement(U, groups, self._K)
+            if (how < -zero).any():
+                return False
+            spread = U.max(axis=0) - U.min(axis=0) if len(U) > 1 else np.abs(U[0])
+            helps |= bool((spread[groups >= 0] > zero[groups >= 0]).any())
+        data.meter.add(data.n)
+        return helps
+
+    def _almost(self, start: Point, end: Point) -> bool:
+        """Whether rows that move far are nearly predicted, and nearly none moves the wrong way."""
+        if not self._runs_away(start, end, ALMOST):
+            return False
+        U = agreement(end.Z - start.Z, self._groups, self._K)
+        far = (self._groups >= 0) & (U >= MOVING)
+        return bool((agreement(end.Z, self._groups, self._K)[far] >= 2.0).all())
+
+    def _almost_surely(self, v: Floats) -> str:
+        return (
+            f"the classes can almost surely be separated, mostly by "
+            f"{columns_in_words(self._parts(v))}: the weights grow without end in a direction that "
+            "moves no row against its label by more than a ten-thousandth of what it moves others"
+        )
+
+    def _parts(self, v: Floats) -> list[int]:
+        """Return the columns with a part in a direction, the largest first."""
+        size = np.abs(v[:, :-1]).max(axis=0)
+        order = np.argsort(-size, kind="stable")
+        return [int(j) for j in order if size[j] > 1e-6 * size.max()]

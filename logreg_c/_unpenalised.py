@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a fit without a penalty is asked beside its gap.
+
+A small gap is not all there: the optimum may not be finite (`_separation`), not unique
+(`_collinear`), or further off than the reach within which a certificate without a factored
+Hessian holds.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ._collinear import Dependencies, dependencies, least_norm, unseen_decrease
+from ._objective import Objective, Point, inner
+from ._separation import Separation
+from .solvers._driver import Goal, Outcome
+
+# Solvers whose certificate leaves a residual of rounding alone.
+FACTORING = ("newton", "compressed")
+# Parameters whose Hessian, of a few rows for each, is worth a second opinion.
+SMALL = 1500
+FEWEST, ROWS = 1000, 5
+# How often the gap asked for a second opinion may see: it knows the Hessian from some rows only.
+BELIEVED = 10.0
+
+
+class Review(NamedTuple):
+    """What is known at the end of a fit.
+
+    Attributes
+    ----------
+    outcome : Outcome
+        The driver's, at the solution of least norm.
+    separated : bool
+        Whether there is no finite optimum.
+    dependent : tuple of int
+        Columns with a part in a dependency.
+    """
+
+    outcome: Outcome
+    separated: bool
+    dependent: tuple[int, ...]
+
+
+class Unpenalised:
+    """The questions, and what has been found so far."""
+
+    def __init__(self, objective: Objective, goal: Goal, seed: int) -> None:
+        self._objective = objective
+        self._goal = goal
+        self._random = np.random.default_rng(seed)
+        self._separation = Separation(objective, self._random)
+        self.stop_early = self._separation.stop_early
+
+    def doubt(self, solver: str, point: Point) -> bool:
+        """Whether some rows' Hessian sees much further down than a certificate does.
+
+        Without a penalty, a certificate that has no factor of the Hessian holds for weights of
+        about the present size. Where columns nearly depend on each other, or hold an enormous
+        entry, the optimum can be orders of magnitude further off.
+        """
+        objective = self._objective
+        if solver in FACTORING or objective.K * objective.D > SMALL:
+            return False
+        s = objective.data.sample_weight
+        rows = np.arange(objective.n) if s is None else np.flatnonzero(s > 0.0)
+        rows = rows[:: max(len(rows) // (FEWEST + ROWS * objective.D), 1)].astype(np.intp)
+        part = objective.sample(rows, np.full(len(rows), objective.n / len(rows)))
+        factor = part.factor(part.data.predictions(np.ascontiguousarray(point.Z[:, rows])))
+        decrement = 0.5 * inner(point.gradient, factor.solve(point.gradient))
+        return not decrement <= BELIEVED * self._goal.gap(point.J)
+
+    def review(self, outcome: Outcome) -> Review:
+        """Say whether the optimum is finite, and choose among many."""
+        reason = self._separation.at_end(outcome.converged)
+        if reason is not None:
+            return Review(outcome._replace(converged=False, reason=reason), True, ())
+        ranges = self._separation.ranges
+        found = dependencies(self._objective, None if ranges is None else ranges.rows, self._random)
+        outcome = self._without_overlooked(outcome, found)
+        if len(found.directions):
+            return self._least_norm(outcome, found)
+        return Review(outcome, False, ())
+
+    def _without_overlooked(self, outcome: Outcome, found: Dependencies) -> Outcome:
+        """Take back what was proved if J falls along a direction that no Hessian shows."""
+        if not len(found.near):
+            return outcome
+        point = outcome.point
+        if not outcome.converged:
+            return outcome._replace(reason=f"{outcome.reason}; {found.in_words()}")
+        if unseen_decrease(self._objective, point, found.near) <= self._goal.gap(point.J):
+            return outcome
+        reason = (
+            f"{found.in_words()}, and J falls further where their weights grow apart than the "
+            "rounding of a Hessian lets see: drop one of them, or give l2 a value above 0"
+        )
+        return outcome._replace(converged=False, reason=reason, lower=0.0)
+
+    def _least_norm(self, outcome: Outcome, found: Dependencies) -> Review:
+        """Go to the least weights with the same margins, if it is these in fact."""
+        theta = least_norm(self._objective, outcome.point.theta, found.directions)
+        point = self._objective.evaluate(theta)
+        as_good = point.J <= outcome.point.J * (1.0 + 1e-12) + 1e-15
+        enough = point.J - outcome.lower <= self._goal.gap(point.J)
+        if not (as_good or (outcome.converged and enough)):
+            return Review(outcome, False, ())
+        return Review(outcome._replace(point=point), False, found.columns)
