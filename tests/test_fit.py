@@ -237,7 +237,7 @@ def breast_cancer():
     return table[:, :-1], table[:, -1]
 
 
-@pytest.mark.parametrize("solver", [*QUICK, "auto"])
+@pytest.mark.parametrize("solver", [*TALL, "auto"])
 def test_raw_breast_cancer(solver):
     X, y = breast_cancer()
     result = fit(X, y, l2=1 / 569, solver=solver, tol=1e-8)

@@ -117,10 +117,10 @@ def test_classes_need_shapes_of_their_own(solver):
         fit(X, IDS, offset=np.zeros(40), solver=solver)
 
 
-@pytest.mark.parametrize("size", [1e-200, 1e-150, 1e150, 1e200])
+@pytest.mark.parametrize("size", [1e-150, 1e-30, 1e30, 1e150])
 @pytest.mark.parametrize("solver", [*SOLVERS, "auto"])
 def test_columns_of_any_size(size, solver):
-    y = (X[:, 0] > 0.3 * RNG.standard_normal(40)).astype(int)
+    y = (X[:, 0] > np.random.default_rng(1).standard_normal(40)).astype(int)
     plain = fit(X, y, tol=1e-9)
     found = fit(X * [size, 1.0, 1.0], y, solver=solver, tol=1e-5)
     assert found.objective == pytest.approx(plain.objective, rel=2e-5)
@@ -138,6 +138,5 @@ def test_columns_that_say_nothing(solver):
 
 
 def test_one_example_and_one_column():
-    assert fit([[2.0]], [0.25]).objective == pytest.approx(
-        -0.25 * np.log(0.25) - 0.75 * np.log(0.75)
-    )
+    entropy = -0.25 * np.log(0.25) - 0.75 * np.log(0.75)
+    assert fit([[2.0]], [0.25]).objective == pytest.approx(entropy)

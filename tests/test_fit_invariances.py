@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""`fit`: the same problem told differently has the same solution, and the same bits where it can."""
+"""`fit`: the same problem told differently has the same solution, or the same bits."""
 
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import textwrap
@@ -26,7 +25,7 @@ def close(one, two, rtol=1e-6):
     np.testing.assert_allclose(one.b, two.b, rtol=rtol, atol=rtol)
 
 
-def some(K=2, n=400, kind="gaussian", l2=1e-2):
+def some(K=2, n=150, kind="gaussian", l2=1e-2):
     X, y, arguments = problem(kind, K, l2)
     return X[:n], y[:n], arguments["l2"]
 
@@ -68,6 +67,7 @@ def test_scaling_a_column_scales_its_weight_where_there_is_no_penalty(solver, K)
 @pytest.mark.parametrize("solver", TALL)
 def test_the_order_of_rows_columns_and_classes(solver):
     X, y, arguments = problem("gaussian", 3)
+    X, y = X[:2000], y[:2000]
     plain = fit(X, y, solver=solver, tol=1e-12, **arguments)
     rng = np.random.default_rng(4)
     rows, columns, classes = rng.permutation(len(y)), rng.permutation(4), np.array([2, 0, 1])
@@ -126,7 +126,7 @@ def test_two_columns_of_probabilities_are_two_classes():
     np.testing.assert_allclose(both.w[1] - both.w[0], one.w, rtol=1e-6)
     np.testing.assert_allclose(both.b[1] - both.b[0], one.b, rtol=1e-6)
     np.testing.assert_allclose(both.w.sum(axis=0), 0, atol=1e-12)
-    offset = np.random.default_rng(0).standard_normal(400)
+    offset = np.random.default_rng(0).standard_normal(150)
     moved = fit(X, soft, l2=l2, offset=offset, tol=1e-12)
     pair = np.column_stack([-offset, 0 * offset])
     again = fit(X, np.column_stack([1 - soft, soft]), l2=2 * l2, offset=pair, tol=1e-12)
@@ -143,22 +143,21 @@ def test_hard_labels_are_sure_probabilities():
 
 def test_soft_labels_are_mixtures():
     X, _, l2 = some()
-    soft = np.random.default_rng(2).random(400)
+    soft = np.random.default_rng(2).random(150)
     both = fit(
-        np.vstack([X, X]), np.repeat([1, 0], 400), l2=l2, tol=1e-12,
+        np.vstack([X, X]), np.repeat([1, 0], 150), l2=l2, tol=1e-12,
         sample_weight=np.concatenate([soft, 1 - soft]),
     )  # fmt: skip
     close(fit(X, soft, l2=l2, tol=1e-12), both)
 
 
 def test_an_offset_is_a_column_whose_weight_is_one():
-    X, y, l2 = some()
+    X, y, _ = some()
     shift = X[:, :1] * 0.8
     one = fit(X, y, tol=1e-13)
     moved = fit(X, y, offset=shift[:, 0], tol=1e-13)
-    np.testing.assert_allclose(moved.w + [0.8, 0, 0, 0], one.w, rtol=1e-5)
+    np.testing.assert_allclose(moved.w + np.array([0.8, 0, 0, 0]), one.w, rtol=1e-5)
     assert moved.objective == pytest.approx(one.objective, rel=1e-12)
-    assert l2 > 0
 
 
 def test_without_a_bias_it_is_zero_and_the_columns_are_not_centred():
@@ -246,4 +245,3 @@ def test_ctrl_c_ends_a_fit_and_leaves_a_working_process():
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert found.stdout == "interrupted\n", found.stderr
-    assert signal.SIGINT
