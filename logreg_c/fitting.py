@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -86,7 +86,7 @@ class FitResult:
     reason: str
     n_iter: int
     n_passes: float
-    history: tuple[Record, ...]
+    history: tuple[Record, ...] = field(repr=False)
     solver: str
     dependent: tuple[int, ...] = ()
 
@@ -265,6 +265,33 @@ def fit(
     >>> result.converged, result.gap <= 1e-6 * result.objective
     (True, True)
     """
+    result, warning = fit_quietly(
+        X, y, l2, sample_weight, offset, fit_intercept, w0, b0, solver, tol, max_iter,
+        random_state, callback, progress, n_threads,
+    )  # fmt: skip
+    if warning is not None:
+        warnings.warn(warning, stacklevel=2)
+    return result
+
+
+def fit_quietly(
+    X: Any,
+    y: Any,
+    l2: Any,
+    sample_weight: Any,
+    offset: Any,
+    fit_intercept: bool,
+    w0: Any,
+    b0: Any,
+    solver: str,
+    tol: Any,
+    max_iter: Any,
+    random_state: Any,
+    callback: Callable[[FitState], object] | None,
+    progress: bool,
+    n_threads: Any,
+) -> tuple[FitResult, ConvergenceWarning | None]:
+    """Do what `fit` does, and return what it warns of."""
     X = as_examples(X)
     n = X.shape[0]
     s, total = as_sample_weight(sample_weight, n)
@@ -314,29 +341,23 @@ def fit(
         outcome.converged, outcome.reason, len(outcome.history), data.meter.reads, outcome.history,
         outcome.solver, review.dependent,
     )  # fmt: skip
-    _warn(result, review.separated, goal)
-    return result
+    return result, _warning(result, review.separated, goal)
 
 
-def _warn(result: FitResult, separated: bool, goal: Goal) -> None:
-    """Warn if the fit has not converged."""
+def _warning(result: FitResult, separated: bool, goal: Goal) -> ConvergenceWarning | None:
+    """Return what is to be said of a fit that has not converged."""
     if result.converged:
-        return
+        return None
     if separated:
-        warnings.warn(
+        return SeparationWarning(
             f"there is no finite optimum: {result.reason}. The weights are those at which the fit "
             f"was stopped, J = {result.objective:.6g}; give l2 a value above 0, which makes the "
-            "optimum finite, or drop what separates the classes",
-            SeparationWarning,
-            stacklevel=3,
+            "optimum finite, or drop what separates the classes"
         )
-        return
-    warnings.warn(
+    return ConvergenceWarning(
         f"not converged: {result.reason}. J = {result.objective:.6g}, proved to be within "
         f"{result.gap:.2g} of the optimum; tol={goal.tol:g} asks for "
-        f"{goal.gap(result.objective):.2g}",
-        ConvergenceWarning,
-        stacklevel=3,
+        f"{goal.gap(result.objective):.2g}"
     )
 
 

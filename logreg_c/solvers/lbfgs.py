@@ -79,6 +79,7 @@ def lbfgs(task: Task) -> Iterator[Iterate]:
         step = advance(objective, point, s, LOOSE)
         if step is None:
             if retried:
+                yield Iterate(point, lower)
                 return
             memory.clear()
             retried = True
