@@ -174,6 +174,15 @@ def test_no_further_progress_is_a_reason_with_a_warning(solver):
     assert result.gap < 1e-8
 
 
+@pytest.mark.parametrize(("n", "d"), [(2000, 20), (3000, 5)])
+def test_samples_end_at_the_limit_of_rounding(n, d):
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((n, d)), rng.integers(0, 2, n)
+    offset = np.where(y > 0, -30.0, 30.0)
+    with pytest.warns(ConvergenceWarning, match="no further progress by sampled, then newton"):
+        fit(X, y, l2=1e-3, offset=offset, solver="sampled", tol=1e-300)
+
+
 def test_what_the_callback_sees_is_its_own():
     X, y, arguments = problem("gaussian", 3)
     plain = fit(X, y, **arguments)

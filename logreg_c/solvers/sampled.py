@@ -101,8 +101,10 @@ def sampled(task: Task) -> Iterator[Iterate]:
         del leverage  # as long as y, like everything else that is worth forgetting here
         model = Model(objective, rows, weight)
         dane = len(rows) >= 0.9 * DANE_ROWS * objective.D and gram_cost(task, m) <= CHEAP_GRAM
-        point = yield from with_model(task, model, point, diagonal, dane)
-        m = 2 * m if dane else m
+        before = point
+        point = yield from with_model(task, model, before, diagonal, dane)
+        # A sample that found nothing lower is not drawn again as it was: that might never end.
+        m = 2 * m if dane or point is before else m
         diagonal, leverage = survey(task, point, reciprocal(diagonal))
 
 
