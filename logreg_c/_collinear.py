@@ -208,9 +208,7 @@ def unseen_decrease(objective: Objective, point: Point, directions: Floats) -> f
     """
     data = objective.data
     U = np.empty((len(directions), data.n))
-    _kernels.kernels.class_margins_of(
-        data.X, objective.to_raw(directions), None, U, data.threads
-    )
+    _kernels.kernels.class_margins_of(data.X, objective.to_raw(directions), None, U, data.threads)
     data.meter.add(data.n)
     a = data.predictions(point.Z)
     _, R = data.residuals(point.Z)

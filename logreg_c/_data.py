@@ -83,7 +83,8 @@ class Dense:
         self.X = X
         self.y = y
         self.K = classes
-        self.n, self.d = X.shape
+        self.n: int = X.shape[0]
+        self.d: int = X.shape[1]
         self.sample_weight = sample_weight
         self.total = total
         self.offset = offset

@@ -88,3 +88,92 @@ def cholesky_half_solve(
 def column_ranges(
     X: NDArray[Any], groups: NDArray[np.int32], out: NDArray[np.float64], threads: int
 ) -> None: ...
+
+# What the objective calls. Margins and predictions are (K, n), gradients (K, d + 1).
+def evaluate(
+    X: NDArray[Any],
+    y: NDArray[Any],
+    sample_weight: NDArray[np.float64] | None,
+    total: float,
+    offset: NDArray[np.float64] | None,
+    theta: NDArray[np.float64],
+    Z: NDArray[np.float64],
+    gradient: NDArray[np.float64],
+    threads: int,
+) -> float: ...
+def evaluate_and_survey(
+    X: NDArray[Any],
+    y: NDArray[Any],
+    sample_weight: NDArray[np.float64] | None,
+    total: float,
+    offset: NDArray[np.float64] | None,
+    theta: NDArray[np.float64],
+    center: NDArray[np.float64],
+    inverse: NDArray[np.float64],
+    Z: NDArray[np.float64],
+    gradient: NDArray[np.float64],
+    diagonal: NDArray[np.float64],
+    leverage: NDArray[np.float64],
+    threads: int,
+) -> float: ...
+def class_margins_of(
+    X: NDArray[Any],
+    theta: NDArray[np.float64],
+    offset: NDArray[np.float64] | None,
+    Z: NDArray[np.float64],
+    threads: int,
+) -> None: ...
+def class_transpose_product(
+    X: NDArray[Any], R: NDArray[np.float64], out: NDArray[np.float64], threads: int
+) -> None: ...
+def hessian_vector(
+    X: NDArray[Any],
+    a: NDArray[np.float64],
+    sample_weight: NDArray[np.float64] | None,
+    total: float,
+    v: NDArray[np.float64],
+    U: NDArray[np.float64] | None,
+    out: NDArray[np.float64],
+    threads: int,
+) -> None: ...
+def search(
+    y: NDArray[Any],
+    sample_weight: NDArray[np.float64] | None,
+    total: float,
+    Z: NDArray[np.float64],
+    U: NDArray[np.float64],
+    step: float,
+    threads: int,
+) -> tuple[float, float, float]: ...
+def dual_step(
+    a: NDArray[np.float64],
+    sample_weight: NDArray[np.float64] | None,
+    total: float,
+    U: NDArray[np.float64],
+    change: NDArray[np.float64],
+    threads: int,
+) -> tuple[float, float]: ...
+def predictions(Z: NDArray[np.float64], a: NDArray[np.float64], threads: int) -> None: ...
+def residuals(
+    y: NDArray[Any],
+    sample_weight: NDArray[np.float64] | None,
+    total: float,
+    Z: NDArray[np.float64],
+    R: NDArray[np.float64],
+    threads: int,
+) -> float: ...
+def curvatures(
+    a: NDArray[np.float64],
+    sample_weight: NDArray[np.float64] | None,
+    total: float,
+    out: NDArray[np.float64],
+    threads: int,
+) -> None: ...
+def take(
+    X: NDArray[Any],
+    rows: NDArray[np.intp],
+    center: NDArray[np.float64],
+    scale: NDArray[np.float64],
+    out: NDArray[np.float64],
+    threads: int,
+) -> None: ...

@@ -13,12 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _kernels
-from ._validation import Floats, as_floats, require_finite_examples
+from ._validation import Floats, require_finite_examples
 from .api import forward
-
-# Rows whose scores for several classes are computed at once: of float32 rows NumPy makes a float64
-# copy for a product with float64 weights, and this bounds it.
-_ROWS = 4096
 
 
 def scores(X: NDArray[Any], W: Floats, b: Floats) -> Floats:
@@ -31,20 +27,10 @@ def scores(X: NDArray[Any], W: Floats, b: Floats) -> Floats:
     OverflowError
         If a score is not, though X is.
     """
-    n = len(X)
-    if len(W) == 1:
-        w = as_floats(W[0], "coef_", X.shape[1], "column")
-        z = np.empty(n)
-        # X' is a view, so this is Xw without NumPy's float64 copy of a float32 X, and in bits that
-        # do not depend on BLAS's threads.
-        _kernels.kernels.transpose_product(X.T, w, z, _kernels.threads_of_call(None))
-        z += b[0]
-    else:
-        z = np.empty((n, len(W)))
-        with np.errstate(over="ignore", invalid="ignore"):
-            for begin in range(0, n, _ROWS):
-                np.matmul(X[begin : begin + _ROWS], W.T, out=z[begin : begin + _ROWS])
-            z += b
+    Z = np.empty((len(W), len(X)))
+    theta = np.column_stack((W, b))
+    _kernels.kernels.class_margins_of(X, theta, None, Z, _kernels.threads_of_call(None))
+    z = Z[0] if len(W) == 1 else np.ascontiguousarray(Z.T)
     if not np.isfinite(z).all():
         require_finite_examples(X)
         raise OverflowError(

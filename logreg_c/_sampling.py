@@ -41,18 +41,14 @@ def stratified(data: Dense, m: int, random: np.random.Generator) -> tuple[Rows, 
     return np.concatenate(chosen)[order], np.concatenate(weights)[order]
 
 
-def by_importance(
-    importance: Floats, m: int, random: np.random.Generator
-) -> tuple[Rows, Floats]:
+def by_importance(importance: Floats, m: int, random: np.random.Generator) -> tuple[Rows, Floats]:
     """Draw about m rows with probabilities min(1, k (importance / mean + 0.3)).
 
     Rows that matter for a column of their own are taken for certain. Systematic sampling: one
     random number, rows at equal distances of accumulated probability. Returns rows, in their
     order, and 1 / probability of each. Overwrites importance.
     """
-    size = np.multiply(
-        importance, 1.0 / max(float(importance.mean()), 1e-300), out=importance
-    )
+    size = np.multiply(importance, 1.0 / max(float(importance.mean()), 1e-300), out=importance)
     size += UNIFORM_MIX
     k = max(m, 1) / float(size.sum())
     for _ in range(20):

@@ -78,9 +78,7 @@ class Unpenalised:
         if reason is not None:
             return Review(outcome._replace(converged=False, reason=reason), True, ())
         ranges = self._separation.ranges
-        found = dependencies(
-            self._objective, None if ranges is None else ranges.rows, self._random
-        )
+        found = dependencies(self._objective, None if ranges is None else ranges.rows, self._random)
         outcome = self._without_overlooked(outcome, found)
         if len(found.directions):
             return self._least_norm(outcome, found)

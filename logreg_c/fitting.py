@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -87,7 +86,7 @@ class FitResult:
     reason: str
     n_iter: int
     n_passes: float
-    history: tuple[Record, ...]
+    history: tuple[Record, ...] = field(repr=False)
     solver: str
     dependent: tuple[int, ...] = ()
 
@@ -127,10 +126,12 @@ def _coordinates(
     Rows without weight don't count: scaled by what stands in them, columns would be out of scale.
     """
     n, d = X.shape
-    rows = np.arange(n) if sample_weight is None else np.flatnonzero(sample_weight > 0.0)
     wanted = max(SCALED_BY // d, 50)
-    if len(rows) > wanted:
-        rows = rows[np.sort(random.choice(len(rows), wanted, replace=False))]
+    weighty = None if sample_weight is None else np.flatnonzero(sample_weight > 0.0)
+    count = n if weighty is None else len(weighty)
+    rows = np.arange(n) if count <= wanted else np.sort(random.choice(count, wanted, replace=False))
+    if weighty is not None:
+        rows = weighty if count <= wanted else weighty[rows]
     with np.errstate(all="ignore"):
         some = np.asarray(X if len(rows) == n else X[rows], dtype=np.float64)
         # In units of the largest entry nothing overflows, and the mean of a constant is exact.
@@ -228,7 +229,7 @@ def fit(
     Returns
     -------
     FitResult
-        w, b, objective, gap, converged, reason, n_iter, n_passes, history, solver.
+        w, b, objective, gap, converged, reason, n_iter, n_passes, history, solver, dependent.
 
     Raises
     ------
@@ -245,6 +246,8 @@ def fit(
     -----
     ConvergenceWarning
         If the fit ends without the proof that `tol` asks for.
+    SeparationWarning
+        If there is no penalty and the classes can be separated, so that no optimum is finite.
 
     Notes
     -----
@@ -262,8 +265,35 @@ def fit(
     >>> result.converged, result.gap <= 1e-6 * result.objective
     (True, True)
     """
+    result, warning = fit_quietly(
+        X, y, l2, sample_weight, offset, fit_intercept, w0, b0, solver, tol, max_iter,
+        random_state, callback, progress, n_threads,
+    )  # fmt: skip
+    if warning is not None:
+        warnings.warn(warning, stacklevel=2)
+    return result
+
+
+def fit_quietly(
+    X: Any,
+    y: Any,
+    l2: Any,
+    sample_weight: Any,
+    offset: Any,
+    fit_intercept: bool,
+    w0: Any,
+    b0: Any,
+    solver: str,
+    tol: Any,
+    max_iter: Any,
+    random_state: Any,
+    callback: Callable[[FitState], object] | None,
+    progress: bool,
+    n_threads: Any,
+) -> tuple[FitResult, ConvergenceWarning | None]:
+    """Do what `fit` does, and return what it warns of."""
     X = as_examples(X)
-    n, d = X.shape
+    n = X.shape[0]
     s, total = as_sample_weight(sample_weight, n)
     targets = as_targets(y, n, s, total, fit_intercept)
     l2 = as_number(l2, "l2", least=0.0)
@@ -300,8 +330,8 @@ def fit(
                 most_iter, watch, stop_early, doubt,
             )  # fmt: skip
     except NotFiniteError:
-        raw = objective.to_raw(theta)
-        explain_not_finite(X, raw[0, :-1], float(raw[0, -1]))
+        # The start is finite, which has been looked at already.
+        explain_not_finite(X, np.zeros(X.shape[1]), 0.0)
     review = Review(outcome, False, ())
     if free is not None and not called_off:
         review = free.review(outcome)
@@ -311,28 +341,23 @@ def fit(
         outcome.converged, outcome.reason, len(outcome.history), data.meter.reads, outcome.history,
         outcome.solver, review.dependent,
     )  # fmt: skip
-    _warn(result, review.separated, goal)
-    return result
+    return result, _warning(result, review.separated, goal)
 
 
-def _warn(result: FitResult, separated: bool, goal: Goal) -> None:
-    """Warn if the fit has not converged."""
+def _warning(result: FitResult, separated: bool, goal: Goal) -> ConvergenceWarning | None:
+    """Return what is to be said of a fit that has not converged."""
     if result.converged:
-        return
+        return None
     if separated:
-        warnings.warn(
+        return SeparationWarning(
             f"there is no finite optimum: {result.reason}. The weights are those at which the fit "
             f"was stopped, J = {result.objective:.6g}; give l2 a value above 0, which makes the "
-            "optimum finite, or drop what separates the classes",
-            SeparationWarning,
-            stacklevel=3,
+            "optimum finite, or drop what separates the classes"
         )
-        return
-    warnings.warn(
+    return ConvergenceWarning(
         f"not converged: {result.reason}. J = {result.objective:.6g}, proved to be within "
-        f"{result.gap:.2g} of the optimum; tol={goal.tol:g} asks for {goal.gap(result.objective):.2g}",
-        ConvergenceWarning,
-        stacklevel=3,
+        f"{result.gap:.2g} of the optimum; tol={goal.tol:g} asks for "
+        f"{goal.gap(result.objective):.2g}"
     )
 
 
@@ -348,17 +373,18 @@ def as_seed(random_state: Any) -> int:
     return seed
 
 
-def _start(
-    objective: Objective, targets: Targets, w0: Any, b0: Any, base_rate: bool
-) -> Floats:
+def _start(objective: Objective, targets: Targets, w0: Any, b0: Any, base_rate: bool) -> Floats:
     """Return theta for w0 and b0; without them zero weights and the bias of the base rates."""
-    K, D = objective.K, objective.D
     if w0 is None and b0 is None:
         theta = objective.start()
         if base_rate and objective.fit_bias:
             theta[:, -1] = targets.base_bias
         return theta
-    raw = targets.from_model(w0, b0, D - 1)
+    raw = targets.from_model(w0, b0, objective.D - 1)
     if not objective.fit_bias:
         raw[:, -1] = 0.0
-    return objective.project(objective.from_raw(raw))
+    with np.errstate(all="ignore"):
+        theta = objective.project(objective.from_raw(raw))
+    if not np.isfinite(theta).all():
+        explain_not_finite(objective.data.X, raw[0, :-1], float(raw[0, -1]))
+    return theta

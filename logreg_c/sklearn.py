@@ -47,7 +47,7 @@ from ._validation import (
     as_sample_weight,
 )
 from .descent import gradient_descent
-from .fitting import ConvergenceWarning, fit
+from .fitting import fit_quietly
 
 _FLOATS = (np.float64, np.float32)
 
@@ -225,24 +225,10 @@ class LogisticRegression(ClassifierMixin, TellsNewSpelling):  # type: ignore[mis
         l2, seed, threads = self._l2(total), self._seed(), self._threads()
         w0, b0 = self._start(classes, d)
         try:
-            with warnings.catch_warnings():
-                # What it says is said below, in a warning of scikit-learn's.
-                warnings.simplefilter("ignore", ConvergenceWarning)
-                result = fit(
-                    X,
-                    ids,
-                    l2=l2,
-                    sample_weight=s,
-                    fit_intercept=self.fit_intercept,
-                    w0=w0,
-                    b0=b0,
-                    solver=self.solver,
-                    tol=self.tol,
-                    max_iter=self.max_iter,
-                    random_state=seed,
-                    progress=bool(self.verbose),
-                    n_threads=threads,
-                )
+            result, warning = fit_quietly(
+                X, ids, l2, s, None, self.fit_intercept, w0, b0, self.solver, self.tol,
+                self.max_iter, seed, None, bool(self.verbose), threads,
+            )  # fmt: skip
         except ValueError:
             if plain:
                 check_array(X, input_name="X", estimator=self)
@@ -260,10 +246,10 @@ class LogisticRegression(ClassifierMixin, TellsNewSpelling):  # type: ignore[mis
         self.objective_ = result.objective
         self.history_ = result.history
         self.solver_ = result.solver
-        if not result.converged:
+        if warning is not None:
+            # Those who filter warnings of this kind know scikit-learn's.
             warnings.warn(
-                f"LogisticRegression has not converged: {result.reason}. J = "
-                f"{result.objective:.6g}, proved to be within {result.gap:.2g} of the optimum",
+                str(warning).replace("l2 a value above 0", "C a finite value"),
                 sklearn.exceptions.ConvergenceWarning,
                 stacklevel=2,
             )

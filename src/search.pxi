@@ -161,13 +161,13 @@ cdef void residual_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
 cdef void curvature_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
                          double* sums) noexcept nogil:
     """The weights of the Hessian's Grams at the predictions a in Z, pair of classes by pair:
-    out[q] = share · a_k (1 - a_k) for k = l, -share · a_k a_l for k < l, in rows of n.
+    out[q] = share · a_k (1 - a_k) for one class, -share · a_k a_l for two, in rows of n.
 
     For classes 1 - a_k is the sum of the others: where the model is sure the difference would be
     rounding, and the Hessian far from positive semidefinite.
     """
     cdef double share[MOST_ROWS]
-    cdef Py_ssize_t rows = rows_at_once(p), i = begin, m, k, l, j
+    cdef Py_ssize_t rows = rows_at_once(p), i = begin, m, k, other, j
     cdef const double* a
     cdef double* out
     while i < end:
@@ -183,15 +183,17 @@ cdef void curvature_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
                 memset(out + pair_of(p.K, k, k) * p.n, 0, m * sizeof(double))
             for k in range(p.K):
                 a = p.Z + k * p.n + i
-                for l in range(k + 1, p.K):
-                    pair_curvature(a, a + (l - k) * p.n, share, m, out + pair_of(p.K, k, l) * p.n,
-                                   out + pair_of(p.K, k, k) * p.n, out + pair_of(p.K, l, l) * p.n)
+                for other in range(k + 1, p.K):
+                    pair_curvature(a, a + (other - k) * p.n, share, m,
+                                   out + pair_of(p.K, k, other) * p.n,
+                                   out + pair_of(p.K, k, k) * p.n,
+                                   out + pair_of(p.K, other, other) * p.n)
         i += m
 
 
-cdef inline Py_ssize_t pair_of(Py_ssize_t K, Py_ssize_t k, Py_ssize_t l) noexcept nogil:
-    """The place of classes k <= l among the pairs."""
-    return k * K - k * (k - 1) // 2 + l - k
+cdef inline Py_ssize_t pair_of(Py_ssize_t K, Py_ssize_t k, Py_ssize_t other) noexcept nogil:
+    """The place of classes k <= other among the pairs."""
+    return k * K - k * (k - 1) // 2 + other - k
 
 
 cdef inline void pair_curvature(const double* a, const double* b, const double* share,

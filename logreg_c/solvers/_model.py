@@ -78,7 +78,9 @@ class Model:
         return now.theta - point.theta
 
 
-def minimise_sample(part: Objective, theta: Floats, noise: float, most: int) -> tuple[Floats, Floats]:
+def minimise_sample(
+    part: Objective, theta: Floats, noise: float, most: int
+) -> tuple[Floats, Floats]:
     """Minimise a sample's J by Newton's method, to a decrement of `noise`.
 
     Returns theta and the diagonal of the Hessian at the last factored point.

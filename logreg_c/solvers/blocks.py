@@ -156,8 +156,9 @@ class Model:
 
         def value(t: float) -> float:
             loss, _, _ = data.search(Z + U, dU, t)
-            linear = inner(point.gradient, s + t * ds) - float(np.add.reduce(
-                (R0 * (U + t * dU)).ravel()))
+            linear = inner(point.gradient, s + t * ds) - float(
+                np.add.reduce((R0 * (U + t * dU)).ravel())
+            )
             B = 0.5 * inner(s + t * ds, Bs + t * dB)
             return loss + linear + B
 
@@ -170,9 +171,9 @@ class Model:
 def _log_sum(Z: Floats) -> Floats:
     """Return the log of what normalises each row's probabilities."""
     if len(Z) == 1:
-        return np.logaddexp(0.0, Z[0])
-    top = Z.max(axis=0)
-    return np.log(np.exp(Z - top).sum(axis=0)) + top
+        return np.asarray(np.logaddexp(0.0, Z[0]))
+    top: Floats = Z.max(axis=0)
+    return np.asarray(top + np.log(np.exp(Z - top).sum(axis=0)))
 
 
 def excess(objective: Objective, Z: Floats, U: Floats) -> Floats:
@@ -180,7 +181,7 @@ def excess(objective: Objective, Z: Floats, U: Floats) -> Floats:
     data = objective.data
     rise = _log_sum(Z + U) - _log_sum(Z) - (data.predictions(Z) * U).sum(axis=0)
     weight = 1.0 if data.sample_weight is None else data.sample_weight
-    return rise * (weight / data.total)
+    return np.asarray(rise * (weight / data.total))
 
 
 def at_penalty(full: Objective, stage: Objective, point: Point) -> Point:

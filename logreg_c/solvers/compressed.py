@@ -66,7 +66,7 @@ def compressed(task: Task) -> Iterator[Iterate]:
         """Return the theta of a point, or the step of a direction, among the rows."""
         beta = np.einsum("kr,rn->kn", u[:, :-1], back)
         # pull_back gives X_c' beta · scale, and w is X_c' beta = theta · scale.
-        theta = objective.pull_back(beta) / np.append(objective.scale**2, 1.0)
+        theta: Floats = objective.pull_back(beta) / np.append(objective.scale**2, 1.0)
         theta[:, -1] = u[:, -1]
         return theta
 

@@ -40,9 +40,7 @@ def from_diagonal(objective: Objective, diagonal: Floats) -> tuple[Memory, Apply
     return memory, apply
 
 
-def few_passes(
-    objective: Objective, point: Point, diagonal: Floats, count: int
-) -> Iterator[Point]:
+def few_passes(objective: Objective, point: Point, diagonal: Floats, count: int) -> Iterator[Point]:
     """Yield at most so many points of L-BFGS from the diagonal."""
     memory, apply = from_diagonal(objective, diagonal)
     for _ in range(count):
@@ -81,6 +79,7 @@ def lbfgs(task: Task) -> Iterator[Iterate]:
         step = advance(objective, point, s, LOOSE)
         if step is None:
             if retried:
+                yield Iterate(point, lower)
                 return
             memory.clear()
             retried = True

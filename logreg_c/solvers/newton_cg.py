@@ -23,6 +23,8 @@ from ._line_search import advance
 from ._memory import Apply
 
 MOST_PRODUCTS = 200
+# What a residual is solved to, in parts of the gradient, where nothing but a proof is to be had.
+FINE = 1e-8
 
 
 class Direction(NamedTuple):
@@ -95,10 +97,9 @@ def newton_cg(task: Task) -> Iterator[Iterate]:
         inverse = np.full((objective.K, D), 1.0)
         diagonal = objective.evaluate_and_survey(point.theta, inverse)[1]
         inverse = 1.0 / np.maximum(diagonal, 1e-12 * diagonal.max())
-        project = objective.project
 
         def precondition(r: Floats, inverse: Floats = inverse) -> Floats:
-            return project(inverse * r)
+            return objective.project(inverse * r)
 
         size = math.sqrt(inner(point.gradient, inverse * point.gradient))
         first = size if first < 0.0 else first
@@ -110,6 +111,8 @@ def newton_cg(task: Task) -> Iterator[Iterate]:
             return
         step = advance(objective, point, found.s)
         if step is None:
+            # At the limit of rounding a better direction may still prove where the point is.
+            found = conjugate_gradients(objective, point, precondition, FINE, gap)
             yield Iterate(point, found.lower)
             return
         yield Iterate(step.point, found.lower)

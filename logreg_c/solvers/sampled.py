@@ -87,9 +87,9 @@ def sampled(task: Task) -> Iterator[Iterate]:
             raise NotFiniteError
         yield Iterate(point, -math.inf)
     else:
-        point = task.begin()
-        diagonal, _ = survey(task, point, np.ones_like(point.theta))
-        for point in few_passes(objective, point, diagonal, DIAGONAL_PASSES):
+        point = start = task.begin()
+        diagonal, _ = survey(task, start, np.ones_like(start.theta))
+        for point in few_passes(objective, start, diagonal, DIAGONAL_PASSES):
             yield Iterate(point, -math.inf)
         diagonal, leverage = survey(task, point, reciprocal(diagonal))
         lever = total(leverage)
@@ -101,14 +101,16 @@ def sampled(task: Task) -> Iterator[Iterate]:
         del leverage  # as long as y, like everything else that is worth forgetting here
         model = Model(objective, rows, weight)
         dane = len(rows) >= 0.9 * DANE_ROWS * objective.D and gram_cost(task, m) <= CHEAP_GRAM
-        point = yield from with_model(task, model, point, diagonal, dane)
-        m = 2 * m if dane else m
+        before = point
+        point = yield from with_model(task, model, before, diagonal, dane)
+        # A sample that found nothing lower is not drawn again as it was: that might never end.
+        m = 2 * m if dane or point is before else m
         diagonal, leverage = survey(task, point, reciprocal(diagonal))
 
 
 def total(leverage: Floats) -> Floats:
     """Add up the classes' leverages."""
-    return leverage[0] if len(leverage) == 1 else leverage.sum(axis=0)
+    return np.asarray(leverage[0] if len(leverage) == 1 else leverage.sum(axis=0))
 
 
 def survey(task: Task, point: Point, inverse: Floats) -> tuple[Floats, Floats]:

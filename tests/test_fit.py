@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""`fit`: every solver reaches the optimum, as near as it says, and says why it ends."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+from fit_problems import KINDS, QUICK, TALL, problem, raw, twin, unscaled
+
+import logreg_c
+from logreg_c import ConvergenceWarning, FitResult, fit
+
+
+@cache
+def optimum(kind, K, l2=1e-3):
+    """Return J*, confirmed by the decrement in extended precision."""
+    X, y, arguments = problem(kind, K, l2)
+    result = fit(X, y, solver="newton", tol=1e-13, **arguments)
+    exact, theta = twin(X, y, **arguments), raw(result)
+    gradient = exact.gradient(theta)
+    scale = np.append(1 / X.std(axis=0), float(arguments.get("fit_intercept", True)))
+    H = np.einsum("j,kjli,i->kjli", scale, exact.hessian(theta).astype(float), scale)
+    g = (gradient * scale).astype(float).ravel()
+    decrement = g @ np.linalg.lstsq(H.reshape(g.size, g.size), g, rcond=1e-12)[0] / 2
+    assert abs(decrement) < 1e-13
+    return float(exact.J(theta))
+
+
+@pytest.mark.parametrize("K", [2, 3])
+@pytest.mark.parametrize(
+    ("kind", "solver"),
+    [(kind, solver) for kind in KINDS for solver in (QUICK if kind == "wide" else TALL)],
+)
+def test_every_solver_reaches_the_optimum_within_its_gap(kind, K, solver):
+    X, y, arguments = problem(kind, K)
+    best = optimum(kind, K)
+    result = fit(X, y, solver=solver, tol=1e-7, **arguments)
+    assert result.converged
+    # What a solver cannot reach another one does; but these are no such problems.
+    assert result.solver == solver or solver == "sampled"
+    assert result.gap <= 1e-7 * best + 1e-15
+    assert result.objective - best <= result.gap + 1e-14
+    assert result.objective >= best - 1e-13
+    assert float(twin(X, y, **arguments).J(raw(result))) == pytest.approx(
+        result.objective, rel=1e-11
+    )
+
+
+@pytest.mark.parametrize("solver", [*TALL, "auto"])
+def test_five_classes(solver):
+    X, y, arguments = problem("gaussian", 5)
+    result = fit(X, y, solver=solver, tol=1e-9, **arguments)
+    assert result.converged
+    assert 0 <= result.objective - optimum("gaussian", 5) + 1e-14 <= result.gap + 2e-14
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "soft", "weights", "offset", "no bias"])
+@pytest.mark.parametrize("K", [2, 3])
+def test_gradient_descent_gets_there_on_easy_problems(kind, K):
+    X, y, arguments = problem(kind, K)
+    result = fit(X, y, solver="gradient-descent", tol=1e-5, **arguments)
+    assert result.converged
+    assert result.objective - optimum(kind, K) <= result.gap + 1e-14
+
+
+@pytest.mark.parametrize("solver", TALL)
+@pytest.mark.parametrize("kind", ["gaussian", "few positives", "rare"])
+def test_without_a_penalty(kind, solver):
+    X, y, arguments = problem(kind, 2, 0.0)
+    result = fit(X, y, solver=solver, **arguments)
+    assert result.converged
+    assert result.objective - optimum(kind, 2, 0.0) <= result.gap + 1e-14
+
+
+@pytest.mark.parametrize("solver", ["auto", *QUICK])
+@pytest.mark.parametrize(("C", "best"), [(1, 0.11703581880751), (1000, 0.00113786496054)])
+def test_the_fixture_that_others_give_up_on(C, best, solver):
+    X, y = unscaled()
+    result = fit(X, y, l2=1 / (C * len(y)), solver=solver, tol=1e-10)
+    assert result.objective == pytest.approx(best, abs=2e-14 + 1e-10 * best)
+    if C == 1:
+        assert result.b == pytest.approx(1641.80328, rel=1e-4)
+
+
+@pytest.mark.parametrize("solver", ["auto", *QUICK])
+def test_columns_of_a_rank_that_hides_the_one_that_tells(solver):
+    # 99 columns of rank 3 around 1e8: beside them the last one is rounding.
+    rng = np.random.default_rng(0)
+    X = (rng.standard_normal((40, 3)) @ rng.standard_normal((3, 100))) * 1e8
+    X[:, -1] = rng.standard_normal(40)
+    y = (rng.random(40) < 1 / (1 + np.exp(-3 * X[:, -1]))).astype(int)
+    assert fit(X, y, l2=0.025, solver=solver).objective == pytest.approx(0.4378893, abs=1e-6)
+
+
+@pytest.mark.parametrize("solver", [*TALL, "gradient-descent"])
+@pytest.mark.parametrize("K", [2, 3])
+def test_the_result_tells_what_happened(solver, K):
+    X, y, arguments = problem("gaussian", K)
+    result = fit(X, y, solver=solver, tol=1e-4, **arguments)
+    assert isinstance(result, FitResult)
+    assert (result.w.shape, np.shape(result.b)) == (((4,), ()) if K == 2 else ((3, 4), (3,)))
+    assert type(result.objective) is float
+    assert type(result.gap) is float
+    assert result.converged is True
+    assert result.reason == "J is within tol=0.0001 of the optimum, proved"
+    assert result.solver == solver or (solver == "sampled" and result.solver == "newton")
+    assert result.n_iter == len(result.history) == result.history[-1].n_iter
+    assert result.history[-1].objective == result.objective
+    assert result.history[-1].gap == result.gap
+    assert result.n_passes >= result.history[-1].n_passes > 0
+
+
+@pytest.mark.parametrize("solver", [*TALL, "gradient-descent"])
+@pytest.mark.parametrize("kind", ["gaussian", "rare", "scales"])
+def test_history_is_monotone_and_every_gap_is_true(kind, solver):
+    X, y, arguments = problem(kind, 2)
+    seen = []
+    if solver == "gradient-descent":
+        with pytest.warns(ConvergenceWarning):
+            result = fit(X, y, solver=solver, max_iter=8, tol=1e-14, **arguments)
+    else:
+        result = fit(X, y, solver=solver, tol=1e-9, callback=seen.append, **arguments)
+        assert [tuple(record) for record in result.history] == [
+            (s.n_iter, s.n_passes, s.objective, s.gap) for s in seen
+        ]
+    best = optimum(kind, 2)
+    before = None
+    for record in result.history:
+        assert record.gap >= record.objective - best - 1e-13
+        if before is not None:
+            assert record.n_iter == before.n_iter + 1
+            assert record.n_passes >= before.n_passes
+            assert record.objective <= before.objective
+            assert record.gap <= before.gap
+        before = record
+
+
+def test_max_iter_is_a_reason_with_a_warning():
+    X, y, arguments = problem("gaussian")
+    with pytest.warns(ConvergenceWarning) as caught:
+        result = fit(X, y, solver="newton", max_iter=1, **arguments)
+    assert not result.converged
+    assert (result.reason, result.n_iter) == ("max_iter=1 iterations done", 1)
+    message = str(caught[0].message)
+    assert message.startswith("not converged: max_iter=1 iterations done. J = ")
+    assert "proved to be within" in message
+    assert "tol=1e-06 asks for" in message
+    assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("solver", [*TALL, "gradient-descent"])
+def test_a_callback_stops(solver):
+    X, y, arguments = problem("rare")
+    with pytest.warns(ConvergenceWarning, match="callback stopped it after iteration 2"):
+        result = fit(
+            X, y, solver=solver, tol=1e-13, callback=lambda state: state.n_iter == 2, **arguments
+        )
+    assert (result.reason, result.n_iter) == ("callback stopped it after iteration 2", 2)
+    assert not result.converged
+
+
+@pytest.mark.parametrize("solver", ["newton", "lbfgs", "newton-cg", "gradient-descent"])
+def test_no_further_progress_is_a_reason_with_a_warning(solver):
+    # No gap of 1e-15 can be proved beside the rounding of a J of 20.
+    X, y, arguments = problem("gaussian")
+    arguments = arguments | {"offset": np.where(y[:50] > 0, -40.0, 40.0), "fit_intercept": False}
+    then = "" if solver == "newton" else ", then newton"
+    match = f"not converged: no further progress by {solver}{then}: the limit of rounding"
+    with pytest.warns(ConvergenceWarning, match=match):
+        result = fit(X[:50], y[:50], solver=solver, tol=1e-30, **arguments)
+    assert not result.converged
+    assert result.gap < 1e-8
+
+
+@pytest.mark.parametrize(("n", "d"), [(2000, 20), (3000, 5)])
+def test_samples_end_at_the_limit_of_rounding(n, d):
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((n, d)), rng.integers(0, 2, n)
+    offset = np.where(y > 0, -30.0, 30.0)
+    with pytest.warns(ConvergenceWarning, match="no further progress by sampled, then newton"):
+        fit(X, y, l2=1e-3, offset=offset, solver="sampled", tol=1e-300)
+
+
+def test_what_the_callback_sees_is_its_own():
+    X, y, arguments = problem("gaussian", 3)
+    plain = fit(X, y, **arguments)
+
+    def spoil(state):
+        assert state.w.shape == (3, 4)
+        state.w[:] = np.nan
+        state.b[:] = np.nan
+
+    spoiled = fit(X, y, callback=spoil, **arguments)
+    assert spoiled.w.tolist() == plain.w.tolist()
+    assert spoiled.b.tolist() == plain.b.tolist()
+
+
+@pytest.mark.parametrize("solver", [*TALL, "gradient-descent", "auto"])
+@pytest.mark.parametrize("K", [2, 3])
+def test_a_start_at_the_optimum(solver, K):
+    X, y, arguments = problem("gaussian", K)
+    there = fit(X, y, solver="newton", tol=1e-12, **arguments)
+    if solver == "gradient-descent":
+        arguments = arguments | {"tol": 1e-5}
+    again = fit(X, y, solver=solver, w0=there.w, b0=there.b, **arguments)
+    assert again.converged
+    assert again.objective == pytest.approx(there.objective, rel=1e-5)
+    if solver in ("newton", "lbfgs", "newton-cg"):
+        assert again.objective <= there.objective + 1e-15
+        assert again.n_iter == 1
+
+
+@pytest.mark.parametrize("solver", TALL)
+def test_a_start_that_is_far_off(solver):
+    X, y, arguments = problem("gaussian")
+    result = fit(X, y, solver=solver, w0=np.full(4, 50.0), b0=-80.0, **arguments)
+    assert result.objective - optimum("gaussian", 2) <= result.gap
+
+
+def test_one_of_w0_and_b0_is_enough():
+    X, y, arguments = problem("gaussian")
+    assert fit(X, y, w0=np.ones(4), **arguments).converged
+    assert fit(X, y, b0=2.0, **arguments).converged
+
+
+@pytest.mark.parametrize("solver", [*TALL, "gradient-descent"])
+def test_the_seed_decides_all_that_is_random(solver):
+    X, y, arguments = problem("rare")
+    arguments = arguments | {"solver": solver, "tol": 1e-3}
+    one, two = (fit(X, y, random_state=5, **arguments) for _ in range(2))
+    assert one.w.tobytes() == two.w.tobytes()
+    assert one.history == two.history
+    other = fit(X, y, random_state=6, **arguments)
+    assert (one.w.tobytes() != other.w.tobytes()) == (solver == "sampled")
+
+
+def breast_cancer():
+    from pathlib import Path
+
+    path = Path(__file__).parents[1] / "examples" / "data" / "breast_cancer.csv"
+    if not path.exists():
+        pytest.skip("the examples are not beside the tests here")
+    table = np.loadtxt(path, delimiter=",", skiprows=1)
+    return table[:, :-1], table[:, -1]
+
+
+@pytest.mark.parametrize("solver", [*TALL, "auto"])
+def test_raw_breast_cancer(solver):
+    X, y = breast_cancer()
+    result = fit(X, y, l2=1 / 569, solver=solver, tol=1e-8)
+    assert result.objective == pytest.approx(0.09454237474601628, abs=1e-9)
+
+
+def test_loss_of_the_result_is_its_objective():
+    X, y, arguments = problem("weights")
+    result = fit(X, y, **arguments)
+    assert logreg_c.loss(X, y, result.w, result.b, **arguments) == pytest.approx(
+        result.objective, rel=1e-13
+    )
