@@ -53,7 +53,7 @@ FEW, MORE = 1024, 4096
 
 
 def label_groups(data: Dense) -> tuple[NDArray[np.int32], int]:
-    """Return each row's class, or their number for a soft label, -1 without weight; and that number."""
+    """Return each row's class and the number K of classes; K for soft labels, -1 without weight."""
     K = max(data.K, 2)
     if data.K == 1:
         groups = data.y[0].astype(np.int32)
@@ -135,8 +135,10 @@ class Separation:
         self._next_look = FIRST_LOOK
 
     def stop_early(self, point: Point) -> str | None:
-        """Return why a fit cannot go on from a point, if that is so. Looks at the margins alone,
-        but for some iterations where these run away."""
+        """Return why a fit cannot go on from a point, if that is so.
+
+        Looks at the margins alone, but for some iterations where these run away.
+        """
         self._count += 1
         if not self._hard:
             return None
@@ -217,7 +219,7 @@ class Separation:
         return f"{columns_in_words(columns)} {verb} class {k} from the others{more}"
 
     def _columns(self) -> list[tuple[int, int]]:
-        """Return what `separating_columns` does, of few rows where these tell that there is none."""
+        """Return what `separating_columns` does, by a few rows where these tell that it is none."""
         objective, data = self._objective, self._objective.data
         if data.n > MORE:
             strided = np.arange(0, data.n, data.n // FEW)
@@ -290,7 +292,7 @@ class Separation:
         return np.asarray(still)
 
     def _leaving(self, tight: NDArray[np.bool_], v: Floats) -> Floats:
-        """Return the part of v that changes nothing in the rows, and between the classes, `tight`."""
+        """Return the part of v that changes nothing where `tight`: in a row, between classes."""
         objective, K = self._objective, self._objective.K
         if K == 1:
             h = tight.astype(np.float64)
