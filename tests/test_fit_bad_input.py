@@ -106,7 +106,14 @@ def test_a_cell_that_samples_do_not_see_is_found():
 @pytest.mark.parametrize("solver", [*SOLVERS, "auto"])
 def test_margins_beyond_the_range_are_an_error(solver):
     with pytest.raises(OverflowError, match="X, w and b are finite"):
-        fit(X * 1e200, Y, w0=np.full(3, 1e200), b0=0.0, solver=solver)
+        fit(X * 1e150, Y, w0=np.full(3, 1e200), b0=0.0, solver=solver)
+
+
+@pytest.mark.parametrize("solver", [*SOLVERS, "auto"])
+@pytest.mark.parametrize(("size", "cure"), [(1e-300, r"1e\+300"), (1e300, "1e-300")])
+def test_columns_whose_squares_are_beyond_the_range_are_an_error(solver, size, cure):
+    with pytest.raises(ValueError, match=rf"X has entries around .* in column 1, .* by {cure}"):
+        fit(X * [1.0, size, 1.0], Y, solver=solver)
 
 
 @pytest.mark.parametrize("solver", [*SOLVERS, "auto"])
