@@ -25,12 +25,14 @@ from ._validation import Floats
 FEWEST, ROWS = 500, 3
 # A pivot above this is no dependency, nor near one.
 CLEAR = 1e-8
-# What is left of a dependency by rounding, in parts of the columns' spread.
-EXACT = 1e-11
+# What is left of a dependency by rounding, in parts of the columns' spread, and at most.
+EXACT, LEAST_EXACT = 1e-11, 1e-6
 # A singular value below this part of the largest is worth a word, if a fit does not converge.
 NEAR = 1e-4
 # A column with less than this part in a dependency has none.
 PART = 1e-6
+# The same as the square of what is left of it by fewer rows than columns.
+LEFT = 1e-6
 # Times that rows are added.
 ADDED = 6
 # Random combinations of the candidates that are held against all rows.
@@ -50,11 +52,15 @@ class Dependencies(NamedTuple):
         The columns with a part in one.
     near : ndarray of shape (p, d + 1)
         Orthonormal directions that nearly change none, the one that changes least last.
+    wide : ndarray of shape (n, d) or None
+        All rows, scaled, where they are fewer than the parameters: then nearly every direction is
+        open, and what matters is the space of the rows instead.
     """
 
     directions: Floats
     columns: tuple[int, ...]
     near: Floats
+    wide: Floats | None = None
 
     def in_words(self) -> str:
         """Tell of near dependencies."""
@@ -73,32 +79,32 @@ def centred(objective: Objective, rows: Rows) -> Floats:
 def rounding_of(objective: Objective) -> float:
     """Return how exact a dependency can be: columns far from zero are rounded by what they are."""
     shift = float(np.abs(objective.center * objective.scale).max())
-    return max(EXACT, 8.0 * float(np.finfo(np.float64).eps) * (1.0 + shift))
+    return min(max(EXACT, 8.0 * float(np.finfo(np.float64).eps) * (1.0 + shift)), LEAST_EXACT)
 
 
-def has_small_pivot(A: Floats, threads: int) -> bool:
-    """Whether a pivot of the columns' correlations is small."""
+def clear_factor(A: Floats, threads: int) -> tuple[Floats, Floats] | None:
+    """Return the Cholesky factor of the columns' correlations, and 1 / their sizes.
+
+    None if it has a small pivot.
+    """
     m, D = A.shape
     gram = np.empty((1, D + 1, D + 1))
     _kernels.kernels.gram(A, None, np.ones((1, m)), np.zeros(D), np.ones(D), gram, threads)
     G = gram[0, :D, :D]
     diagonal = np.diagonal(G)
     if not (diagonal > 0.0).all():
-        return True
+        return None
     size = 1.0 / np.sqrt(diagonal)
-    G = np.ascontiguousarray(G * size * size[:, None])
-    R = np.empty_like(G)
-    if _kernels.kernels.cholesky(G, R, threads):
-        return True
-    return bool((np.diagonal(R) ** 2).min() < CLEAR)
+    R = np.ascontiguousarray(G * size * size[:, None])
+    if _kernels.kernels.cholesky(R, R, threads) or (np.diagonal(R) ** 2).min() < CLEAR:
+        return None
+    return R, size
 
 
 def null_space(A: Floats, rounding: float) -> tuple[Floats, Floats]:
     """Return an orthonormal basis (q, D) of what A takes to zero, and what it nearly does."""
-    if len(A) > A.shape[1]:
-        A = np.linalg.qr(A, mode="r") / np.sqrt(len(A))
+    A = np.linalg.qr(A, mode="r") / np.sqrt(len(A))
     _, values, directions = np.linalg.svd(A)
-    values = np.append(values, np.zeros(len(directions) - len(values)))
     largest = max(float(values[0]), 1e-300)
     null = values <= rounding * largest
     return directions[null], directions[~null & (values < NEAR * largest)]
@@ -136,9 +142,11 @@ def dependencies(
     A = centred(objective, rows)
     if not objective.fit_bias:
         A = np.ascontiguousarray(A[:, :-1])
-    if len(rows) > d and not has_small_pivot(A, data.threads):
-        return nothing
     rounding = rounding_of(objective)
+    if len(A) < A.shape[1]:
+        return of_few_rows(A, d, rounding, data.threads)
+    if clear_factor(A, data.threads) is not None:
+        return nothing
     for _ in range(ADDED):
         null, near = (embedded(part, d + 1) for part in null_space(A, rounding))
         if not len(null):
@@ -150,6 +158,34 @@ def dependencies(
             return Dependencies(null, tuple(columns), near)
         A = np.concatenate((A, centred(objective, more)[:, : A.shape[1]]))
     return nothing
+
+
+def row_space(A: Floats, rounding: float, threads: int) -> tuple[Floats, Floats]:
+    """Return an orthonormal basis (D, r) of the rows' space, and its directions that nearly vanish.
+
+    By a singular value decomposition only if the rows depend on each other: BLAS's threads wait
+    spinning, which on a busy machine takes twenty times as long.
+    """
+    if not len(A):
+        return np.zeros((A.shape[1], 0)), A
+    factored = clear_factor(np.ascontiguousarray(A.T), threads)
+    if factored is not None:
+        basis = np.ascontiguousarray(A.T) * factored[1]
+        _kernels.kernels.cholesky_half_solve(factored[0], basis, True)
+        return basis, np.zeros((0, A.shape[1]))
+    _, values, rows = np.linalg.svd(A, full_matrices=False)
+    largest = max(float(values[0]), 1e-300)
+    kept = values > rounding * largest
+    return rows[kept].T, rows[kept & (values < NEAR * largest)]
+
+
+def of_few_rows(A: Floats, d: int, rounding: float, threads: int) -> Dependencies:
+    """Return what the rows, fewer than their entries, leave open."""
+    basis, near = row_space(A, rounding, threads)
+    # What is left of a column's unit vector outside their space.
+    left = 1.0 - np.einsum("ji,ji->j", basis[:d], basis[:d])
+    columns = tuple(int(j) for j in np.flatnonzero(left > LEFT))
+    return Dependencies(np.zeros((0, d + 1)), columns, embedded(near, d + 1), A[:, :d])
 
 
 def embedded(directions: Floats, D: int) -> Floats:
@@ -236,13 +272,15 @@ def linked(directions: Floats) -> list[Rows]:
     return sets
 
 
-def least_norm(objective: Objective, theta: Floats, directions: Floats) -> Floats:
+def least_norm(objective: Objective, theta: Floats, found: Dependencies) -> Floats:
     """Return the theta with the same margins whose weights of the columns as they are are least.
 
     Columns' units may differ by any factor, so that directions count in their own, and those that
     share no column are nothing to each other.
     """
-    theta = theta.copy()
+    theta, directions = theta.copy(), found.directions
+    if found.wide is not None:
+        return in_the_space_of(found.wide, objective, theta)
     for rows in linked(directions):
         columns = np.flatnonzero(directions[rows, :-1].any(axis=0))
         free = directions[rows][:, columns] * objective.scale[columns]
@@ -250,4 +288,20 @@ def least_norm(objective: Objective, theta: Floats, directions: Floats) -> Float
         weights = theta[:, columns] * objective.scale[columns]
         change = np.linalg.lstsq((free / size).T, weights.T, rcond=None)[0]
         theta -= change.T @ (directions[rows] / size)
+    return theta
+
+
+def in_the_space_of(rows: Floats, objective: Objective, theta: Floats) -> Floats:
+    """Project the weights of the columns as they are on the rows' space.
+
+    With a bias that is the space of their differences.
+    """
+    scale = objective.scale
+    origin = rows[-1] if objective.fit_bias else np.zeros(len(scale))
+    X = (rows[: len(rows) - objective.fit_bias] - origin) / (scale / scale.min())
+    basis, _ = row_space(X, EXACT, objective.data.threads)
+    w = theta[:, :-1] * scale
+    theta[:, -1:] += theta[:, :-1] @ origin[:, None]
+    theta[:, :-1] = (w @ basis) @ basis.T / scale
+    theta[:, -1:] -= theta[:, :-1] @ origin[:, None]
     return theta

@@ -80,7 +80,7 @@ class Unpenalised:
         ranges = self._separation.ranges
         found = dependencies(self._objective, None if ranges is None else ranges.rows, self._random)
         outcome = self._without_overlooked(outcome, found)
-        if len(found.directions):
+        if found.columns:
             return self._least_norm(outcome, found)
         return Review(outcome, False, ())
 
@@ -101,7 +101,7 @@ class Unpenalised:
 
     def _least_norm(self, outcome: Outcome, found: Dependencies) -> Review:
         """Go to the least weights with the same margins, if it is these in fact."""
-        theta = least_norm(self._objective, outcome.point.theta, found.directions)
+        theta = least_norm(self._objective, outcome.point.theta, found)
         point = self._objective.evaluate(theta)
         as_good = point.J <= outcome.point.J * (1.0 + 1e-12) + 1e-15
         enough = point.J - outcome.lower <= self._goal.gap(point.J)

@@ -146,7 +146,7 @@ def _coordinates(
         constant = ~(spread > 1e-14 * np.abs(mean))
         spread = np.where(constant, size, spread * size)
     _require_squares(spread, constant)
-    return mean * size, 1.0 / np.clip(spread, 1.0 / most, LARGEST_SPREAD)
+    return mean * size, 1.0 / np.maximum(spread, 1.0 / most)
 
 
 def _require_squares(spread: Floats, constant: NDArray[np.bool_]) -> None:

@@ -178,6 +178,35 @@ def test_with_a_penalty_nothing_is_special():
     assert fit(np.column_stack((X, np.full(len(X), 7.3))), y, l2=1e-3).w[4] == pytest.approx(0)
 
 
+@pytest.mark.parametrize("value", [0.0, 0.1, -7.3, 1e12, 1e-300, 1e300])
+def test_nothing_but_constants(value):
+    result = fit(np.full((50, 3), value), np.arange(50) % 5 == 0)
+    assert result.converged
+    assert result.dependent == (0, 1, 2)
+    assert not result.w.any()
+    assert result.b == pytest.approx(np.log(0.25))
+
+
+@pytest.mark.parametrize("d", [1, 3])
+def test_a_single_row(d):
+    result = fit(np.ones((1, d)), [0.3])
+    assert result.converged
+    assert result.dependent == tuple(range(d))
+    assert not result.w.any()
+    result = fit(np.ones((1, d)), [0.3], fit_intercept=False)
+    np.testing.assert_allclose(result.w, np.log(3 / 7) / d, rtol=1e-3)
+
+
+def test_few_rows_with_weight():
+    X, _ = normal(200, 7)
+    weight = np.zeros(200)
+    weight[:5] = 1.0
+    result = fit(X, np.linspace(0.1, 0.9, 200), sample_weight=weight)
+    assert result.converged
+    assert len(result.dependent) == 7
+    np.testing.assert_allclose(result.w, shortest(X[:5], result.w), atol=1e-9)
+
+
 @pytest.mark.parametrize("fraction", [0.5, 2.0])
 def test_fewer_rows_than_columns(fraction):
     rng = np.random.default_rng(3)

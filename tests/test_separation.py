@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Fits without a penalty that have no finite optimum, and those that nearly look so but have one."""
+"""Fits without a penalty that have no finite optimum, and those that nearly look like it."""
 
 from __future__ import annotations
 
