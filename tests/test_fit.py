@@ -66,7 +66,7 @@ def test_gradient_descent_gets_there_on_easy_problems(kind, K):
 
 
 @pytest.mark.parametrize("solver", TALL)
-@pytest.mark.parametrize("kind", ["gaussian", "few positives", "rare"])
+@pytest.mark.parametrize("kind", ["gaussian", "few positives", "scales"])
 def test_without_a_penalty(kind, solver):
     X, y, arguments = problem(kind, 2, 0.0)
     result = fit(X, y, solver=solver, **arguments)
