@@ -15,9 +15,11 @@ never changes, and it remembers nothing of the points it was asked about.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ._data import Dense, Rows
 from ._factor import Factor
@@ -47,6 +49,14 @@ def inner(u: Floats, v: Floats) -> float:
 def reciprocal(diagonal: Floats) -> Floats:
     """Return 1 / diagonal, and 0 where a column is zero: nothing there can matter."""
     return np.divide(1.0, diagonal, out=np.zeros_like(diagonal), where=diagonal > 0.0)
+
+
+@lru_cache(maxsize=8)
+def _pairs(K: int) -> NDArray[np.intp]:
+    """Return the place of each pair of classes among those of k <= l, (K, K)."""
+    place = np.zeros((K, K), dtype=np.intp)
+    place[np.triu_indices(K)] = np.arange(K * (K + 1) // 2)
+    return np.maximum(place, place.T)
 
 
 class Objective:
@@ -86,6 +96,7 @@ class Objective:
         self.fit_bias = fit_bias
         self.linear = linear
         self.K, self.n, self.D = data.K, data.n, data.d + 1
+        self._tiled = np.tile(self.quadratic, self.K)
         self._plain = not center.any() and bool((scale == 1.0).all())
 
     def start(self) -> Floats:
@@ -98,9 +109,9 @@ class Objective:
         """Return the weights and biases for the columns as they are, (K, d + 1)."""
         if self._plain:
             return theta
-        raw = np.empty_like(theta)
-        np.multiply(theta[:, :-1], self.scale, out=raw[:, :-1])
-        raw[:, -1] = theta[:, -1] - (raw[:, :-1] * self.center).sum(axis=1)
+        raw = theta.copy()
+        raw[:, :-1] *= self.scale
+        raw[:, -1] -= np.einsum("kj,j->k", raw[:, :-1], self.center)
         return raw
 
     def from_raw(self, raw: Floats) -> Floats:
@@ -189,7 +200,7 @@ class Objective:
         K, D = self.K, self.D
         H = self.class_gram(self.data.curvatures(a))
         diagonal = H.ravel()[:: K * D + 1]
-        diagonal += self.quadratic if K == 1 else np.tile(self.quadratic, K)
+        diagonal += self._tiled
         if least is not None:
             np.maximum(diagonal, least.ravel(), out=diagonal)
         if not self.fit_bias:
@@ -197,7 +208,7 @@ class Objective:
         return H
 
     def class_gram(self, h: Floats) -> Floats:
-        """Return sum_i M_i (x) v_i v_i', (K D, K D), v_i the centred, scaled [x_i, 1]. Reads X once.
+        """Return sum_i M_i (x) v_i v_i', (K D, K D), v_i the centred, scaled [x_i, 1]. Reads X.
 
         M_i is a symmetric (K, K) matrix whose rows add up to zero for K > 1; its upper triangle
         stands in column i of h. The null space that all M_i share is filled, as in `hessian`.
@@ -209,17 +220,11 @@ class Objective:
             grams[:, :, -1] = 0.0
         if K == 1:
             return np.asarray(grams[0])
-        blocks = np.empty((K, D, K, D))
-        q = 0
-        for k in range(K):
-            for j in range(k, K):
-                blocks[k, :, j, :] = grams[q]
-                blocks[j, :, k, :] = grams[q]
-                q += 1
-        fill = np.einsum("kjkj->j", blocks) / K**2
-        index = np.arange(D)
-        blocks[:, index, :, index] += fill[:, None, None]
-        return blocks.reshape(K * D, K * D)
+        H = grams[_pairs(K)].transpose(0, 2, 1, 3).reshape(K * D, K * D)
+        # einsum gives views: the diagonals of the blocks, of which those of a class add up to fill.
+        diagonals = np.einsum("kjlj->klj", H.reshape(K, D, K, D))
+        diagonals += np.einsum("kkj->j", diagonals) / K**2
+        return H
 
     def class_hessian(
         self, k: int, a: Floats, rows: Rows, weight: Floats, quadratic: Floats

@@ -393,9 +393,7 @@ def test_bad_weights_and_classes(two):
 def test_it_warns_as_scikit_learn_does_and_keeps_what_it_has(two):
     X, y, _ = two
     model = LogisticRegression(max_iter=1, tol=1e-12)
-    with pytest.warns(
-        ConvergenceWarning, match="not converged: .*1.* proved to be within"
-    ):
+    with pytest.warns(ConvergenceWarning, match="not converged: .*1.* proved to be within"):
         model.fit(X, y)
     assert model.converged_ is False
     assert model.gap_ > 1e-12 * model.objective_

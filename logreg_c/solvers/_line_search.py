@@ -14,6 +14,8 @@ FLAT = 0.4
 # The search is over when the slope is this part of the one at the start.
 SEARCHED = 0.05
 LONGEST = 16.0
+# Entries of X from where on the arithmetic of several classes costs more than the calls.
+SPLIT = 1e5
 
 
 class Step(NamedTuple):
@@ -42,7 +44,7 @@ def advance(objective: Objective, point: Point, s: Floats, flat: float = FLAT) -
     slope = inner(point.gradient, s)
     if not slope < 0.0:
         return None
-    if objective.K > 1:
+    if objective.K > 1 and objective.n * objective.D > SPLIT:
         return _searched(objective, point, s, objective.direction_margins(s), slope)
     new = objective.evaluate(point.theta + s)
     if is_finite(new):
