@@ -36,10 +36,12 @@ MOVING = 0.5
 # What a direction may push the wrong way, in parts of its largest margin, to be worth a proof,
 # and to be called almost surely separating without one.
 WORTH, ALMOST = 0.1, 1e-4
-# A row moved by less than this part is taken for one that the direction must not move.
-TIGHT = 0.1
-# A margin this small beside what it is added up from is zero to rounding.
-ZERO = 1e-9
+# A row that is moved by no more than so many times what is moved the wrong way, or by less than
+# this part of the largest move, is taken for one that the direction must not move.
+NOISE, TIGHT = 2.0, 1e-6
+# A margin this small beside what it is added up from is zero to rounding, or if entries of a
+# direction that are this small, its largest being 1, are all it has.
+ZERO, STRAY = 1e-9, 1e-14
 ROUNDING = 1e-15
 # Directions without curvature: eigenvalues below this part of the largest.
 FLAT = 1e-11
@@ -51,7 +53,7 @@ FEW, MORE = 1024, 4096
 
 
 def label_groups(data: Dense) -> tuple[NDArray[np.int32], int]:
-    """Return each row's class, or their number for a soft label, -1 without weight; and that number."""
+    """Return each row's class and the number K of classes; K for soft labels, -1 without weight."""
     K = max(data.K, 2)
     if data.K == 1:
         groups = data.y[0].astype(np.int32)
@@ -133,8 +135,10 @@ class Separation:
         self._next_look = FIRST_LOOK
 
     def stop_early(self, point: Point) -> str | None:
-        """Return why a fit cannot go on from a point, if that is so. Looks at the margins alone,
-        but for some iterations where these run away."""
+        """Return why a fit cannot go on from a point, if that is so.
+
+        Looks at the margins alone, but for some iterations where these run away.
+        """
         self._count += 1
         if not self._hard:
             return None
@@ -172,25 +176,21 @@ class Separation:
 
     def _is_complete(self, point: Point) -> bool:
         data = self._objective.data
-        rounding = ROUNDING * self._size(point)
         # A few rows first: they nearly always tell that it is not so.
         for step in (max(data.n // FEW, 1), 1):
             Z = point.Z[:, ::step]
             if data.offset is not None:
                 Z = Z - data.offset[:, ::step]
             groups = np.ascontiguousarray(self._groups[::step])
-            if not agreement(Z, groups, self._K).min() > rounding:
+            least = float(agreement(Z, groups, self._K).min())
+            if not least > 0.0:
                 return False
-        return True
+        return least > ROUNDING * self._size(point)
 
     def _size(self, point: Point) -> float:
         """Return how large the numbers are that the margins are added up from."""
-        return float(np.abs(point.Z).max()) + self._shift(point.theta)
-
-    def _shift(self, v: Floats) -> float:
-        """Return how large the numbers are that a bias of centred columns is made from."""
-        shift = np.abs(v[:, :-1] * self._objective.scale * self._objective.center).sum(axis=1)
-        return float((shift + np.abs(v[:, -1])).max())
+        shift = np.abs(point.theta[:, :-1] * self._objective.scale * self._objective.center)
+        return float(np.abs(point.Z).max() + shift.sum(axis=1).max())
 
     def _complete(self, point: Point) -> str:
         columns = self._by_columns()
@@ -219,7 +219,7 @@ class Separation:
         return f"{columns_in_words(columns)} {verb} class {k} from the others{more}"
 
     def _columns(self) -> list[tuple[int, int]]:
-        """Return what `separating_columns` does, of few rows where these tell that there is none."""
+        """Return what `separating_columns` does, by a few rows where these tell that it is none."""
         objective, data = self._objective, self._objective.data
         if data.n > MORE:
             strided = np.arange(0, data.n, data.n // FEW)
@@ -265,7 +265,8 @@ class Separation:
         tight: NDArray[np.bool_] | None = None
         for _ in range(PROJECTIONS):
             U = objective.direction_margins(v)
-            still = self._still(U, TIGHT * float(np.abs(U).max()))
+            worst = min(float(agreement(U, self._groups, self._K).min()), 0.0)
+            still = self._still(U, max(-NOISE * worst, TIGHT * float(np.abs(U).max())))
             if tight is not None and not (still & ~tight).any():
                 return None
             tight = still if tight is None else tight | still
@@ -291,7 +292,7 @@ class Separation:
         return np.asarray(still)
 
     def _leaving(self, tight: NDArray[np.bool_], v: Floats) -> Floats:
-        """Return the part of v that changes nothing in the rows, and between the classes, `tight`."""
+        """Return the part of v that changes nothing where `tight`: in a row, between classes."""
         objective, K = self._objective, self._objective.K
         if K == 1:
             h = tight.astype(np.float64)
@@ -322,7 +323,6 @@ class Separation:
         """
         objective, data = self._objective, self._objective.data
         raw = objective.to_raw(v)
-        shift = self._shift(v)
         helps = False
         rows = max(1_000_000 // objective.D, 1)
         for begin in range(0, data.n, rows):
@@ -333,7 +333,7 @@ class Separation:
             centred = np.abs(v[:, :-1]) @ np.abs(scaled).T + np.abs(v[:, -1:])
             plain = np.abs(raw[:, :-1]) @ np.abs(X).T + np.abs(raw[:, -1:])
             zero = ZERO * np.minimum(centred, plain).max(axis=0)
-            zero += ROUNDING * (plain.max(axis=0) + shift)
+            zero += STRAY * (1.0 + np.abs(scaled).sum(axis=1)) + ROUNDING * plain.max(axis=0)
             how = agreement(U, groups, self._K)
             if (how < -zero).any():
                 return False
