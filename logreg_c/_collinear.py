@@ -71,10 +71,9 @@ def centred(objective: Objective, rows: Rows) -> Floats:
 
 
 def rounding_of(objective: Objective) -> float:
-    """Return how exact a dependency can be, for what the entries of X were rounded to."""
-    kind = objective.data.X.dtype
+    """Return how exact a dependency can be: columns far from zero are rounded by what they are."""
     shift = float(np.abs(objective.center * objective.scale).max())
-    return max(EXACT, 8.0 * float(np.finfo(kind).eps) * (1.0 + shift))
+    return max(EXACT, 8.0 * float(np.finfo(np.float64).eps) * (1.0 + shift))
 
 
 def has_small_pivot(A: Floats, threads: int) -> bool:
@@ -114,7 +113,10 @@ def echelon(basis: Floats) -> Floats:
         B[k] /= B[k, j]
         others = np.arange(len(B)) != k
         B[others] -= B[others, j : j + 1] * B[k]
-    return np.asarray(B / np.abs(B).max(axis=1, keepdims=True))
+    B /= np.abs(B).max(axis=1, keepdims=True)
+    # Rounding, which in a column of small units would be a large weight.
+    B[np.abs(B) < EXACT] = 0.0
+    return B
 
 
 def dependencies(
@@ -218,12 +220,34 @@ def unseen_decrease(objective: Objective, point: Point, directions: Floats) -> f
     return float((slope * slope / np.maximum(2.0 * curvature, 1e-300)).max())
 
 
+def linked(directions: Floats) -> list[Rows]:
+    """Return the directions in sets that have no column in common."""
+    support = directions[:, :-1] != 0.0
+    sets, left = [], np.ones(len(directions), dtype=bool)
+    while left.any():
+        inside = np.arange(len(directions)) == int(np.argmax(left))
+        while True:
+            more = support[:, support[inside].any(axis=0)].any(axis=1) | inside
+            if (more == inside).all():
+                break
+            inside = more
+        sets.append(np.flatnonzero(inside))
+        left &= ~inside
+    return sets
+
+
 def least_norm(objective: Objective, theta: Floats, directions: Floats) -> Floats:
-    """Return the theta with the same margins whose weights of the columns as they are are least."""
-    raw, free = objective.to_raw(theta)[:, :-1], objective.to_raw(directions)[:, :-1]
-    # Columns' units may differ by any factor; each direction counts in its own.
-    size = np.abs(free).max(axis=1, keepdims=True)
-    kept = size[:, 0] > 0.0
-    free, unit = free[kept] / size[kept], directions[kept] / size[kept]
-    change = np.linalg.lstsq(free.T, raw.T, rcond=None)[0]
-    return np.asarray(theta - change.T @ unit)
+    """Return the theta with the same margins whose weights of the columns as they are are least.
+
+    Columns' units may differ by any factor, so that directions count in their own, and those that
+    share no column are nothing to each other.
+    """
+    theta = theta.copy()
+    for rows in linked(directions):
+        columns = np.flatnonzero(directions[rows, :-1].any(axis=0))
+        free = directions[rows][:, columns] * objective.scale[columns]
+        size = np.abs(free).max(axis=1, keepdims=True)
+        weights = theta[:, columns] * objective.scale[columns]
+        change = np.linalg.lstsq((free / size).T, weights.T, rcond=None)[0]
+        theta -= change.T @ (directions[rows] / size)
+    return theta

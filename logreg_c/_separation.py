@@ -33,9 +33,11 @@ from ._validation import Floats
 FIRST_LOOK, SECOND_LOOK = 4, 8
 # A margin that still moves by this much has not come to rest.
 MOVING = 0.5
-# What a direction may push the wrong way, in parts of its largest margin, to be worth a proof,
-# and to be called almost surely separating without one.
-WORTH, ALMOST = 0.1, 1e-4
+# What a direction may push the wrong way, in parts of its largest margin, to be worth a proof.
+WORTH = 0.1
+# The same, in parts of what a row's margin is added up from, to be called almost surely separating
+# without a proof; and the margin of rows that then need not be moved any further.
+ALMOST, PREDICTED = 1e-4, 2.0
 # A row that is moved by no more than so many times what is moved the wrong way, or by less than
 # this part of the largest move, is taken for one that the direction must not move.
 NOISE, TIGHT = 2.0, 1e-6
@@ -91,11 +93,13 @@ def agreement(Z: Floats, groups: NDArray[np.int32], K: int) -> Floats:
 def separating_columns(ranges: Ranges, K: int, fit_bias: bool) -> list[tuple[int, int]]:
     """Return (column, class) for each column that separates a class from the rest.
 
-    The last group, of soft labels, belongs to both sides.
+    The last group, of soft labels, belongs to both sides. If a column separates several classes,
+    it is the one with the widest range beside the rest's: of a column that is 1 in some rows of a
+    class and else 0, that class, not those that it is 0 for.
     """
-    found = []
-    classes = [1] if K == 2 else range(K)
-    for k in classes:
+    best = np.full(ranges.low.shape[1], -np.inf)
+    of_class = np.full(len(best), -1)
+    for k in [1] if K == 2 else range(K):
         rest = [g for g in range(K + 1) if g != k]
         own_low, own_high = ranges.low[[k, K]].min(axis=0), ranges.high[[k, K]].max(axis=0)
         low, high = ranges.low[rest].min(axis=0), ranges.high[rest].max(axis=0)
@@ -105,8 +109,11 @@ def separating_columns(ranges: Ranges, K: int, fit_bias: bool) -> list[tuple[int
         else:
             above = (own_low >= 0.0) & (high <= 0.0) & ((own_high > 0.0) | (low < 0.0))
             below = (own_high <= 0.0) & (low >= 0.0) & ((own_low < 0.0) | (high > 0.0))
-        found += [(int(j), k) for j in np.flatnonzero(above | below)]
-    return found
+        # Groups without rows have infinite ranges, whose differences mean nothing.
+        wider = np.nan_to_num((own_high - own_low) - (high - low))
+        better = (above | below) & (wider > best)
+        best[better], of_class[better] = wider[better], k
+    return [(int(j), int(of_class[j])) for j in np.flatnonzero(of_class >= 0)]
 
 
 class Separation:
@@ -150,7 +157,7 @@ class Separation:
         if self._count >= self._next_look and self.reason is None:
             before, self._looked_at = self._looked_at, point
             self._next_look = SECOND_LOOK if before is None else self._count * 3 // 2
-            if before is not None and self._runs_away(before, point, WORTH):
+            if before is not None and self._runs_away(before, point):
                 self.reason = self._by_columns() or self._by_direction(before, point)
         return self.reason
 
@@ -159,13 +166,13 @@ class Separation:
         if self.reason is not None or not self._hard or self._last is None:
             return self.reason
         self.reason = self._by_columns()
-        for start in (self._before, self._first):
+        for start in (self._before, self._looked_at, self._first):
             if self.reason is None and start is not None:
                 self.reason = self._at_end_of(start, self._last, converged)
         return self.reason
 
     def _at_end_of(self, start: Point, end: Point, converged: bool) -> str | None:
-        if start is end or not self._runs_away(start, end, WORTH):
+        if start is end or not self._runs_away(start, end):
             return None
         reason = self._by_direction(start, end)
         if reason is None and not converged and self._almost(start, end):
@@ -215,7 +222,7 @@ class Separation:
         k = found[0][1]
         columns = [j for j, q in found if q == k]
         verb = "separates" if len(columns) == 1 else "each separate"
-        more = " (and so on for other classes)" if found[-1][1] != k else ""
+        more = ", and others do other classes" if len(columns) < len(found) else ""
         return f"{columns_in_words(columns)} {verb} class {k} from the others{more}"
 
     def _columns(self) -> list[tuple[int, int]]:
@@ -244,11 +251,11 @@ class Separation:
 
     # Several columns
 
-    def _runs_away(self, start: Point, end: Point, wrong: float) -> bool:
+    def _runs_away(self, start: Point, end: Point) -> bool:
         """Whether margins still move, and nearly none against its label."""
         U = end.Z - start.Z
         top = float(np.abs(U).max())
-        return top >= MOVING and bool(agreement(U, self._groups, self._K).min() >= -wrong * top)
+        return top >= MOVING and bool(agreement(U, self._groups, self._K).min() >= -WORTH * top)
 
     def _by_direction(self, start: Point, end: Point) -> str | None:
         v = self._proved(end.theta - start.theta)
@@ -275,7 +282,7 @@ class Separation:
             if not top > 0.0:
                 return None
             v /= top
-            if self._separates(v):
+            if self._separates(v, ZERO):
                 return v
         return None
 
@@ -314,12 +321,12 @@ class Separation:
         flat = vectors[:, values <= FLAT * max(float(values[-1]), 1e-300)]
         return np.asarray(flat @ (flat.T @ v.ravel())).reshape(v.shape)
 
-    def _separates(self, v: Floats) -> bool:
-        """Whether v moves no row against its label, and some in favour of it, to rounding.
+    def _separates(self, v: Floats, zero: float) -> bool:
+        """Whether v moves no row against its label, and some in favour of it, but for `zero`.
 
-        What rounding is depends on the row: on what its margin is added up from, in the columns as
-        they are or centred, whichever is smaller. Beside one enormous entry all others would be
-        rounding. Reads X once, by way of copies.
+        That is a part of what a row's margin is added up from, in the columns as they are or
+        centred, whichever is smaller: beside one enormous entry of another row all of them would
+        be rounding. Reads X once, by way of copies.
         """
         objective, data = self._objective, self._objective.data
         raw = objective.to_raw(v)
@@ -332,29 +339,28 @@ class Separation:
             U = v[:, :-1] @ scaled.T + v[:, -1:]
             centred = np.abs(v[:, :-1]) @ np.abs(scaled).T + np.abs(v[:, -1:])
             plain = np.abs(raw[:, :-1]) @ np.abs(X).T + np.abs(raw[:, -1:])
-            zero = ZERO * np.minimum(centred, plain).max(axis=0)
-            zero += STRAY * (1.0 + np.abs(scaled).sum(axis=1)) + ROUNDING * plain.max(axis=0)
-            how = agreement(U, groups, self._K)
-            if (how < -zero).any():
+            still = zero * np.minimum(centred, plain).max(axis=0)
+            still += STRAY * np.abs(v).max() * (1.0 + np.abs(scaled).sum(axis=1))
+            still += ROUNDING * plain.max(axis=0)
+            if (agreement(U, groups, self._K) < -still).any():
                 return False
             spread = U.max(axis=0) - U.min(axis=0) if len(U) > 1 else np.abs(U[0])
-            helps |= bool((spread[groups >= 0] > zero[groups >= 0]).any())
+            helps |= bool((spread[groups >= 0] > still[groups >= 0]).any())
         data.meter.add(data.n)
         return helps
 
     def _almost(self, start: Point, end: Point) -> bool:
         """Whether rows that move far are nearly predicted, and nearly none moves the wrong way."""
-        if not self._runs_away(start, end, ALMOST):
-            return False
         U = agreement(end.Z - start.Z, self._groups, self._K)
         far = (self._groups >= 0) & (U >= MOVING)
-        return bool((agreement(end.Z, self._groups, self._K)[far] >= 2.0).all())
+        predicted = agreement(end.Z, self._groups, self._K)[far] >= PREDICTED
+        return bool(predicted.all()) and self._separates(end.theta - start.theta, ALMOST)
 
     def _almost_surely(self, v: Floats) -> str:
         return (
             f"the classes can almost surely be separated, mostly by "
             f"{columns_in_words(self._parts(v))}: the weights grow without end in a direction that "
-            "moves no row against its label by more than a ten-thousandth of what it moves others"
+            "moves no row against its label but for a ten-thousandth"
         )
 
     def _parts(self, v: Floats) -> list[int]:

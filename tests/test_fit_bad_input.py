@@ -110,6 +110,13 @@ def test_margins_beyond_the_range_are_an_error(solver):
 
 
 @pytest.mark.parametrize("solver", [*SOLVERS, "auto"])
+@pytest.mark.parametrize(("size", "cure"), [(1e-300, r"1e\+300"), (1e300, "1e-300")])
+def test_columns_whose_squares_are_beyond_the_range_are_an_error(solver, size, cure):
+    with pytest.raises(ValueError, match=rf"X has entries around .* in column 1, .* by {cure}"):
+        fit(X * [1.0, size, 1.0], Y, solver=solver)
+
+
+@pytest.mark.parametrize("solver", [*SOLVERS, "auto"])
 def test_classes_need_shapes_of_their_own(solver):
     with pytest.raises(ValueError, match=r"w0 has shape \(3,\); give \(3, 3\)"):
         fit(X, IDS, w0=np.zeros(3), solver=solver)
