@@ -147,3 +147,9 @@ def test_columns_that_say_nothing(solver):
 def test_one_example_and_one_column():
     entropy = -0.25 * np.log(0.25) - 0.75 * np.log(0.75)
     assert fit([[2.0]], [0.25]).objective == pytest.approx(entropy)
+
+
+def test_compressed_is_for_few_rows():
+    many = RNG.standard_normal((4001, 1))
+    with pytest.raises(ValueError, match="makes a matrix of 4001 x 4001"):
+        fit(many, many[:, 0] > RNG.standard_normal(4001), solver="compressed")
