@@ -56,8 +56,8 @@ def choose(name: str, objective: Objective) -> list[str]:
     n, D, K = objective.n, objective.D, objective.K
     if name == "compressed" and n > MOST_EXAMPLES:
         raise ValueError(
-            f"solver is 'compressed', which makes a matrix of {n} x {n}, of the rows of X; it is for "
-            f"up to {MOST_EXAMPLES} rows: take 'auto'"
+            f"solver is 'compressed', which makes a matrix of {n} x {n} for the {n} rows of X; it "
+            f"is for up to {MOST_EXAMPLES} rows: take 'auto'"
         )
     flops = n * D * D * (K * (K + 1) // 2)
     factored = K * D <= (FACTORED if K > 1 else FACTORED_PAIR)
