@@ -35,9 +35,10 @@ from ._validation import Floats
 REACH = 10.0
 # A penalty this weak in scaled columns bounds nothing beyond rounding: as if there were none.
 WEAKEST = 1e-22
-# What J and the bound are rounded by, in parts of their size: a bound from a point where J is
-# large must not be above an optimum that is small.
+# What J is rounded by, and the bound, which comes from sums over rows whose terms cancel, each in
+# parts of its size: a bound from a point where J is large must not be above a small optimum.
 ROUNDED = 4.0 * float(np.finfo(np.float64).eps)
+BOUND_ROUNDED = 1e-12
 
 
 def bound_of(
@@ -54,7 +55,7 @@ def bound_of(
 
 def below(J: float, bound: float) -> float:
     """Return J - bound, rounded down."""
-    return J - bound - ROUNDED * (abs(J) + bound)
+    return J - ROUNDED * abs(J) - (1.0 + BOUND_ROUNDED) * bound
 
 
 def lower_bound(

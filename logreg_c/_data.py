@@ -27,17 +27,22 @@ class Meter:
     """
 
     def __init__(self, n: int, classes: int) -> None:
-        self._share = 1.0 / n
-        self._half = 1.0 if classes == 1 else 0.5
-        self.reads = 0.0
+        self._n = n
+        self._half = 2 if classes == 1 else 1
+        self._half_rows = 0  # counted, so that no rounding adds up
+
+    @property
+    def reads(self) -> float:
+        """How many passes there were."""
+        return self._half_rows / (2 * self._n)
 
     def add(self, rows: int) -> None:
         """Count a pass over so many rows."""
-        self.reads += rows * self._share
+        self._half_rows += 2 * rows
 
     def add_half(self, rows: int) -> None:
         """Count a product with X or X' alone."""
-        self.reads += rows * self._share * self._half
+        self._half_rows += self._half * rows
 
 
 class Ranges(NamedTuple):

@@ -125,13 +125,18 @@ class Objective:
         """Return s with its classes summing to zero, as those of the optimum do."""
         return s - s.mean(axis=0) if self.K > 1 else s
 
-    def _gradient(self, theta: Floats, raw: Floats) -> Floats:
-        """Turn the data's gradient into that of J. Overwrites raw."""
+    def _chain(self, raw: Floats) -> Floats:
+        """Turn a gradient by the raw weights and biases into one by theta. Overwrites raw."""
         if not self._plain:
             raw[:, :-1] -= raw[:, -1:] * self.center
             raw[:, :-1] *= self.scale
         if not self.fit_bias:
             raw[:, -1] = 0.0
+        return raw
+
+    def _gradient(self, theta: Floats, raw: Floats) -> Floats:
+        """Turn the data's gradient into that of J. Overwrites raw."""
+        raw = self._chain(raw)
         raw += self.quadratic * theta
         if self.linear is not None:
             raw += self.linear
@@ -171,20 +176,11 @@ class Objective:
 
     def pull_back(self, R: Floats) -> Floats:
         """Return the gradient of sum(R · margins) by theta. Reads X once."""
-        raw = self.data.transpose_product(R)
-        raw[:, :-1] -= raw[:, -1:] * self.center
-        raw[:, :-1] *= self.scale
-        if not self.fit_bias:
-            raw[:, -1] = 0.0
-        return raw
+        return self._chain(self.data.transpose_product(R))
 
     def hessian_vector(self, a: Floats, s: Floats, U: Floats | None = None) -> Floats:
         """Return the Hessian of J at predictions a, times s; fill U with s's margins. Reads X."""
-        raw = self.data.hessian_vector(a, self.to_raw(s), U)
-        raw[:, :-1] -= raw[:, -1:] * self.center
-        raw[:, :-1] *= self.scale
-        if not self.fit_bias:
-            raw[:, -1] = 0.0
+        raw = self._chain(self.data.hessian_vector(a, self.to_raw(s), U))
         raw += self.quadratic * s
         return raw
 

@@ -316,7 +316,7 @@ class Separation:
                     q += 1
         G = objective.class_gram(h)
         if not objective.fit_bias:
-            G.ravel()[:: len(G) + 1].reshape(K, -1)[:, -1] = 1.0
+            G.ravel()[:: len(G) + 1][objective.D - 1 :: objective.D] = 1.0
         values, vectors = np.linalg.eigh(G)
         flat = vectors[:, values <= FLAT * max(float(values[-1]), 1e-300)]
         return np.asarray(flat @ (flat.T @ v.ravel())).reshape(v.shape)

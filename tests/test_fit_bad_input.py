@@ -106,7 +106,7 @@ def test_a_cell_that_samples_do_not_see_is_found():
 @pytest.mark.parametrize("solver", [*SOLVERS, "auto"])
 def test_margins_beyond_the_range_are_an_error(solver):
     with pytest.raises(OverflowError, match="X, w and b are finite"):
-        fit(X * 1e150, Y, w0=np.full(3, 1e200), b0=0.0, solver=solver)
+        fit(X * 1e100, Y, w0=np.full(3, 1e220), b0=0.0, solver=solver)
 
 
 @pytest.mark.parametrize("solver", [*SOLVERS, "auto"])
@@ -147,3 +147,9 @@ def test_columns_that_say_nothing(solver):
 def test_one_example_and_one_column():
     entropy = -0.25 * np.log(0.25) - 0.75 * np.log(0.75)
     assert fit([[2.0]], [0.25]).objective == pytest.approx(entropy)
+
+
+def test_compressed_is_for_few_rows():
+    many = RNG.standard_normal((4001, 1))
+    with pytest.raises(ValueError, match="makes a matrix of 4001 x 4001"):
+        fit(many, many[:, 0] > RNG.standard_normal(4001), solver="compressed")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Fits without a penalty that have no finite optimum, and those that nearly look like it."""
+"""Fits without a penalty that have no finite optimum, and those that nearly look so."""
 
 from __future__ import annotations
 

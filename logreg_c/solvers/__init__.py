@@ -30,8 +30,8 @@ SMALL, LARGE, TOO_LARGE = 1e7, 1e11, 1e12
 FEW_ROWS = 50
 # Parameters whose Hessian is worth a factor: of all classes at once, of two classes.
 FACTORED, FACTORED_PAIR = 1500, 4000
-# Rows whose own Gram is worth an eigendecomposition.
-FEW_EXAMPLES = 1500
+# Rows whose own Gram is worth an eigendecomposition, and up to which it is bearable.
+FEW_EXAMPLES, MOST_EXAMPLES = 1500, 4000
 # Doubles that a factor per class may take.
 BLOCKS = 3e7
 
@@ -54,6 +54,11 @@ def choose(name: str, objective: Objective) -> list[str]:
     if name != "auto" and name not in SOLVERS:
         raise ValueError(f"solver is {name!r}; give 'auto' or one of {', '.join(SOLVERS)}")
     n, D, K = objective.n, objective.D, objective.K
+    if name == "compressed" and n > MOST_EXAMPLES:
+        raise ValueError(
+            f"solver is 'compressed', which makes a matrix of {n} x {n} for the {n} rows of X; it "
+            f"is for up to {MOST_EXAMPLES} rows: take 'auto'"
+        )
     flops = n * D * D * (K * (K + 1) // 2)
     factored = K * D <= (FACTORED if K > 1 else FACTORED_PAIR)
     if name == "auto":
