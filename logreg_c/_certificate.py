@@ -27,7 +27,7 @@ import math
 
 import numpy as np
 
-from ._data import Rows
+from ._examples import Rows
 from ._objective import Objective, Point
 from ._validation import Floats
 

@@ -21,7 +21,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ._data import Dense, Rows
+from ._data import Dense
+from ._examples import Rows
 from ._factor import Factor
 from ._validation import Floats
 

@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from .._certificate import newton_lower_bound
-from .._data import Rows
+from .._examples import Rows
 from .._factor import Factor
 from .._objective import Objective, Point, inner
 from .._validation import Floats
