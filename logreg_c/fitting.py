@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import _kernels
 from ._data import Dense
 from ._objective import Objective, Point
+from ._penalty import as_penalty
 from ._progress import Bar
 from ._targets import Targets, as_targets
 from ._unpenalised import Review, Unpenalised
@@ -165,6 +166,10 @@ def fit(
     y: ArrayLike,
     *,
     l2: float = 0.0,
+    l1: float = 0.0,
+    penalty_factor: ArrayLike | None = None,
+    lower: ArrayLike | None = None,
+    upper: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
     offset: ArrayLike | None = None,
     fit_intercept: bool = True,
@@ -182,7 +187,8 @@ def fit(
 
     .. math::
 
-        J(w, b) = \frac{\sum_i s_i L_i}{\sum_i s_i} + \frac{l_2}{2} \|w\|^2, \qquad
+        J(w, b) = \frac{\sum_i s_i L_i}{\sum_i s_i}
+            + \sum_j f_j \left( \frac{l_2}{2} w_j^2 + l_1 |w_j| \right), \qquad
         L_i = -\sum_k y_{ik} \log a_{ik}
 
     with :math:`a_i = \sigma(x_i w + b)` for two classes and
@@ -199,6 +205,13 @@ def fit(
     l2 : float
         Strength of the ridge penalty, 0 or above; scikit-learn's C is 1 / (l2 · sum of s). The
         bias is never penalised.
+    l1 : float
+        Strength of the L1 penalty, 0 or above, which makes weights exactly 0. With both it is the
+        elastic net.
+    penalty_factor : array_like of shape (d,), optional
+        What both are multiplied by for each column, 0 or above; 0 is never penalised.
+    lower, upper : float or array_like of shape (d,), optional
+        Bounds of the weights, on each side of 0; the same for all classes.
     sample_weight : array_like of shape (n,), optional
         Weights s of the examples, none negative, not all 0.
     offset : array_like of shape (n,) or (n, K), optional
@@ -266,7 +279,7 @@ def fit(
     (True, True)
     """
     result, warning = fit_quietly(
-        X, y, l2, sample_weight, offset, fit_intercept, w0, b0, solver, tol, max_iter,
+        X, y, (l2, l1, penalty_factor, lower, upper), sample_weight, offset, fit_intercept, w0, b0, solver, tol, max_iter,
         random_state, callback, progress, n_threads,
     )  # fmt: skip
     if warning is not None:
@@ -277,7 +290,7 @@ def fit(
 def fit_quietly(
     X: Any,
     y: Any,
-    l2: Any,
+    penalty: tuple[Any, Any, Any, Any, Any],
     sample_weight: Any,
     offset: Any,
     fit_intercept: bool,
@@ -291,24 +304,30 @@ def fit_quietly(
     progress: bool,
     n_threads: Any,
 ) -> tuple[FitResult, ConvergenceWarning | None]:
-    """Do what `fit` does, and return what it warns of."""
+    """Do what `fit` does, and return what it warns of.
+
+    `penalty` is l2, l1, penalty_factor, lower and upper.
+    """
     X = as_examples(X)
     n = X.shape[0]
     s, total = as_sample_weight(sample_weight, n)
     targets = as_targets(y, n, s, total, fit_intercept)
-    l2 = as_number(l2, "l2", least=0.0)
+    strengths = as_penalty(*penalty, X.shape[1])
     goal = Goal(as_number(tol, "tol", above=0.0))
     most_iter = as_count(max_iter, "max_iter")
     seed = as_seed(random_state)
     offsets = _offsets(offset, n, targets)
     threads = _kernels.threads_of_call(n_threads)
     data = Dense(X, targets.y, targets.K, s, total, offsets, threads)
-    most_scale = LARGEST_SCALE if l2 > 0.0 else LARGEST_SPREAD
+    most_scale = LARGEST_SPREAD if strengths.nothing else LARGEST_SCALE
     center, scale = _coordinates(X, s, fit_intercept, most_scale, np.random.default_rng(seed))
-    objective = Objective(data, targets.penalty_factor * l2, center, scale, fit_intercept)
+    objective = Objective(
+        data, strengths.ridge(targets.pair), center, scale, fit_intercept,
+        nonsmooth=strengths.nonsmooth(scale, targets.pair),
+    )  # fmt: skip
     theta = _start(objective, targets, w0, b0, offsets is None)
     names = choose(solver, objective)
-    free = Unpenalised(objective, goal, seed) if l2 == 0.0 else None
+    free = Unpenalised(objective, goal, seed) if strengths.nothing else None
     called_off = False
 
     def watch(record: Record, point: Point) -> object:
@@ -319,7 +338,8 @@ def fit_quietly(
         return called_off
 
     def model(point: Point) -> tuple[Floats, Any]:
-        return targets.model(objective.to_raw(point.theta))
+        w, b = targets.model(objective.to_raw(point.theta))
+        return strengths.clip(w), b
 
     try:
         with Bar("fit", "iteration", None, progress) as bar:
@@ -385,6 +405,8 @@ def _start(objective: Objective, targets: Targets, w0: Any, b0: Any, base_rate: 
         raw[:, -1] = 0.0
     with np.errstate(all="ignore"):
         theta = objective.project(objective.from_raw(raw))
+        if objective.nonsmooth is not None:
+            theta = objective.nonsmooth.clip(theta)
     if not np.isfinite(theta).all():
         explain_not_finite(objective.data.X, raw[0, :-1], float(raw[0, -1]))
     return theta
