@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,7 +27,7 @@ from ._validation import (
     explain_not_finite,
 )
 from .solvers import SOLVERS, choose
-from .solvers._driver import Goal, NotFiniteError, Record, drive
+from .solvers._driver import Goal, NotFiniteError, Record, Solver, drive
 
 # Entries of X that are looked at to centre and scale the columns, which are only coordinates.
 SCALED_BY = 200_000
@@ -292,54 +292,128 @@ def fit_quietly(
     n_threads: Any,
 ) -> tuple[FitResult, ConvergenceWarning | None]:
     """Do what `fit` does, and return what it warns of."""
-    X = as_examples(X)
-    n = X.shape[0]
-    s, total = as_sample_weight(sample_weight, n)
-    targets = as_targets(y, n, s, total, fit_intercept)
+    problem = Problem(X, y, sample_weight, offset, fit_intercept, random_state, n_threads)
     l2 = as_number(l2, "l2", least=0.0)
     goal = Goal(as_number(tol, "tol", above=0.0))
     most_iter = as_count(max_iter, "max_iter")
-    seed = as_seed(random_state)
-    offsets = _offsets(offset, n, targets)
-    threads = _kernels.threads_of_call(n_threads)
-    data = Dense(X, targets.y, targets.K, s, total, offsets, threads)
-    most_scale = LARGEST_SCALE if l2 > 0.0 else LARGEST_SPREAD
-    center, scale = _coordinates(X, s, fit_intercept, most_scale, np.random.default_rng(seed))
-    objective = Objective(data, targets.penalty_factor * l2, center, scale, fit_intercept)
-    theta = _start(objective, targets, w0, b0, offsets is None)
+    objective = problem.objective(l2)
+    theta = problem.start(objective, w0, b0)
     names = choose(solver, objective)
-    free = Unpenalised(objective, goal, seed) if l2 == 0.0 else None
+    return minimise(
+        problem, objective, theta, [(name, SOLVERS[name]) for name in names], goal, most_iter,
+        callback, progress,
+    )  # fmt: skip
+
+
+class Problem:
+    """Examples, labels and weights, looked at once, to be fitted with any penalty.
+
+    Takes the parameters of `fit` of these names, and raises what it raises for them.
+
+    Attributes
+    ----------
+    X, targets, data : ndarray, Targets, Dense
+        What there is to fit. `data.meter` counts the passes of all fits.
+    seed : int
+        Of what is random in a fit.
+    fit_bias : bool
+        Whether the bias is free.
+    """
+
+    def __init__(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        offset: Any,
+        fit_intercept: bool,
+        random_state: Any,
+        n_threads: Any,
+    ) -> None:
+        self.X = as_examples(X)
+        n = self.X.shape[0]
+        s, total = as_sample_weight(sample_weight, n)
+        self.targets = as_targets(y, n, s, total, fit_intercept)
+        self.seed = as_seed(random_state)
+        self.fit_bias = fit_intercept
+        offsets = _offsets(offset, n, self.targets)
+        threads = _kernels.threads_of_call(n_threads)
+        self.data = Dense(self.X, self.targets.y, self.targets.K, s, total, offsets, threads)
+        self._coordinates: dict[float, tuple[Floats, Floats]] = {}
+
+    def objective(self, l2: float) -> Objective:
+        """Return J with this penalty. All that have one share their centre and scale."""
+        most = LARGEST_SCALE if l2 > 0.0 else LARGEST_SPREAD
+        if most not in self._coordinates:
+            random = np.random.default_rng(self.seed)
+            s = self.data.sample_weight
+            self._coordinates[most] = _coordinates(self.X, s, self.fit_bias, most, random)
+        penalty = self.targets.penalty_factor * l2
+        return Objective(self.data, penalty, *self._coordinates[most], self.fit_bias)
+
+    def start(self, objective: Objective, w0: Any = None, b0: Any = None) -> Floats:
+        """Return theta for w0 and b0; without them zero weights and the bias of the base rates."""
+        if w0 is None and b0 is None:
+            theta = objective.start()
+            if self.data.offset is None and self.fit_bias:
+                theta[:, -1] = self.targets.base_bias
+            return theta
+        raw = self.targets.from_model(w0, b0, objective.D - 1)
+        if not self.fit_bias:
+            raw[:, -1] = 0.0
+        with np.errstate(all="ignore"):
+            theta = objective.project(objective.from_raw(raw))
+        if not np.isfinite(theta).all():
+            explain_not_finite(self.X, raw[0, :-1], float(raw[0, -1]))
+        return theta
+
+    def model(self, objective: Objective, point: Point) -> tuple[Floats, Any]:
+        """Return w and b as users get them."""
+        return self.targets.model(objective.to_raw(point.theta))
+
+
+def minimise(
+    problem: Problem,
+    objective: Objective,
+    theta: Floats,
+    solvers: Sequence[tuple[str, Solver]],
+    goal: Goal,
+    max_iter: int,
+    callback: Callable[[FitState], object] | None = None,
+    progress: bool = False,
+) -> tuple[FitResult, ConvergenceWarning | None]:
+    """Fit an objective of this problem by these solvers; return also what there is to warn of."""
+    seed, meter = problem.seed, objective.data.meter
+    before = meter.reads
+    free = Unpenalised(objective, goal, seed) if objective.penalty == 0.0 else None
     called_off = False
 
     def watch(record: Record, point: Point) -> object:
         nonlocal called_off
         bar.update(1)
         if callback is not None:
-            called_off = bool(callback(FitState(*record, *model(point))))
+            called_off = bool(callback(FitState(*record, *problem.model(objective, point))))
         return called_off
-
-    def model(point: Point) -> tuple[Floats, Any]:
-        return targets.model(objective.to_raw(point.theta))
 
     try:
         with Bar("fit", "iteration", None, progress) as bar:
             stop_early = (lambda point: None) if free is None else free.stop_early
             doubt = (lambda name, point: False) if free is None else free.doubt
             outcome = drive(
-                objective, theta, [(name, SOLVERS[name]) for name in names], goal, seed,
-                most_iter, watch, stop_early, doubt,
-            )  # fmt: skip
+                objective, theta, solvers, goal, seed, max_iter, watch, stop_early, doubt
+            )
     except NotFiniteError:
         # The start is finite, which has been looked at already.
-        explain_not_finite(X, np.zeros(X.shape[1]), 0.0)
+        explain_not_finite(problem.X, np.zeros(problem.X.shape[1]), 0.0)
     review = Review(outcome, False, ())
     if free is not None and not called_off:
         review = free.review(outcome)
     outcome = review.outcome
     result = FitResult(
-        *model(outcome.point), outcome.point.J, max(outcome.point.J - outcome.lower, 0.0),
-        outcome.converged, outcome.reason, len(outcome.history), data.meter.reads, outcome.history,
-        outcome.solver, review.dependent,
+        *problem.model(objective, outcome.point), outcome.point.J,
+        max(outcome.point.J - outcome.lower, 0.0), outcome.converged, outcome.reason,
+        len(outcome.history), meter.reads - before, outcome.history, outcome.solver,
+        review.dependent,
     )  # fmt: skip
     return result, _warning(result, review.separated, goal)
 
@@ -371,20 +445,3 @@ def as_seed(random_state: Any) -> int:
     if seed < 0:
         raise ValueError(f"random_state is {seed}; give an integer of 0 or above")
     return seed
-
-
-def _start(objective: Objective, targets: Targets, w0: Any, b0: Any, base_rate: bool) -> Floats:
-    """Return theta for w0 and b0; without them zero weights and the bias of the base rates."""
-    if w0 is None and b0 is None:
-        theta = objective.start()
-        if base_rate and objective.fit_bias:
-            theta[:, -1] = targets.base_bias
-        return theta
-    raw = targets.from_model(w0, b0, objective.D - 1)
-    if not objective.fit_bias:
-        raw[:, -1] = 0.0
-    with np.errstate(all="ignore"):
-        theta = objective.project(objective.from_raw(raw))
-    if not np.isfinite(theta).all():
-        explain_not_finite(objective.data.X, raw[0, :-1], float(raw[0, -1]))
-    return theta
