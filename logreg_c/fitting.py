@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -299,10 +300,11 @@ def fit_quietly(
     objective = problem.objective(l2)
     theta = problem.start(objective, w0, b0)
     names = choose(solver, objective)
-    return minimise(
+    review = minimise(
         problem, objective, theta, [(name, SOLVERS[name]) for name in names], goal, most_iter,
         callback, progress,
     )  # fmt: skip
+    return problem.report(objective, review, goal, objective.data.meter.reads)
 
 
 class Problem:
@@ -371,6 +373,25 @@ class Problem:
         """Return w and b as users get them."""
         return self.targets.model(objective.to_raw(point.theta))
 
+    def report(
+        self, objective: Objective, review: Review, goal: Goal, passes: float
+    ) -> tuple[FitResult, ConvergenceWarning | None]:
+        """Return what a fit found as users get it, and what there is to warn of."""
+        outcome = review.outcome
+        point = outcome.point
+        result = FitResult(
+            *self.model(objective, point), point.J, max(point.J - outcome.lower, 0.0),
+            outcome.converged, outcome.reason, len(outcome.history), passes, outcome.history,
+            outcome.solver, review.dependent,
+        )  # fmt: skip
+        return result, _warning(result, review.separated, goal)
+
+    def weighing(self, sample_weight: Floats) -> Problem:
+        """Return the same examples with other weights, in the same coordinates."""
+        other = copy.copy(self)
+        other.data = self.data.weighing(sample_weight, float(sample_weight.sum()))
+        return other
+
 
 def minimise(
     problem: Problem,
@@ -381,10 +402,9 @@ def minimise(
     max_iter: int,
     callback: Callable[[FitState], object] | None = None,
     progress: bool = False,
-) -> tuple[FitResult, ConvergenceWarning | None]:
-    """Fit an objective of this problem by these solvers; return also what there is to warn of."""
-    seed, meter = problem.seed, objective.data.meter
-    before = meter.reads
+) -> Review:
+    """Fit an objective of this problem by these solvers."""
+    seed = problem.seed
     free = Unpenalised(objective, goal, seed) if objective.penalty == 0.0 else None
     called_off = False
 
@@ -405,17 +425,9 @@ def minimise(
     except NotFiniteError:
         # The start is finite, which has been looked at already.
         explain_not_finite(problem.X, np.zeros(problem.X.shape[1]), 0.0)
-    review = Review(outcome, False, ())
     if free is not None and not called_off:
-        review = free.review(outcome)
-    outcome = review.outcome
-    result = FitResult(
-        *problem.model(objective, outcome.point), outcome.point.J,
-        max(outcome.point.J - outcome.lower, 0.0), outcome.converged, outcome.reason,
-        len(outcome.history), meter.reads - before, outcome.history, outcome.solver,
-        review.dependent,
-    )  # fmt: skip
-    return result, _warning(result, review.separated, goal)
+        return free.review(outcome)
+    return Review(outcome, False, ())
 
 
 def _warning(result: FitResult, separated: bool, goal: Goal) -> ConvergenceWarning | None:
