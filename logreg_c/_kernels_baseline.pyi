@@ -177,3 +177,19 @@ def take(
     out: NDArray[np.float64],
     threads: int,
 ) -> None: ...
+def descend_coordinates(
+    H: NDArray[np.float64],
+    l1: NDArray[np.float64],
+    lower: NDArray[np.float64],
+    upper: NDArray[np.float64],
+    x: NDArray[np.float64],
+    r: NDArray[np.float64],
+    rounds: int,
+    enough: float,
+) -> float: ...
+def add_rows(
+    H: NDArray[np.float64],
+    rows: NDArray[np.intp],
+    factors: NDArray[np.float64],
+    out: NDArray[np.float64],
+) -> None: ...

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import _kernels
 from ._data import Dense
 from ._objective import Objective, Point
+from ._penalty import Penalty, as_penalty
 from ._progress import Bar
 from ._targets import Targets, as_targets
 from ._unpenalised import Review, Unpenalised
@@ -166,6 +167,10 @@ def fit(
     y: ArrayLike,
     *,
     l2: float = 0.0,
+    l1: float = 0.0,
+    penalty_factor: ArrayLike | None = None,
+    lower: ArrayLike | None = None,
+    upper: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
     offset: ArrayLike | None = None,
     fit_intercept: bool = True,
@@ -183,7 +188,8 @@ def fit(
 
     .. math::
 
-        J(w, b) = \frac{\sum_i s_i L_i}{\sum_i s_i} + \frac{l_2}{2} \|w\|^2, \qquad
+        J(w, b) = \frac{\sum_i s_i L_i}{\sum_i s_i}
+            + \sum_j f_j \left( \frac{l_2}{2} w_j^2 + l_1 |w_j| \right), \qquad
         L_i = -\sum_k y_{ik} \log a_{ik}
 
     with :math:`a_i = \sigma(x_i w + b)` for two classes and
@@ -200,6 +206,13 @@ def fit(
     l2 : float
         Strength of the ridge penalty, 0 or above; scikit-learn's C is 1 / (l2 · sum of s). The
         bias is never penalised.
+    l1 : float
+        Strength of the L1 penalty, 0 or above, which makes weights exactly 0. With both it is the
+        elastic net.
+    penalty_factor : array_like of shape (d,), optional
+        What both are multiplied by for each column, 0 or above; 0 is never penalised.
+    lower, upper : float or array_like of shape (d,), optional
+        Bounds of the weights, on each side of 0; the same for all classes.
     sample_weight : array_like of shape (n,), optional
         Weights s of the examples, none negative, not all 0.
     offset : array_like of shape (n,) or (n, K), optional
@@ -267,8 +280,8 @@ def fit(
     (True, True)
     """
     result, warning = fit_quietly(
-        X, y, l2, sample_weight, offset, fit_intercept, w0, b0, solver, tol, max_iter,
-        random_state, callback, progress, n_threads,
+        X, y, (l2, l1, penalty_factor, lower, upper), sample_weight, offset, fit_intercept, w0, b0,
+        solver, tol, max_iter, random_state, callback, progress, n_threads,
     )  # fmt: skip
     if warning is not None:
         warnings.warn(warning, stacklevel=2)
@@ -278,7 +291,7 @@ def fit(
 def fit_quietly(
     X: Any,
     y: Any,
-    l2: Any,
+    penalty: tuple[Any, Any, Any, Any, Any],
     sample_weight: Any,
     offset: Any,
     fit_intercept: bool,
@@ -292,19 +305,19 @@ def fit_quietly(
     progress: bool,
     n_threads: Any,
 ) -> tuple[FitResult, ConvergenceWarning | None]:
-    """Do what `fit` does, and return what it warns of."""
+    """Do what `fit` does, and return what it warns of.
+
+    `penalty` is l2, l1, penalty_factor, lower and upper.
+    """
     problem = Problem(X, y, sample_weight, offset, fit_intercept, random_state, n_threads)
-    l2 = as_number(l2, "l2", least=0.0)
+    posed = problem.pose(as_penalty(*penalty, problem.data.d))
     goal = Goal(as_number(tol, "tol", above=0.0))
     most_iter = as_count(max_iter, "max_iter")
-    objective = problem.objective(l2)
-    theta = problem.start(objective, w0, b0)
-    names = choose(solver, objective)
-    review = minimise(
-        problem, objective, theta, [(name, SOLVERS[name]) for name in names], goal, most_iter,
-        callback, progress,
-    )  # fmt: skip
-    return problem.report(objective, review, goal, objective.data.meter.reads)
+    theta = posed.start(w0, b0)
+    names = choose(solver, posed.objective)
+    solvers = [(name, SOLVERS[name]) for name in names]
+    review = posed.minimise(theta, solvers, goal, most_iter, callback, progress)
+    return posed.report(review, goal, problem.data.meter.reads)
 
 
 class Problem:
@@ -343,48 +356,14 @@ class Problem:
         self.data = Dense(self.X, self.targets.y, self.targets.K, s, total, offsets, threads)
         self._coordinates: dict[float, tuple[Floats, Floats]] = {}
 
-    def objective(self, l2: float) -> Objective:
-        """Return J with this penalty. All that have one share their centre and scale."""
-        most = LARGEST_SCALE if l2 > 0.0 else LARGEST_SPREAD
+    def pose(self, penalty: Penalty) -> Posed:
+        """Return what is to be minimised with this penalty; all share their coordinates."""
+        most = LARGEST_SPREAD if penalty.nothing else LARGEST_SCALE
         if most not in self._coordinates:
             random = np.random.default_rng(self.seed)
             s = self.data.sample_weight
             self._coordinates[most] = _coordinates(self.X, s, self.fit_bias, most, random)
-        penalty = self.targets.penalty_factor * l2
-        return Objective(self.data, penalty, *self._coordinates[most], self.fit_bias)
-
-    def start(self, objective: Objective, w0: Any = None, b0: Any = None) -> Floats:
-        """Return theta for w0 and b0; without them zero weights and the bias of the base rates."""
-        if w0 is None and b0 is None:
-            theta = objective.start()
-            if self.data.offset is None and self.fit_bias:
-                theta[:, -1] = self.targets.base_bias
-            return theta
-        raw = self.targets.from_model(w0, b0, objective.D - 1)
-        if not self.fit_bias:
-            raw[:, -1] = 0.0
-        with np.errstate(all="ignore"):
-            theta = objective.project(objective.from_raw(raw))
-        if not np.isfinite(theta).all():
-            explain_not_finite(self.X, raw[0, :-1], float(raw[0, -1]))
-        return theta
-
-    def model(self, objective: Objective, point: Point) -> tuple[Floats, Any]:
-        """Return w and b as users get them."""
-        return self.targets.model(objective.to_raw(point.theta))
-
-    def report(
-        self, objective: Objective, review: Review, goal: Goal, passes: float
-    ) -> tuple[FitResult, ConvergenceWarning | None]:
-        """Return what a fit found as users get it, and what there is to warn of."""
-        outcome = review.outcome
-        point = outcome.point
-        result = FitResult(
-            *self.model(objective, point), point.J, max(point.J - outcome.lower, 0.0),
-            outcome.converged, outcome.reason, len(outcome.history), passes, outcome.history,
-            outcome.solver, review.dependent,
-        )  # fmt: skip
-        return result, _warning(result, review.separated, goal)
+        return Posed(self, penalty, *self._coordinates[most])
 
     def weighing(self, sample_weight: Floats) -> Problem:
         """Return the same examples with other weights, in the same coordinates."""
@@ -393,41 +372,95 @@ class Problem:
         return other
 
 
-def minimise(
-    problem: Problem,
-    objective: Objective,
-    theta: Floats,
-    solvers: Sequence[tuple[str, Solver]],
-    goal: Goal,
-    max_iter: int,
-    callback: Callable[[FitState], object] | None = None,
-    progress: bool = False,
-) -> Review:
-    """Fit an objective of this problem by these solvers."""
-    seed = problem.seed
-    free = Unpenalised(objective, goal, seed) if objective.penalty == 0.0 else None
-    called_off = False
+class Posed:
+    """A problem with its penalty.
 
-    def watch(record: Record, point: Point) -> object:
-        nonlocal called_off
-        bar.update(1)
-        if callback is not None:
-            called_off = bool(callback(FitState(*record, *problem.model(objective, point))))
-        return called_off
+    Attributes
+    ----------
+    objective : Objective
+        J.
+    """
 
-    try:
-        with Bar("fit", "iteration", None, progress) as bar:
-            stop_early = (lambda point: None) if free is None else free.stop_early
-            doubt = (lambda name, point: False) if free is None else free.doubt
-            outcome = drive(
-                objective, theta, solvers, goal, seed, max_iter, watch, stop_early, doubt
-            )
-    except NotFiniteError:
-        # The start is finite, which has been looked at already.
-        explain_not_finite(problem.X, np.zeros(problem.X.shape[1]), 0.0)
-    if free is not None and not called_off:
-        return free.review(outcome)
-    return Review(outcome, False, ())
+    def __init__(self, problem: Problem, penalty: Penalty, center: Floats, scale: Floats) -> None:
+        self.problem = problem
+        self.penalty = penalty
+        pair = problem.targets.pair
+        self.objective = Objective(
+            problem.data, penalty.ridge(pair), center, scale, problem.fit_bias,
+            nonsmooth=penalty.nonsmooth(scale, pair),
+        )  # fmt: skip
+
+    def start(self, w0: Any = None, b0: Any = None) -> Floats:
+        """Return theta for w0 and b0; without them zero weights and the bias of the base rates."""
+        objective, problem = self.objective, self.problem
+        if w0 is None and b0 is None:
+            theta = objective.start()
+            if problem.data.offset is None and problem.fit_bias:
+                theta[:, -1] = problem.targets.base_bias
+            return theta
+        raw = problem.targets.from_model(w0, b0, objective.D - 1)
+        if not problem.fit_bias:
+            raw[:, -1] = 0.0
+        with np.errstate(all="ignore"):
+            theta = objective.project(objective.from_raw(raw))
+            if objective.nonsmooth is not None:
+                theta = objective.nonsmooth.clip(theta)
+        if not np.isfinite(theta).all():
+            explain_not_finite(problem.X, raw[0, :-1], float(raw[0, -1]))
+        return theta
+
+    def model(self, point: Point) -> tuple[Floats, Any]:
+        """Return w and b as users get them."""
+        w, b = self.problem.targets.model(self.objective.to_raw(point.theta))
+        return self.penalty.clip(w), b
+
+    def minimise(
+        self,
+        theta: Floats,
+        solvers: Sequence[tuple[str, Solver]],
+        goal: Goal,
+        max_iter: int,
+        callback: Callable[[FitState], object] | None = None,
+        progress: bool = False,
+    ) -> Review:
+        """Go from theta to the goal by these solvers."""
+        objective, seed, X = self.objective, self.problem.seed, self.problem.X
+        free = Unpenalised(objective, goal, seed) if self.penalty.nothing else None
+        called_off = False
+
+        def watch(record: Record, point: Point) -> object:
+            nonlocal called_off
+            bar.update(1)
+            if callback is not None:
+                called_off = bool(callback(FitState(*record, *self.model(point))))
+            return called_off
+
+        try:
+            with Bar("fit", "iteration", None, progress) as bar:
+                stop_early = (lambda point: None) if free is None else free.stop_early
+                doubt = (lambda name, point: False) if free is None else free.doubt
+                outcome = drive(
+                    objective, theta, solvers, goal, seed, max_iter, watch, stop_early, doubt
+                )
+        except NotFiniteError:
+            # The start is finite, which has been looked at already.
+            explain_not_finite(X, np.zeros(X.shape[1]), 0.0)
+        if free is not None and not called_off:
+            return free.review(outcome)
+        return Review(outcome, False, ())
+
+    def report(
+        self, review: Review, goal: Goal, passes: float
+    ) -> tuple[FitResult, ConvergenceWarning | None]:
+        """Return what a fit found as users get it, and what there is to warn of."""
+        outcome = review.outcome
+        point = outcome.point
+        result = FitResult(
+            *self.model(point), point.J, max(point.J - outcome.lower, 0.0), outcome.converged,
+            outcome.reason, len(outcome.history), passes, outcome.history, outcome.solver,
+            review.dependent,
+        )  # fmt: skip
+        return result, _warning(result, review.separated, goal)
 
 
 def _warning(result: FitResult, separated: bool, goal: Goal) -> ConvergenceWarning | None:

@@ -53,12 +53,12 @@ class LogisticRegression(LinearClassifier):
 
     .. math::
 
-        J = \frac{\sum_i s_i L_i}{\sum_i s_i} + \frac{l_2}{2} \|w\|^2, \qquad
-        l_2 = \frac{1}{C \sum_i s_i}
+        J = \frac{\sum_i s_i L_i}{\sum_i s_i} + \frac{l_2}{2} \|w\|^2 + l_1 \|w\|_1, \qquad
+        l_2 = \frac{1 - \rho}{C \sum_i s_i}, \quad l_1 = \frac{\rho}{C \sum_i s_i}
 
-    with L the cross-entropy of an example and s its weight, the product of `sample_weight` and
-    `class_weight`. This is scikit-learn's objective divided by :math:`C \sum_i s_i`. With more than
-    two classes L is the multinomial cross-entropy, and coefficients add up to zero over the
+    with L the cross-entropy of an example, s its weight, the product of `sample_weight` and
+    `class_weight`, and :math:`\rho` the `l1_ratio`. This is scikit-learn's objective divided by :math:`C \sum_i s_i`. With more than
+    two classes L is the multinomial cross-entropy; without L1 coefficients add up to zero over the
     classes.
 
     Parameters
@@ -66,7 +66,8 @@ class LogisticRegression(LinearClassifier):
     C : float
         Inverse strength of the penalty, above 0; ``numpy.inf`` is no penalty.
     l1_ratio : float
-        Share of the L1 penalty; only 0 is supported.
+        Share of the L1 penalty, which makes coefficients exactly 0: from 0, a ridge penalty, to 1,
+        a lasso.
     fit_intercept : bool
         Whether there is a bias. It is never penalised.
     class_weight : dict or "balanced", optional
@@ -190,8 +191,6 @@ class LogisticRegression(LinearClassifier):
         ------
         ValueError, TypeError
             If an argument or a parameter is wrong, X is sparse, or something is not finite.
-        NotImplementedError
-            If `l1_ratio` is not 0.
 
         Warns
         -----
@@ -208,11 +207,11 @@ class LogisticRegression(LinearClassifier):
         d = X.shape[1]
         require_two(classes, "y holds")
         s, total = self._weights(sample_weight, classes, ids, all_occur=True)
-        l2, seed, threads = self._l2(total), self._seed(), self._threads()
+        (l2, l1), seed, threads = self._strengths(total), self._seed(), self._threads()
         w0, b0 = self._start(classes, d)
         try:
             result, warning = fit_quietly(
-                X, ids, l2, s, None, self.fit_intercept, w0, b0, self.solver, self.tol,
+                X, ids, (l2, l1, None, None, None), s, None, self.fit_intercept, w0, b0, self.solver, self.tol,
                 self.max_iter, seed, None, bool(self.verbose), threads,
             )  # fmt: skip
         except ValueError:
@@ -287,7 +286,11 @@ class LogisticRegression(LinearClassifier):
                 "examples; give a dict of weights"
             )
         s, total = self._weights(sample_weight, classes, ids, all_occur=False)
-        l2 = self._l2(total)
+        l2, l1 = self._strengths(total)
+        if l1 > 0.0:
+            raise ValueError(
+                f"l1_ratio is {self.l1_ratio}, and partial_fit knows no L1 penalty; use fit"
+            )
         if first:
             rows = 1 if len(classes) == 2 else len(classes)
             W, b = np.zeros((rows, d)), np.zeros(rows)
@@ -340,21 +343,20 @@ class LogisticRegression(LinearClassifier):
             self.__dict__.pop(name, None)
         return self
 
-    def _l2(self, total: float) -> float:
-        """Return the strength of the ridge penalty, of which J holds half, from C."""
-        if as_number(self.l1_ratio, "l1_ratio", least=0.0) != 0.0:
-            raise NotImplementedError(
-                f"l1_ratio is {self.l1_ratio}; L1 penalties are not supported yet, only 0 is"
-            )
+    def _strengths(self, total: float) -> tuple[float, float]:
+        """Return the strengths l2 and l1 of the penalties, from C and l1_ratio."""
+        ratio = as_number(self.l1_ratio, "l1_ratio", least=0.0)
+        if ratio > 1.0:
+            raise ValueError(f"l1_ratio is {ratio}; give a share from 0 to 1")
         if isinstance(self.C, float | np.floating) and self.C > 0 and math.isinf(self.C):
-            return 0.0
+            return 0.0, 0.0
         strength = as_number(self.C, "C", above=0.0) * total
         if strength < 1e-300:
             raise ValueError(
                 f"C is {self.C} and the weights add up to {total}, so the penalty 1/(C * sum) is "
                 "beyond the range of float64; take a larger C"
             )
-        return 1.0 / strength
+        return (1.0 - ratio) / strength, ratio / strength
 
     def _start(self, classes: NDArray[Any], d: int) -> tuple[Any, Any]:
         """Return the w0 and b0 of `fit`: what there is if it is wanted and fits, else None."""

@@ -45,6 +45,7 @@ include "descent.pxi"
 include "classes.pxi"
 include "search.pxi"
 include "algebra.pxi"
+include "coordinate.pxi"
 
 cnp.import_array()
 
