@@ -124,8 +124,8 @@ class Dense(Examples):
         y = np.ascontiguousarray(self.y[..., rows])
         return Dense(X, y, self.K, weights, self.total, offset, self.threads, self.meter)
 
-    def weighing(self, sample_weight: Floats | None) -> Dense:
-        """Return the same examples with other weights, over the same total."""
+    def weighing(self, sample_weight: Floats | None, total: float) -> Dense:
+        """Return the same examples with other weights, over this total."""
         return Dense(
-            self.X, self.y, self.K, sample_weight, self.total, self.offset, self.threads, self.meter
+            self.X, self.y, self.K, sample_weight, total, self.offset, self.threads, self.meter
         )

@@ -284,8 +284,8 @@ class Objective:
 
     def sample_again(self, part: Objective, rows: Rows) -> Objective:
         """Return the sample `part` of these rows with every row counted once."""
-        s = self.data.sample_weight
-        return self._of_copy(part.data.weighing(None if s is None else s[rows]))
+        s, total = self.data.sample_weight, self.data.total
+        return self._of_copy(part.data.weighing(None if s is None else s[rows], total))
 
     def _of_copy(self, data: Dense) -> Objective:
         d = self.D - 1
