@@ -28,6 +28,8 @@ from ._validation import Floats
 # Rounds of coordinate descent between two factors.
 ROUNDS = 6
 MOST_ROUNDS = 300
+# Rows of a factor up to which threads would wait for each other longer than they work.
+ALONE = 256
 # A change this small beside the first, both of them squares, is rounding.
 ENOUGH = 1e-20
 
@@ -93,7 +95,7 @@ def _newton(
         return
     old = x[S]
     sign = np.sign(old)
-    d = -Factor(H[np.ix_(S, S)], threads).solve(r[S] + l1[S] * sign)
+    d = -Factor(H[np.ix_(S, S)], threads if len(S) > ALONE else 1).solve(r[S] + l1[S] * sign)
     # Where a coordinate has to stop: at zero if it is penalised, at its bound else.
     kinked = l1[S] > 0.0
     stop = np.where(d > 0.0, upper[S], lower[S])

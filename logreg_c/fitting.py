@@ -279,8 +279,8 @@ def fit(
     (True, True)
     """
     result, warning = fit_quietly(
-        X, y, (l2, l1, penalty_factor, lower, upper), sample_weight, offset, fit_intercept, w0, b0, solver, tol, max_iter,
-        random_state, callback, progress, n_threads,
+        X, y, (l2, l1, penalty_factor, lower, upper), sample_weight, offset, fit_intercept, w0, b0,
+        solver, tol, max_iter, random_state, callback, progress, n_threads,
     )  # fmt: skip
     if warning is not None:
         warnings.warn(warning, stacklevel=2)
