@@ -40,7 +40,7 @@ import math
 
 import numpy as np
 
-from ._data import Rows
+from ._examples import Rows
 from ._nonsmooth import Nonsmooth
 from ._objective import Objective, Point
 from ._quadratic import model_step

@@ -23,7 +23,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ._data import Dense, Rows
+from ._data import Dense
+from ._examples import Rows
 from ._factor import Factor
 from ._nonsmooth import Nonsmooth
 from ._validation import Floats
@@ -283,8 +284,8 @@ class Objective:
 
     def sample_again(self, part: Objective, rows: Rows) -> Objective:
         """Return the sample `part` of these rows with every row counted once."""
-        s = self.data.sample_weight
-        return self._of_copy(part.data.weighing(None if s is None else s[rows]))
+        s, total = self.data.sample_weight, self.data.total
+        return self._of_copy(part.data.weighing(None if s is None else s[rows], total))
 
     def columns(self, columns: Rows) -> Objective:
         """Return the objective for some of the columns, copied, all other weights being zero."""

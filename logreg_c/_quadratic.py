@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import _kernels
-from ._data import Rows
+from ._examples import Rows
 from ._factor import Factor
 from ._nonsmooth import Nonsmooth
 from ._objective import Objective, Point, inner
