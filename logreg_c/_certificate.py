@@ -19,6 +19,19 @@ sums are about half of :math:`g' H_S^{-1} g`; with s = 0 it is the plain duality
 unless r is zero there; the term with :math:`R_j = 10 \max(|\theta_j|, 1)` covers rounding, for
 every optimum within ten times the present size. All of it is for the centred and scaled columns,
 which are only coordinates.
+
+With an L1 penalty and bounds the second sum is over the gaps of Fenchel's inequality for each
+coordinate's :math:`\phi_j(\theta) = q_j \theta^2/2 + l_j |\theta|`,
+
+.. math::
+
+    \phi_j(\theta_j) - u_j \theta_j + \max_{|t| \le J/l_j} (u_j t - \phi_j(t)), \qquad
+    -u_j = r_j - q_j (\theta_j + s_j),
+
+the maximum being over the bounds as well; and as no optimum has :math:`\sum l_j |\theta_j| > J`,
+the coordinates without a ridge or a bound together add at most the largest of their
+:math:`(|u_j|/l_j - 1)_+ J` in place of their maxima. s is the step to the minimum of the model
+with the same penalty, so :math:`|u_j| \le l_j` to rounding.
 """
 
 from __future__ import annotations
@@ -27,8 +40,10 @@ import math
 
 import numpy as np
 
-from ._data import Rows
+from ._examples import Rows
+from ._nonsmooth import Nonsmooth
 from ._objective import Objective, Point
+from ._quadratic import model_step
 from ._validation import Floats
 
 # How far from the present weights the optimum may be where rounding leaves a dual residual.
@@ -50,6 +65,41 @@ def bound_of(
     short = q * s[:, penalised] - residual[:, penalised]
     free = np.abs(residual[:, ~penalised]) * np.maximum(np.abs(theta[:, ~penalised]), 1.0)
     bound = divergence + float((short * short / (2.0 * q)).sum()) + REACH * float(free.sum())
+    return bound if bound >= 0.0 else math.inf
+
+
+def bound_with_kinks(
+    quadratic: Floats,
+    nonsmooth: Nonsmooth,
+    J: float,
+    theta: Floats,
+    s: Floats,
+    residual: Floats,
+    divergence: float,
+) -> float:
+    """Return the bound for an L1 penalty or bounds, J being that at theta."""
+    q = np.where(quadratic > WEAKEST, quadratic, 0.0)
+    l1 = nonsmooth.l1
+    u = quadratic * (theta + s) - residual
+    far = np.full(theta.shape, math.inf)
+    np.divide(J, l1, out=far, where=np.broadcast_to(l1 > 0.0, theta.shape))
+    around = np.where(l1 > 0.0, 0.0, REACH * np.maximum(np.abs(theta), 1.0))
+    low = np.maximum(nonsmooth.lower, np.where(l1 > 0.0, -far, theta - around))
+    high = np.minimum(nonsmooth.upper, np.where(l1 > 0.0, far, theta + around))
+    over = np.maximum(np.abs(u) - l1, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        best = np.where(over > 0.0, np.sign(u) * np.where(q > 0.0, over / q, math.inf), 0.0)
+    best = np.minimum(np.maximum(best, low), high)
+    # Those that only the penalty's own size holds share it.
+    joint = (l1 > 0.0) & (q == 0.0) & (np.where(u > 0.0, nonsmooth.upper, -nonsmooth.lower) >= far)
+    shared = 0.0
+    if joint.any():
+        shared = J * float(np.max(over / np.where(l1 > 0.0, l1, 1.0), where=joint, initial=0.0))
+        best = np.where(joint, 0.0, best)
+    away = theta - best
+    gaps = 0.5 * q * away * away + (q * best - u) * away + l1 * (np.abs(theta) - np.abs(best))
+    gaps = np.where(joint, gaps, np.maximum(gaps, 0.0))
+    bound = divergence + shared + float(np.add.reduce(gaps.ravel()))
     return bound if bound >= 0.0 else math.inf
 
 
@@ -82,7 +132,13 @@ def lower_bound(
     if outside or not math.isfinite(divergence):
         return -math.inf
     residual = point.gradient + part.pull_back(change) + objective.quadratic * s
-    return below(point.J, bound_of(objective.quadratic, point.theta, s, residual, divergence))
+    if objective.nonsmooth is None:
+        bound = bound_of(objective.quadratic, point.theta, s, residual, divergence)
+    else:
+        bound = bound_with_kinks(
+            objective.quadratic, objective.nonsmooth, point.J, point.theta, s, residual, divergence
+        )
+    return below(point.J, bound)
 
 
 def newton_lower_bound(
@@ -91,7 +147,7 @@ def newton_lower_bound(
     """Return the bound of the Newton direction of `part`, over these rows (None: all)."""
     Z = point.Z if rows is None else np.ascontiguousarray(point.Z[:, rows])
     a = part.data.predictions(Z)
-    s = -part.factor(a).solve(point.gradient)
+    s = model_step(part, part.hessian(a), point).s
     return lower_bound(objective, point, part, a, s, part.direction_margins(s))
 
 

@@ -4,9 +4,11 @@ r"""The seam: the function that solvers minimise, and all they know of it.
 .. math::
 
     J(\theta) = \sum_i p_i L_i + \tfrac12 \sum_{kj} q_j \theta_{kj}^2 + \langle t, \theta \rangle
+        + \sum_{kj} l_j |\theta_{kj}|, \qquad \text{lower}_j \le \theta_{kj} \le \text{upper}_j
 
-with shares p, a diagonal q that holds the ridge penalty (and what a solver adds for itself), and
-a linear term t that is zero but for the model problems of a solver. theta, (K, d + 1) with the
+with shares p, a diagonal q that holds the ridge penalty (and what a solver adds for itself), a
+linear term t that is zero but for the model problems of a solver, and an L1 penalty and bounds if
+it has any. Gradients and Hessians are those of J without the L1 penalty. theta, (K, d + 1) with the
 bias last, belongs to columns that are centred and scaled: w = theta · scale and
 b = theta_b - w · center. X itself is never centred, scaled or copied. What an objective returns
 never changes, and it remembers nothing of the points it was asked about.
@@ -21,13 +23,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ._data import Dense, Rows
+from ._data import Dense
+from ._examples import Rows
 from ._factor import Factor
+from ._nonsmooth import Nonsmooth
 from ._validation import Floats
 
 
 class Point(NamedTuple):
-    """What one pass at theta tells: its margins Z (K, n), J and the gradient of J."""
+    """What one pass at theta tells: its margins Z (K, n), J and the gradient of J (but for L1)."""
 
     theta: Floats
     Z: Floats
@@ -66,7 +70,7 @@ class Objective:
     ----------
     data : Dense
         The examples.
-    penalty : float
+    penalty : float or ndarray of shape (d,)
         The strength of the ridge penalty on the weights of the columns as they are.
     center, scale : ndarray of shape (d,)
         What columns are centred by, and then multiplied by.
@@ -76,17 +80,20 @@ class Objective:
         The diagonal q, if it is not penalty · scale^2, and 0 for the bias.
     linear : ndarray of shape (K, d + 1), optional
         The linear term t.
+    nonsmooth : Nonsmooth, optional
+        The L1 penalty and the bounds of theta.
     """
 
     def __init__(
         self,
         data: Dense,
-        penalty: float,
+        penalty: float | Floats,
         center: Floats,
         scale: Floats,
         fit_bias: bool,
         quadratic: Floats | None = None,
         linear: Floats | None = None,
+        nonsmooth: Nonsmooth | None = None,
     ) -> None:
         self.data = data
         self.penalty = penalty
@@ -95,6 +102,9 @@ class Objective:
         self.scale = scale
         self.fit_bias = fit_bias
         self.linear = linear
+        self.nonsmooth = nonsmooth
+        # Where adding the same to all classes changes no margin and no penalty but the ridge's.
+        self._shared = None if nonsmooth is None else nonsmooth.free
         self.K, self.n, self.D = data.K, data.n, data.d + 1
         self._tiled = np.tile(self.quadratic, self.K)
         self._plain = not center.any() and bool((scale == 1.0).all())
@@ -112,6 +122,9 @@ class Objective:
         raw = theta.copy()
         raw[:, :-1] *= self.scale
         raw[:, -1] -= np.einsum("kj,j->k", raw[:, :-1], self.center)
+        if self.K > 1 and self.nonsmooth is not None:
+            # The same for all classes is no difference, and zero where weights add up to zero.
+            raw[:, -1] -= raw[:, -1].mean()
         return raw
 
     def from_raw(self, raw: Floats) -> Floats:
@@ -122,8 +135,11 @@ class Objective:
         return theta
 
     def project(self, s: Floats) -> Floats:
-        """Return s with its classes summing to zero, as those of the optimum do."""
-        return s - s.mean(axis=0) if self.K > 1 else s
+        """Return s with its classes summing to zero, as those of the optimum do without L1."""
+        if self.K == 1:
+            return s
+        mean = s.mean(axis=0)
+        return s - (mean if self._shared is None else mean * self._shared)
 
     def _chain(self, raw: Floats) -> Floats:
         """Turn a gradient by the raw weights and biases into one by theta. Overwrites raw."""
@@ -145,6 +161,8 @@ class Objective:
     def _added(self, theta: Floats) -> float:
         """Return what J adds to the data's loss."""
         value = 0.5 * inner(self.quadratic * theta, theta)
+        if self.nonsmooth is not None:
+            value += self.nonsmooth.value(theta)
         return value if self.linear is None else value + inner(self.linear, theta)
 
     # Passes
@@ -219,7 +237,8 @@ class Objective:
         H = grams[_pairs(K)].transpose(0, 2, 1, 3).reshape(K * D, K * D)
         # einsum gives views: the diagonals of the blocks, of which those of a class add up to fill.
         diagonals = np.einsum("kjlj->klj", H.reshape(K, D, K, D))
-        diagonals += np.einsum("kkj->j", diagonals) / K**2
+        fill = np.einsum("kkj->j", diagonals) / K**2
+        diagonals += fill if self._shared is None else fill * self._shared
         return H
 
     def class_hessian(
@@ -243,7 +262,10 @@ class Objective:
     # What looks at margins alone
 
     def search(self, point: Point, s: Floats, U: Floats, t: float) -> tuple[float, float, float]:
-        """Return J at theta + t s, whose margins are Z + t U, and its two derivatives by t."""
+        """Return J at theta + t s, whose margins are Z + t U, and its two derivatives by t.
+
+        J has its L1 penalty; the derivatives are those of the rest.
+        """
         J, slope, curvature = self.data.search(point.Z, U, t)
         theta = point.theta + t * s
         pull = self.quadratic * s
@@ -262,18 +284,22 @@ class Objective:
 
     def sample_again(self, part: Objective, rows: Rows) -> Objective:
         """Return the sample `part` of these rows with every row counted once."""
-        s = self.data.sample_weight
-        return self._of_copy(part.data.weighing(None if s is None else s[rows]))
+        s, total = self.data.sample_weight, self.data.total
+        return self._of_copy(part.data.weighing(None if s is None else s[rows], total))
 
     def _of_copy(self, data: Dense) -> Objective:
         d = self.D - 1
-        return Objective(data, self.penalty, np.zeros(d), np.ones(d), self.fit_bias, self.quadratic)
+        return Objective(
+            data, self.penalty, np.zeros(d), np.ones(d), self.fit_bias, self.quadratic, None,
+            self.nonsmooth,
+        )  # fmt: skip
 
     def with_terms(self, quadratic: Floats, linear: Floats | None) -> Objective:
         """Return this objective with other added terms."""
         return Objective(
-            self.data, self.penalty, self.center, self.scale, self.fit_bias, quadratic, linear
-        )
+            self.data, self.penalty, self.center, self.scale, self.fit_bias, quadratic, linear,
+            self.nonsmooth,
+        )  # fmt: skip
 
 
 def is_finite(point: Point) -> bool:

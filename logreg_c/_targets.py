@@ -39,11 +39,6 @@ class Targets(NamedTuple):
         """The columns of a model: 1 or the number of classes."""
         return 2 if self.pair else self.K
 
-    @property
-    def penalty_factor(self) -> float:
-        """What l2 is multiplied by: with w = (-v/2, v/2) the penalty of two columns is |v|^2/4."""
-        return 0.5 if self.pair else 1.0
-
     def model(self, raw: Floats) -> tuple[Floats, Any]:
         """Return w and b as users get them, from (K, d + 1)."""
         if self.pair:

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import _kernels
 from ._data import Dense
 from ._objective import Objective, Point
+from ._penalty import Penalty, as_penalty
 from ._progress import Bar
 from ._targets import Targets, as_targets
 from ._unpenalised import Review, Unpenalised
@@ -27,7 +29,7 @@ from ._validation import (
     explain_not_finite,
 )
 from .solvers import SOLVERS, choose
-from .solvers._driver import Goal, NotFiniteError, Record, drive
+from .solvers._driver import Goal, NotFiniteError, Record, Solver, drive
 
 # Entries of X that are looked at to centre and scale the columns, which are only coordinates.
 SCALED_BY = 200_000
@@ -165,6 +167,10 @@ def fit(
     y: ArrayLike,
     *,
     l2: float = 0.0,
+    l1: float = 0.0,
+    penalty_factor: ArrayLike | None = None,
+    lower: ArrayLike | None = None,
+    upper: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
     offset: ArrayLike | None = None,
     fit_intercept: bool = True,
@@ -182,7 +188,8 @@ def fit(
 
     .. math::
 
-        J(w, b) = \frac{\sum_i s_i L_i}{\sum_i s_i} + \frac{l_2}{2} \|w\|^2, \qquad
+        J(w, b) = \frac{\sum_i s_i L_i}{\sum_i s_i}
+            + \sum_j f_j \left( \frac{l_2}{2} w_j^2 + l_1 |w_j| \right), \qquad
         L_i = -\sum_k y_{ik} \log a_{ik}
 
     with :math:`a_i = \sigma(x_i w + b)` for two classes and
@@ -199,6 +206,13 @@ def fit(
     l2 : float
         Strength of the ridge penalty, 0 or above; scikit-learn's C is 1 / (l2 · sum of s). The
         bias is never penalised.
+    l1 : float
+        Strength of the L1 penalty, 0 or above, which makes weights exactly 0. With both it is the
+        elastic net.
+    penalty_factor : array_like of shape (d,), optional
+        What both are multiplied by for each column, 0 or above; 0 is never penalised.
+    lower, upper : float or array_like of shape (d,), optional
+        Bounds of the weights, on each side of 0; the same for all classes.
     sample_weight : array_like of shape (n,), optional
         Weights s of the examples, none negative, not all 0.
     offset : array_like of shape (n,) or (n, K), optional
@@ -266,8 +280,8 @@ def fit(
     (True, True)
     """
     result, warning = fit_quietly(
-        X, y, l2, sample_weight, offset, fit_intercept, w0, b0, solver, tol, max_iter,
-        random_state, callback, progress, n_threads,
+        X, y, (l2, l1, penalty_factor, lower, upper), sample_weight, offset, fit_intercept, w0, b0,
+        solver, tol, max_iter, random_state, callback, progress, n_threads,
     )  # fmt: skip
     if warning is not None:
         warnings.warn(warning, stacklevel=2)
@@ -277,7 +291,7 @@ def fit(
 def fit_quietly(
     X: Any,
     y: Any,
-    l2: Any,
+    penalty: tuple[Any, Any, Any, Any, Any],
     sample_weight: Any,
     offset: Any,
     fit_intercept: bool,
@@ -291,57 +305,162 @@ def fit_quietly(
     progress: bool,
     n_threads: Any,
 ) -> tuple[FitResult, ConvergenceWarning | None]:
-    """Do what `fit` does, and return what it warns of."""
-    X = as_examples(X)
-    n = X.shape[0]
-    s, total = as_sample_weight(sample_weight, n)
-    targets = as_targets(y, n, s, total, fit_intercept)
-    l2 = as_number(l2, "l2", least=0.0)
+    """Do what `fit` does, and return what it warns of.
+
+    `penalty` is l2, l1, penalty_factor, lower and upper.
+    """
+    problem = Problem(X, y, sample_weight, offset, fit_intercept, random_state, n_threads)
+    posed = problem.pose(as_penalty(*penalty, problem.data.d))
     goal = Goal(as_number(tol, "tol", above=0.0))
     most_iter = as_count(max_iter, "max_iter")
-    seed = as_seed(random_state)
-    offsets = _offsets(offset, n, targets)
-    threads = _kernels.threads_of_call(n_threads)
-    data = Dense(X, targets.y, targets.K, s, total, offsets, threads)
-    most_scale = LARGEST_SCALE if l2 > 0.0 else LARGEST_SPREAD
-    center, scale = _coordinates(X, s, fit_intercept, most_scale, np.random.default_rng(seed))
-    objective = Objective(data, targets.penalty_factor * l2, center, scale, fit_intercept)
-    theta = _start(objective, targets, w0, b0, offsets is None)
-    names = choose(solver, objective)
-    free = Unpenalised(objective, goal, seed) if l2 == 0.0 else None
-    called_off = False
+    theta = posed.start(w0, b0)
+    names = choose(solver, posed.objective)
+    solvers = [(name, SOLVERS[name]) for name in names]
+    review = posed.minimise(theta, solvers, goal, most_iter, callback, progress)
+    return posed.report(review, goal, problem.data.meter.reads)
 
-    def watch(record: Record, point: Point) -> object:
-        nonlocal called_off
-        bar.update(1)
-        if callback is not None:
-            called_off = bool(callback(FitState(*record, *model(point))))
-        return called_off
 
-    def model(point: Point) -> tuple[Floats, Any]:
-        return targets.model(objective.to_raw(point.theta))
+class Problem:
+    """Examples, labels and weights, looked at once, to be fitted with any penalty.
 
-    try:
-        with Bar("fit", "iteration", None, progress) as bar:
-            stop_early = (lambda point: None) if free is None else free.stop_early
-            doubt = (lambda name, point: False) if free is None else free.doubt
-            outcome = drive(
-                objective, theta, [(name, SOLVERS[name]) for name in names], goal, seed,
-                most_iter, watch, stop_early, doubt,
-            )  # fmt: skip
-    except NotFiniteError:
-        # The start is finite, which has been looked at already.
-        explain_not_finite(X, np.zeros(X.shape[1]), 0.0)
-    review = Review(outcome, False, ())
-    if free is not None and not called_off:
-        review = free.review(outcome)
-    outcome = review.outcome
-    result = FitResult(
-        *model(outcome.point), outcome.point.J, max(outcome.point.J - outcome.lower, 0.0),
-        outcome.converged, outcome.reason, len(outcome.history), data.meter.reads, outcome.history,
-        outcome.solver, review.dependent,
-    )  # fmt: skip
-    return result, _warning(result, review.separated, goal)
+    Takes the parameters of `fit` of these names, and raises what it raises for them.
+
+    Attributes
+    ----------
+    X, targets, data : ndarray, Targets, Dense
+        What there is to fit. `data.meter` counts the passes of all fits.
+    seed : int
+        Of what is random in a fit.
+    fit_bias : bool
+        Whether the bias is free.
+    """
+
+    def __init__(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        offset: Any,
+        fit_intercept: bool,
+        random_state: Any,
+        n_threads: Any,
+    ) -> None:
+        self.X = as_examples(X)
+        n = self.X.shape[0]
+        s, total = as_sample_weight(sample_weight, n)
+        self.targets = as_targets(y, n, s, total, fit_intercept)
+        self.seed = as_seed(random_state)
+        self.fit_bias = fit_intercept
+        offsets = _offsets(offset, n, self.targets)
+        threads = _kernels.threads_of_call(n_threads)
+        self.data = Dense(self.X, self.targets.y, self.targets.K, s, total, offsets, threads)
+        self._coordinates: dict[float, tuple[Floats, Floats]] = {}
+
+    def pose(self, penalty: Penalty) -> Posed:
+        """Return what is to be minimised with this penalty; all share their coordinates."""
+        most = LARGEST_SPREAD if penalty.nothing else LARGEST_SCALE
+        if most not in self._coordinates:
+            random = np.random.default_rng(self.seed)
+            s = self.data.sample_weight
+            self._coordinates[most] = _coordinates(self.X, s, self.fit_bias, most, random)
+        return Posed(self, penalty, *self._coordinates[most])
+
+    def weighing(self, sample_weight: Floats) -> Problem:
+        """Return the same examples with other weights, in the same coordinates."""
+        other = copy.copy(self)
+        other.data = self.data.weighing(sample_weight, float(sample_weight.sum()))
+        return other
+
+
+class Posed:
+    """A problem with its penalty.
+
+    Attributes
+    ----------
+    objective : Objective
+        J.
+    """
+
+    def __init__(self, problem: Problem, penalty: Penalty, center: Floats, scale: Floats) -> None:
+        self.problem = problem
+        self.penalty = penalty
+        pair = problem.targets.pair
+        self.objective = Objective(
+            problem.data, penalty.ridge(pair), center, scale, problem.fit_bias,
+            nonsmooth=penalty.nonsmooth(scale, pair),
+        )  # fmt: skip
+
+    def start(self, w0: Any = None, b0: Any = None) -> Floats:
+        """Return theta for w0 and b0; without them zero weights and the bias of the base rates."""
+        objective, problem = self.objective, self.problem
+        if w0 is None and b0 is None:
+            theta = objective.start()
+            if problem.data.offset is None and problem.fit_bias:
+                theta[:, -1] = problem.targets.base_bias
+            return theta
+        raw = problem.targets.from_model(w0, b0, objective.D - 1)
+        if not problem.fit_bias:
+            raw[:, -1] = 0.0
+        with np.errstate(all="ignore"):
+            theta = objective.project(objective.from_raw(raw))
+            if objective.nonsmooth is not None:
+                theta = objective.nonsmooth.clip(theta)
+        if not np.isfinite(theta).all():
+            explain_not_finite(problem.X, raw[0, :-1], float(raw[0, -1]))
+        return theta
+
+    def model(self, point: Point) -> tuple[Floats, Any]:
+        """Return w and b as users get them."""
+        w, b = self.problem.targets.model(self.objective.to_raw(point.theta))
+        return self.penalty.clip(w), b
+
+    def minimise(
+        self,
+        theta: Floats,
+        solvers: Sequence[tuple[str, Solver]],
+        goal: Goal,
+        max_iter: int,
+        callback: Callable[[FitState], object] | None = None,
+        progress: bool = False,
+    ) -> Review:
+        """Go from theta to the goal by these solvers."""
+        objective, seed, X = self.objective, self.problem.seed, self.problem.X
+        free = Unpenalised(objective, goal, seed) if self.penalty.nothing else None
+        called_off = False
+
+        def watch(record: Record, point: Point) -> object:
+            nonlocal called_off
+            bar.update(1)
+            if callback is not None:
+                called_off = bool(callback(FitState(*record, *self.model(point))))
+            return called_off
+
+        try:
+            with Bar("fit", "iteration", None, progress) as bar:
+                stop_early = (lambda point: None) if free is None else free.stop_early
+                doubt = (lambda name, point: False) if free is None else free.doubt
+                outcome = drive(
+                    objective, theta, solvers, goal, seed, max_iter, watch, stop_early, doubt
+                )
+        except NotFiniteError:
+            # The start is finite, which has been looked at already.
+            explain_not_finite(X, np.zeros(X.shape[1]), 0.0)
+        if free is not None and not called_off:
+            return free.review(outcome)
+        return Review(outcome, False, ())
+
+    def report(
+        self, review: Review, goal: Goal, passes: float
+    ) -> tuple[FitResult, ConvergenceWarning | None]:
+        """Return what a fit found as users get it, and what there is to warn of."""
+        outcome = review.outcome
+        point = outcome.point
+        result = FitResult(
+            *self.model(point), point.J, max(point.J - outcome.lower, 0.0), outcome.converged,
+            outcome.reason, len(outcome.history), passes, outcome.history, outcome.solver,
+            review.dependent,
+        )  # fmt: skip
+        return result, _warning(result, review.separated, goal)
 
 
 def _warning(result: FitResult, separated: bool, goal: Goal) -> ConvergenceWarning | None:
@@ -371,20 +490,3 @@ def as_seed(random_state: Any) -> int:
     if seed < 0:
         raise ValueError(f"random_state is {seed}; give an integer of 0 or above")
     return seed
-
-
-def _start(objective: Objective, targets: Targets, w0: Any, b0: Any, base_rate: bool) -> Floats:
-    """Return theta for w0 and b0; without them zero weights and the bias of the base rates."""
-    if w0 is None and b0 is None:
-        theta = objective.start()
-        if base_rate and objective.fit_bias:
-            theta[:, -1] = targets.base_bias
-        return theta
-    raw = targets.from_model(w0, b0, objective.D - 1)
-    if not objective.fit_bias:
-        raw[:, -1] = 0.0
-    with np.errstate(all="ignore"):
-        theta = objective.project(objective.from_raw(raw))
-    if not np.isfinite(theta).all():
-        explain_not_finite(objective.data.X, raw[0, :-1], float(raw[0, -1]))
-    return theta

@@ -14,19 +14,16 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 try:
-    import scipy.sparse
     import sklearn.exceptions
-    from sklearn.base import ClassifierMixin
     from sklearn.utils import check_array
     from sklearn.utils.multiclass import check_classification_targets
-    from sklearn.utils.validation import check_is_fitted, validate_data
+    from sklearn.utils.validation import validate_data
 except ImportError as error:
     raise ImportError(
         f"logreg_c.LogisticRegression needs scikit-learn 1.6 or newer ({error}); "
@@ -35,39 +32,33 @@ except ImportError as error:
 
 from . import _kernels
 from ._batches import one_pass
-from ._classes import encode, encode_plain, positions, weights_of_classes
-from ._new_spelling import TellsNewSpelling
-from ._prediction import log_probabilities, probabilities, scores
+from ._classes import encode, encode_plain, positions
+from ._linear import FLOATS, LinearClassifier, dense, require_two
 from ._validation import (
-    Floats,
     as_count,
     as_examples,
-    as_floats,
     as_number,
-    as_sample_weight,
 )
 from .descent import gradient_descent
 from .fitting import fit_quietly
-
-_FLOATS = (np.float64, np.float32)
 
 # What tells of one solution, and is wrong once partial_fit has moved away from it.
 _CERTIFICATE = ("n_iter_", "converged_", "gap_", "objective_", "history_", "solver_")
 
 
-class LogisticRegression(ClassifierMixin, TellsNewSpelling):  # type: ignore[misc]
+class LogisticRegression(LinearClassifier):
     r"""Logistic regression for scikit-learn, solved to a certified optimum.
 
     Minimises, over the weights w and the bias b,
 
     .. math::
 
-        J = \frac{\sum_i s_i L_i}{\sum_i s_i} + \frac{l_2}{2} \|w\|^2, \qquad
-        l_2 = \frac{1}{C \sum_i s_i}
+        J = \frac{\sum_i s_i L_i}{\sum_i s_i} + \frac{l_2}{2} \|w\|^2 + l_1 \|w\|_1, \qquad
+        l_2 = \frac{1 - \rho}{C \sum_i s_i}, \quad l_1 = \frac{\rho}{C \sum_i s_i}
 
-    with L the cross-entropy of an example and s its weight, the product of `sample_weight` and
-    `class_weight`. This is scikit-learn's objective divided by :math:`C \sum_i s_i`. With more than
-    two classes L is the multinomial cross-entropy, and coefficients add up to zero over the
+    with L the cross-entropy of an example, s its weight, the product of `sample_weight` and
+    `class_weight`, and :math:`\rho` the `l1_ratio`. This is scikit-learn's objective divided by :math:`C \sum_i s_i`. With more than
+    two classes L is the multinomial cross-entropy; without L1 coefficients add up to zero over the
     classes.
 
     Parameters
@@ -75,7 +66,8 @@ class LogisticRegression(ClassifierMixin, TellsNewSpelling):  # type: ignore[mis
     C : float
         Inverse strength of the penalty, above 0; ``numpy.inf`` is no penalty.
     l1_ratio : float
-        Share of the L1 penalty; only 0 is supported.
+        Share of the L1 penalty, which makes coefficients exactly 0: from 0, a ridge penalty, to 1,
+        a lasso.
     fit_intercept : bool
         Whether there is a bias. It is never penalised.
     class_weight : dict or "balanced", optional
@@ -147,11 +139,6 @@ class LogisticRegression(ClassifierMixin, TellsNewSpelling):  # type: ignore[mis
     (True, True)
     """
 
-    coef_: Any
-    intercept_: Floats
-    classes_: NDArray[Any]
-    n_features_in_: int
-
     def __init__(
         self,
         *,
@@ -204,8 +191,6 @@ class LogisticRegression(ClassifierMixin, TellsNewSpelling):  # type: ignore[mis
         ------
         ValueError, TypeError
             If an argument or a parameter is wrong, X is sparse, or something is not finite.
-        NotImplementedError
-            If `l1_ratio` is not 0.
 
         Warns
         -----
@@ -215,18 +200,18 @@ class LogisticRegression(ClassifierMixin, TellsNewSpelling):  # type: ignore[mis
         encoded = encode_plain(y, len(X)) if _kernels.kernels.is_matrix(X) else None
         plain = encoded is not None
         if encoded is None:
-            X, y = validate_data(self, X, y, dtype=_FLOATS)
+            X, y = validate_data(self, X, y, dtype=FLOATS)
             check_classification_targets(y)
             encoded = encode(y)
         classes, ids = encoded
         d = X.shape[1]
-        _require_two(classes, "y holds")
+        require_two(classes, "y holds")
         s, total = self._weights(sample_weight, classes, ids, all_occur=True)
-        l2, seed, threads = self._l2(total), self._seed(), self._threads()
+        (l2, l1), seed, threads = self._strengths(total), self._seed(), self._threads()
         w0, b0 = self._start(classes, d)
         try:
             result, warning = fit_quietly(
-                X, ids, l2, s, None, self.fit_intercept, w0, b0, self.solver, self.tol,
+                X, ids, (l2, l1, None, None, None), s, None, self.fit_intercept, w0, b0, self.solver, self.tol,
                 self.max_iter, seed, None, bool(self.verbose), threads,
             )  # fmt: skip
         except ValueError:
@@ -292,7 +277,7 @@ class LogisticRegression(ClassifierMixin, TellsNewSpelling):  # type: ignore[mis
         """
         first = not hasattr(self, "classes_")
         classes = self._all_classes(classes)
-        X, y = validate_data(self, X, y, dtype=_FLOATS, reset=first)
+        X, y = validate_data(self, X, y, dtype=FLOATS, reset=first)
         X, ids = as_examples(X), positions(y, classes)
         n, d = X.shape
         if isinstance(self.class_weight, str):
@@ -301,12 +286,16 @@ class LogisticRegression(ClassifierMixin, TellsNewSpelling):  # type: ignore[mis
                 "examples; give a dict of weights"
             )
         s, total = self._weights(sample_weight, classes, ids, all_occur=False)
-        l2 = self._l2(total)
+        l2, l1 = self._strengths(total)
+        if l1 > 0.0:
+            raise ValueError(
+                f"l1_ratio is {self.l1_ratio}, and partial_fit knows no L1 penalty; use fit"
+            )
         if first:
             rows = 1 if len(classes) == 2 else len(classes)
             W, b = np.zeros((rows, d)), np.zeros(rows)
         else:
-            W, b = _dense(self.coef_).copy(), self.intercept_.copy()
+            W, b = dense(self.coef_).copy(), self.intercept_.copy()
         passes = getattr(self, "n_passes_", 0)
         rate = as_number(self.learning_rate, "learning_rate", above=0.0)
         batch = as_count(self.batch_size, "batch_size")
@@ -354,181 +343,20 @@ class LogisticRegression(ClassifierMixin, TellsNewSpelling):  # type: ignore[mis
             self.__dict__.pop(name, None)
         return self
 
-    def decision_function(self, X: Any) -> Floats:
-        """Compute the scores z = Xw + b.
-
-        Parameters
-        ----------
-        X : array_like or data frame of shape (n, d)
-            Examples in rows.
-
-        Returns
-        -------
-        ndarray of shape (n,) or (n, K), float64
-            For two classes, above 0 where the second is the more probable one.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If X is not what it was in `fit`, or something is not finite.
-        OverflowError
-            If a score is beyond the range of float64.
-        sklearn.exceptions.NotFittedError
-            Before `fit`.
-        """
-        return self._apply(scores, X)
-
-    def predict(self, X: Any) -> NDArray[Any]:
-        """Predict the most probable label.
-
-        Takes and raises what `decision_function` does.
-
-        Returns
-        -------
-        ndarray of shape (n,)
-            Entries of `classes_`.
-        """
-        z = self._apply(scores, X)
-        best = (z > 0).astype(np.intp) if z.ndim == 1 else z.argmax(axis=1)
-        labels: NDArray[Any] = self.classes_.take(best)
-        return labels
-
-    def predict_proba(self, X: Any) -> Floats:
-        """Compute the probability of each class.
-
-        Takes and raises what `decision_function` does.
-
-        Returns
-        -------
-        ndarray of shape (n, K), float64
-            Columns in the order of `classes_`: 1 - a and a, with a the sigmoid of the score, for
-            two classes; else the softmax of the scores.
-        """
-        return self._apply(probabilities, X)
-
-    def predict_log_proba(self, X: Any) -> Floats:
-        """Compute the logarithm of each class's probability, from the scores.
-
-        So it is exact and finite where a probability is as good as 0 or 1. Takes and raises what
-        `decision_function` does.
-
-        Returns
-        -------
-        ndarray of shape (n, K), float64
-            Columns in the order of `classes_`.
-        """
-        return self._apply(log_probabilities, X)
-
-    def sparsify(self) -> Self:
-        """Make `coef_` a sparse array of SciPy's, as scikit-learn's linear models do.
-
-        Returns
-        -------
-        LogisticRegression
-            The estimator itself.
-        """
-        check_is_fitted(self, "coef_")
-        self.coef_ = scipy.sparse.csr_array(self.coef_)
-        return self
-
-    def densify(self) -> Self:
-        """Make `coef_` a NumPy array again.
-
-        Returns
-        -------
-        LogisticRegression
-            The estimator itself.
-        """
-        check_is_fitted(self, "coef_")
-        self.coef_ = _dense(self.coef_)
-        return self
-
-    def _apply(self, function: Callable[[Any, Floats, Floats], Floats], X: Any) -> Floats:
-        """Return function(X, coef_, intercept_), with scikit-learn's checks where they may matter.
-
-        They take many times as long as a prediction of one row. Entries that are not finite are
-        all they could find in an array that the kernels read as it is, and the function finds
-        them too.
-        """
-        fitted = self.__dict__
-        if (
-            _kernels.kernels.is_matrix(X)
-            and X.shape[1] == fitted.get("n_features_in_")
-            and type(fitted.get("coef_")) is np.ndarray
-            and "feature_names_in_" not in fitted
-        ):
-            try:
-                return function(X, self.coef_, self.intercept_)
-            except (ValueError, OverflowError):
-                pass
-        check_is_fitted(self, "coef_")
-        X = validate_data(self, X, dtype=_FLOATS, reset=False)
-        return function(as_examples(X), _dense(self.coef_), self.intercept_)
-
-    def _l2(self, total: float) -> float:
-        """Return the strength of the ridge penalty, of which J holds half, from C."""
-        if as_number(self.l1_ratio, "l1_ratio", least=0.0) != 0.0:
-            raise NotImplementedError(
-                f"l1_ratio is {self.l1_ratio}; L1 penalties are not supported yet, only 0 is"
-            )
+    def _strengths(self, total: float) -> tuple[float, float]:
+        """Return the strengths l2 and l1 of the penalties, from C and l1_ratio."""
+        ratio = as_number(self.l1_ratio, "l1_ratio", least=0.0)
+        if ratio > 1.0:
+            raise ValueError(f"l1_ratio is {ratio}; give a share from 0 to 1")
         if isinstance(self.C, float | np.floating) and self.C > 0 and math.isinf(self.C):
-            return 0.0
+            return 0.0, 0.0
         strength = as_number(self.C, "C", above=0.0) * total
         if strength < 1e-300:
             raise ValueError(
                 f"C is {self.C} and the weights add up to {total}, so the penalty 1/(C * sum) is "
                 "beyond the range of float64; take a larger C"
             )
-        return 1.0 / strength
-
-    def _seed(self) -> int:
-        state = self.random_state
-        if state is None:
-            return 0
-        if isinstance(state, np.random.Generator):
-            return int(state.integers(1 << 31))
-        if isinstance(state, np.random.RandomState):
-            return int(state.randint((1 << 31) - 1))
-        if not hasattr(state, "__index__") or state.__index__() < 0:
-            raise ValueError(
-                f"random_state is {state!r}; give an integer of 0 or above, a "
-                "numpy.random.RandomState, a numpy.random.Generator, or None"
-            )
-        return int(state.__index__())
-
-    def _threads(self) -> int | None:
-        """Return the threads that n_jobs asks for; negative ones count from the end."""
-        if self.n_jobs is None:
-            return None
-        if not hasattr(self.n_jobs, "__index__") or self.n_jobs.__index__() == 0:
-            raise ValueError(
-                f"n_jobs is {self.n_jobs!r}; give a number of threads, -1 for all, or None"
-            )
-        jobs = self.n_jobs.__index__()
-        return jobs if jobs > 0 else max(1, _kernels.default_threads() + 1 + jobs)
-
-    def _weights(
-        self, sample_weight: Any, classes: NDArray[Any], ids: NDArray[Any], *, all_occur: bool
-    ) -> tuple[Floats | None, float]:
-        """Return sample_weight times class_weight (None: all 1), and their sum."""
-        n = len(ids)
-        if sample_weight is None and self.class_weight is None:
-            return None, float(n)
-        s = None
-        if sample_weight is not None:
-            s = as_floats(sample_weight, "sample_weight", n, "row")
-            as_sample_weight(s, n)
-        ids = ids.astype(np.intp, copy=False)
-        totals = np.bincount(ids, s, len(classes)).astype(np.float64, copy=False)
-        if all_occur and not totals.all():
-            raise ValueError(
-                f"sample_weight is 0 for all examples of class {classes[totals == 0].tolist()[0]!r}"
-                "; drop them, or give one a weight above 0"
-            )
-        if self.class_weight is not None:
-            by_class = weights_of_classes(self.class_weight, classes, totals)
-            s = by_class[ids] if s is None else s * by_class[ids]
-        return s, float(n) if s is None else float(s.sum())
+        return (1.0 - ratio) / strength, ratio / strength
 
     def _start(self, classes: NDArray[Any], d: int) -> tuple[Any, Any]:
         """Return the w0 and b0 of `fit`: what there is if it is wanted and fits, else None."""
@@ -536,7 +364,7 @@ class LogisticRegression(ClassifierMixin, TellsNewSpelling):  # type: ignore[mis
             return None, None
         if self.coef_.shape[1] != d or not np.array_equal(self.classes_, classes):
             return None, None
-        W, b = _dense(self.coef_), self.intercept_ if self.fit_intercept else None
+        W, b = dense(self.coef_), self.intercept_ if self.fit_intercept else None
         if len(W) > 1:
             return W, b
         return W[0], None if b is None else float(b[0])
@@ -553,7 +381,7 @@ class LogisticRegression(ClassifierMixin, TellsNewSpelling):  # type: ignore[mis
             return known
         given: NDArray[Any] = np.unique(np.asarray(classes))
         if known is None:
-            _require_two(given, "classes gives")
+            require_two(given, "classes gives")
             return given
         if not np.array_equal(given, known):
             raise ValueError(
@@ -561,13 +389,3 @@ class LogisticRegression(ClassifierMixin, TellsNewSpelling):  # type: ignore[mis
                 "the same, or None"
             )
         return known
-
-
-def _require_two(classes: NDArray[Any], who: str) -> None:
-    if len(classes) < 2:
-        raise ValueError(f"{who} one class, {classes.tolist()}; a classifier needs at least two")
-
-
-def _dense(coef: Any) -> Floats:
-    dense: Floats = coef.toarray() if scipy.sparse.issparse(coef) else coef
-    return dense

@@ -23,6 +23,9 @@ SOLVERS: dict[str, Solver] = {
     "gradient-descent": gradient_descent,
 }
 
+# Those that know of L1 penalties and bounds.
+NONSMOOTH = ("newton", "sampled")
+
 # Flops of a Hessian of all rows: nothing beside the rest of a fit; worth it; too many even for a
 # solver that gets where others do not.
 SMALL, LARGE, TOO_LARGE = 1e7, 1e11, 1e12
@@ -60,6 +63,8 @@ def choose(name: str, objective: Objective) -> list[str]:
             f"is for up to {MOST_EXAMPLES} rows: take 'auto'"
         )
     flops = n * D * D * (K * (K + 1) // 2)
+    if objective.nonsmooth is not None:
+        return _choose_nonsmooth(name, flops, objective)
     factored = K * D <= (FACTORED if K > 1 else FACTORED_PAIR)
     if name == "auto":
         if 2 * n <= D and K * n <= FEW_EXAMPLES:
@@ -74,3 +79,16 @@ def choose(name: str, objective: Objective) -> list[str]:
             name = "lbfgs"
     stronger = "newton" if factored and flops < TOO_LARGE else "newton-cg"
     return [name] if name == stronger else [name, stronger]
+
+
+def _choose_nonsmooth(name: str, flops: int, objective: Objective) -> list[str]:
+    """Return the solvers to try where there is an L1 penalty or a bound."""
+    if name not in ("auto", *NONSMOOTH):
+        raise ValueError(
+            f"solver is {name!r}, which knows no L1 penalty and no bounds; give 'auto' or one of "
+            f"{', '.join(NONSMOOTH)}"
+        )
+    few_rows = objective.n < FEW_ROWS * objective.D
+    if name == "auto":
+        name = "newton" if flops < SMALL or few_rows else "sampled"
+    return [name] if name == "newton" else [name, "newton"]

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from .._nonsmooth import Nonsmooth
 from .._objective import Objective, Point, inner, is_finite
 from .._validation import Floats
 
@@ -14,6 +15,9 @@ FLAT = 0.4
 # The search is over when the slope is this part of the one at the start.
 SEARCHED = 0.05
 LONGEST = 16.0
+# With an L1 penalty or bounds: the part of the promised decrease that a step has to bring, and the
+# shortest step that is tried.
+DECREASE, SHORTEST = 1e-2, 1e-6
 # Entries of X from where on the arithmetic of several classes costs more than the calls.
 SPLIT = 1e5
 
@@ -41,6 +45,8 @@ def advance(objective: Objective, point: Point, s: Floats, flat: float = FLAT) -
     passes take longer than their reads, the two products come apart, with the search in between.
     `flat` is the part of the slope that a full step may leave.
     """
+    if objective.nonsmooth is not None:
+        return _backtracked(objective, objective.nonsmooth, point, s)
     slope = inner(point.gradient, s)
     if not slope < 0.0:
         return None
@@ -98,3 +104,33 @@ def search(objective: Objective, point: Point, s: Floats, U: Floats, slope: floa
         if high - low <= 1e-3 * high and best is not None:
             break
     return best
+
+
+def _backtracked(
+    objective: Objective, nonsmooth: Nonsmooth, point: Point, s: Floats
+) -> Step | None:
+    """Step along s, or half of it, and so on, for a decrease in proportion to the promised one.
+
+    J is convex between the ends, and never below what gradient and penalty promise for a short
+    step; what lies within the bounds at both ends does so in between.
+    """
+    promised = inner(point.gradient, s)
+    promised += nonsmooth.value(nonsmooth.clip(point.theta + s)) - nonsmooth.value(point.theta)
+    if not promised < 0.0:
+        return None
+    full = objective.evaluate(nonsmooth.clip(point.theta + s))
+    if is_finite(full) and full.J - point.J <= DECREASE * promised:
+        return Step(full, 1.0)
+    U = full.Z - point.Z
+    length, best, best_J = 0.5, None, point.J
+    while length >= SHORTEST:
+        J = objective.search(point, s, U, length)[0]
+        if J < best_J:
+            best, best_J = length, J
+        elif best is not None:
+            break
+        length *= 0.5
+    if best is None:
+        return Step(full, 1.0) if full.J < point.J else None
+    found = objective.evaluate(nonsmooth.clip(point.theta + best * s))
+    return Step(found, best) if found.J < point.J else None

@@ -8,17 +8,19 @@ import math
 import numpy as np
 
 from .._certificate import newton_lower_bound
-from .._data import Rows
-from .._factor import Factor
-from .._objective import Objective, Point, inner
+from .._examples import Rows
+from .._objective import Objective, Point
+from .._quadratic import model_step
 from .._validation import Floats
 from ._line_search import advance
-from ._memory import Memory
+from ._metric import Metric, metric_of
 
 # Inner steps on a sample stop at this part of what they have gained, or at that many.
 GAINED = 0.005
 INNER_STEPS = 40
 INNER_MEMORY = 10
+# Pairs of L-BFGS that a sample's factor is mended by.
+MEMORY = 15
 
 
 class Model:
@@ -45,32 +47,33 @@ class Model:
     def _predictions(self, point: Point) -> Floats:
         return self._weighted.data.predictions(np.ascontiguousarray(point.Z[:, self._rows]))
 
-    def factor(self, point: Point, least: Floats | None = None) -> Factor:
-        """Return the factor of the Hessian at a point, its diagonal raised to `least`."""
-        return self._weighted.factor(self._predictions(point), least)
+    def metric(self, point: Point, least: Floats | None = None) -> Metric:
+        """Return the Hessian at a point, its diagonal raised to `least`, to make steps with."""
+        H = self._weighted.hessian(self._predictions(point), least)
+        return metric_of(self._objective, H, MEMORY)
 
     def lower_bound(self, point: Point) -> float:
         """Return a proved lower bound on J* by moving the dual variables of these rows."""
         return newton_lower_bound(self._objective, point, self._alone, self._rows)
 
-    def tilted_step(self, point: Point, factor: Factor, prox: Floats) -> Floats:
+    def tilted_step(self, point: Point, metric: Metric, prox: Floats) -> Floats:
         """Return the step to the minimum of the sample's J, tilted and held near the point.
 
         That is f_S(theta) + <g - g_S, theta> + sum of prox / 2 (theta - theta_k)^2, whose
-        gradient at the point is that of all rows; by L-BFGS from the factor, on the sample alone.
+        gradient at the point is that of all rows; by BFGS from the metric, on the sample alone.
         """
         here = self._weighted.evaluate(point.theta)
         linear = point.gradient - here.gradient - prox * point.theta
         tilted = self._weighted.with_terms(self._weighted.quadratic + prox, linear)
         now = tilted.evaluate(point.theta)
-        memory = Memory(INNER_MEMORY)
+        inner_metric = metric.afresh(INNER_MEMORY)
         start = now.J
         for _ in range(INNER_STEPS):
-            s = -memory.apply(now.gradient, factor.solve)
+            s = inner_metric.model(now).s
             step = advance(tilted, now, s)
             if step is None:
                 break
-            memory.add(step.length * s, step.point.gradient - now.gradient)
+            inner_metric.learn(step.length * s, step.point.gradient - now.gradient)
             fallen = now.J - step.point.J
             now = step.point
             if fallen <= GAINED * (start - now.J):
@@ -90,8 +93,7 @@ def minimise_sample(
         a = part.data.predictions(point.Z)
         H = part.hessian(a)
         diagonal = H.ravel()[:: len(H) + 1].reshape(theta.shape).copy()
-        s = -Factor(H, part.data.threads).solve(point.gradient)
-        decrement = -0.5 * inner(point.gradient, s)
+        s, decrement = model_step(part, H, point)
         step = advance(part, point, s)
         if step is None or not math.isfinite(decrement):
             break

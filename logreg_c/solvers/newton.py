@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 r"""Exact Newton: :math:`s = -H^{-1} g` with the Hessian of all rows, factored.
 
+With an L1 penalty or bounds, the step to the minimum of the quadratic model and these: proximal
+Newton.
+
 For small problems, and the strongest of the solvers on hard ones. Each step's direction is the
 certificate of the point before it, which bounds J* for the point after it as well; near the
 optimum that proves the quadratic convergence at the price of one read.
@@ -12,7 +15,7 @@ import math
 from collections.abc import Iterator
 
 from .._certificate import lower_bound
-from .._objective import inner
+from .._quadratic import model_step
 from ._driver import Iterate, Task
 from ._line_search import advance
 
@@ -22,8 +25,7 @@ def newton(task: Task) -> Iterator[Iterate]:
     objective, point = task.objective, task.begin()
     while True:
         a = objective.data.predictions(point.Z)
-        s = -objective.factor(a).solve(point.gradient)
-        decrement = -0.5 * inner(point.gradient, s)
+        s, decrement = model_step(objective, objective.hessian(a), point)
         step = advance(objective, point, s)
         if step is None:
             # At the limit of rounding the direction may still prove where the point is.

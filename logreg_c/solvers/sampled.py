@@ -17,12 +17,11 @@ from collections.abc import Generator, Iterator
 
 import numpy as np
 
-from .._objective import Point, inner, reciprocal
+from .._objective import Point, reciprocal
 from .._sampling import by_importance, rarely_other, stratified
 from .._validation import Floats
 from ._driver import Iterate, NotFiniteError, Task
 from ._line_search import advance
-from ._memory import Memory
 from ._model import Model, minimise_sample
 from .blocks import through_penalties
 from .lbfgs import few_passes
@@ -47,7 +46,6 @@ SEEN = 8
 # With few rows for each column, rows of so many times the mean leverage are what stops a sample:
 # `blocks` knows what to do with them.
 HEAVY = 300.0
-MEMORY = 15
 # An iteration that leaves more of the decrement than this has stalled.
 STALLED = 0.2
 
@@ -80,7 +78,7 @@ def sampled(task: Task) -> Iterator[Iterate]:
     """Yield an iterate a full pass."""
     objective = task.objective
     m = sample_size(task)
-    if objective.n > SAMPLE_START * objective.D:
+    if objective.n > SAMPLE_START * objective.D or objective.nonsmooth is not None:
         theta, inverse = sample_start(task, m)
         point, diagonal, leverage = objective.evaluate_and_survey(theta, inverse)
         if not math.isfinite(point.J):
@@ -151,16 +149,15 @@ def with_model(
 ) -> Generator[Iterate, None, Point]:
     """Iterate with one sample until it stalls; return where to draw the next one."""
     objective, goal = task.objective, task.goal
-    memory = Memory(MEMORY)
     size = model.fraction * objective.n
     # In units of each column's curvature, that of a common column being a quarter at most.
     prox = 4.0 / size
     patience = max(3.0, gram_cost(task, int(size)))
-    factor = model.factor(point, diagonal)
+    metric = model.metric(point, diagonal)
     before = math.inf
     passes = 0
     while True:
-        decrement = 0.5 * inner(point.gradient, factor.solve(point.gradient))
+        s, decrement = metric.model(point)
         gap = goal.gap(point.J)
         lower = -math.inf
         if decrement <= (0.3 if dane else 2.0 * model.fraction) * gap:
@@ -174,11 +171,9 @@ def with_model(
             return point
         if dane and passes:
             # Not before the certificate was tried: its Gram is another one.
-            factor = model.factor(point)
+            metric = model.metric(point)
         if dane:
-            s = model.tilted_step(point, factor, prox * diagonal.mean(axis=0))
-        else:
-            s = -memory.apply(point.gradient, factor.solve)
+            s = model.tilted_step(point, metric, prox * diagonal.mean(axis=0))
         step = advance(objective, point, s)
         if step is None:
             return point
@@ -186,7 +181,7 @@ def with_model(
         if step.length < 1.0:
             before = 0.0
         if not dane:
-            memory.add(step.length * s, step.point.gradient - point.gradient)
+            metric.learn(step.length * s, step.point.gradient - point.gradient)
         point = step.point
         passes += 1
         yield Iterate(point, lower)

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the estimators have in common: predictions from coefficients, and parameters as numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Self
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import NDArray
+from sklearn.base import ClassifierMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from . import _kernels
+from ._classes import weights_of_classes
+from ._new_spelling import TellsNewSpelling
+from ._prediction import log_probabilities, probabilities, scores
+from ._validation import Floats, as_examples, as_floats, as_sample_weight
+
+FLOATS = (np.float64, np.float32)
+
+
+class LinearClassifier(ClassifierMixin, TellsNewSpelling):  # type: ignore[misc]
+    """Scores Xw + b and what follows from them; subclasses find `coef_` and `intercept_`."""
+
+    coef_: Any
+    intercept_: Floats
+    classes_: NDArray[Any]
+    n_features_in_: int
+    class_weight: Any
+    random_state: Any
+    n_jobs: int | None
+
+    def decision_function(self, X: Any) -> Floats:
+        """Compute the scores z = Xw + b.
+
+        Parameters
+        ----------
+        X : array_like or data frame of shape (n, d)
+            Examples in rows.
+
+        Returns
+        -------
+        ndarray of shape (n,) or (n, K), float64
+            For two classes, above 0 where the second is the more probable one.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X is not what it was in `fit`, or something is not finite.
+        OverflowError
+            If a score is beyond the range of float64.
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        """
+        return self._apply(scores, X)
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Predict the most probable label.
+
+        Takes and raises what `decision_function` does.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Entries of `classes_`.
+        """
+        z = self._apply(scores, X)
+        best = (z > 0).astype(np.intp) if z.ndim == 1 else z.argmax(axis=1)
+        labels: NDArray[Any] = self.classes_.take(best)
+        return labels
+
+    def predict_proba(self, X: Any) -> Floats:
+        """Compute the probability of each class.
+
+        Takes and raises what `decision_function` does.
+
+        Returns
+        -------
+        ndarray of shape (n, K), float64
+            Columns in the order of `classes_`: 1 - a and a, with a the sigmoid of the score, for
+            two classes; else the softmax of the scores.
+        """
+        return self._apply(probabilities, X)
+
+    def predict_log_proba(self, X: Any) -> Floats:
+        """Compute the logarithm of each class's probability, from the scores.
+
+        So it is exact and finite where a probability is as good as 0 or 1. Takes and raises what
+        `decision_function` does.
+
+        Returns
+        -------
+        ndarray of shape (n, K), float64
+            Columns in the order of `classes_`.
+        """
+        return self._apply(log_probabilities, X)
+
+    def sparsify(self) -> Self:
+        """Make `coef_` a sparse array of SciPy's, as scikit-learn's linear models do.
+
+        Returns
+        -------
+        LinearClassifier
+            The estimator itself.
+        """
+        check_is_fitted(self, "coef_")
+        self.coef_ = scipy.sparse.csr_array(self.coef_)
+        return self
+
+    def densify(self) -> Self:
+        """Make `coef_` a NumPy array again.
+
+        Returns
+        -------
+        LinearClassifier
+            The estimator itself.
+        """
+        check_is_fitted(self, "coef_")
+        self.coef_ = dense(self.coef_)
+        return self
+
+    def _apply(self, function: Callable[[Any, Floats, Floats], Floats], X: Any) -> Floats:
+        """Return function(X, coef_, intercept_), with scikit-learn's checks where they may matter.
+
+        They take many times as long as a prediction of one row. Entries that are not finite are
+        all they could find in an array that the kernels read as it is, and the function finds
+        them too.
+        """
+        fitted = self.__dict__
+        if (
+            _kernels.kernels.is_matrix(X)
+            and X.shape[1] == fitted.get("n_features_in_")
+            and type(fitted.get("coef_")) is np.ndarray
+            and "feature_names_in_" not in fitted
+        ):
+            try:
+                return function(X, self.coef_, self.intercept_)
+            except (ValueError, OverflowError):
+                pass
+        check_is_fitted(self, "coef_")
+        X = validate_data(self, X, dtype=FLOATS, reset=False)
+        return function(as_examples(X), dense(self.coef_), self.intercept_)
+
+    def _seed(self) -> int:
+        state = self.random_state
+        if state is None:
+            return 0
+        if isinstance(state, np.random.Generator):
+            return int(state.integers(1 << 31))
+        if isinstance(state, np.random.RandomState):
+            return int(state.randint((1 << 31) - 1))
+        if not hasattr(state, "__index__") or state.__index__() < 0:
+            raise ValueError(
+                f"random_state is {state!r}; give an integer of 0 or above, a "
+                "numpy.random.RandomState, a numpy.random.Generator, or None"
+            )
+        return int(state.__index__())
+
+    def _threads(self) -> int | None:
+        """Return the threads that n_jobs asks for; negative ones count from the end."""
+        if self.n_jobs is None:
+            return None
+        if not hasattr(self.n_jobs, "__index__") or self.n_jobs.__index__() == 0:
+            raise ValueError(
+                f"n_jobs is {self.n_jobs!r}; give a number of threads, -1 for all, or None"
+            )
+        jobs = self.n_jobs.__index__()
+        return jobs if jobs > 0 else max(1, _kernels.default_threads() + 1 + jobs)
+
+    def _weights(
+        self, sample_weight: Any, classes: NDArray[Any], ids: NDArray[Any], *, all_occur: bool
+    ) -> tuple[Floats | None, float]:
+        """Return sample_weight times class_weight (None: all 1), and their sum."""
+        n = len(ids)
+        if sample_weight is None and self.class_weight is None:
+            return None, float(n)
+        s = None
+        if sample_weight is not None:
+            s = as_floats(sample_weight, "sample_weight", n, "row")
+            as_sample_weight(s, n)
+        ids = ids.astype(np.intp, copy=False)
+        totals = np.bincount(ids, s, len(classes)).astype(np.float64, copy=False)
+        if all_occur and not totals.all():
+            raise ValueError(
+                f"sample_weight is 0 for all examples of class {classes[totals == 0].tolist()[0]!r}"
+                "; drop them, or give one a weight above 0"
+            )
+        if self.class_weight is not None:
+            by_class = weights_of_classes(self.class_weight, classes, totals)
+            s = by_class[ids] if s is None else s * by_class[ids]
+        return s, float(n) if s is None else float(s.sum())
+
+
+def require_two(classes: NDArray[Any], who: str) -> None:
+    if len(classes) < 2:
+        raise ValueError(f"{who} one class, {classes.tolist()}; a classifier needs at least two")
+
+
+def dense(coef: Any) -> Floats:
+    array: Floats = coef.toarray() if scipy.sparse.issparse(coef) else coef
+    return array

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: BSD-3-Clause
+r"""What of a penalty has kinks: :math:`l_j |\theta_j|`, and bounds of :math:`\theta_j`."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._validation import Floats
+
+
+class Nonsmooth(NamedTuple):
+    """An L1 penalty and bounds, the same for all classes.
+
+    Attributes
+    ----------
+    l1 : ndarray of shape (d + 1,)
+        The penalty's strength on each coordinate, 0 for the bias.
+    lower, upper : ndarray of shape (d + 1,)
+        Bounds on each side of 0, infinite for the bias.
+    """
+
+    l1: Floats
+    lower: Floats
+    upper: Floats
+
+    @property
+    def free(self) -> NDArray[np.bool_]:
+        """Which coordinates have neither."""
+        return (self.l1 == 0.0) & (self.lower == -np.inf) & (self.upper == np.inf)
+
+    def value(self, theta: Floats) -> float:
+        """Return the L1 penalty, the same bits for any number of threads."""
+        return float(np.add.reduce((self.l1 * np.abs(theta)).ravel()))
+
+    def clip(self, theta: Floats) -> Floats:
+        """Return theta within the bounds."""
+        return np.minimum(np.maximum(theta, self.lower), self.upper)
+
+    def of(self, columns: NDArray[np.intp]) -> Nonsmooth:
+        """Return what belongs to some of the coordinates."""
+        return Nonsmooth(self.l1[columns], self.lower[columns], self.upper[columns])

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A Hessian, or what stands for one, that learns from the steps made with it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from .. import _kernels
+from .._factor import Factor
+from .._objective import Objective, Point, inner
+from .._quadratic import ModelStep, model_step
+from .._validation import Floats
+from ._memory import Memory
+
+
+class Metric(Protocol):
+    """What a step is measured with."""
+
+    def model(self, point: Point) -> ModelStep:
+        """Return the step to the minimum of the quadratic model at a point."""
+
+    def learn(self, s: Floats, y: Floats) -> None:
+        """Take in what the gradient changed by, y, along a step s."""
+
+    def afresh(self, most: int) -> Metric:
+        """Return the matrix as it was at first, which will keep so many pairs if not all."""
+
+
+class Factored:
+    """A Cholesky factor and the pairs of L-BFGS, for objectives that are smooth."""
+
+    def __init__(self, factor: Factor, most: int) -> None:
+        self._factor = factor
+        self._memory = Memory(most)
+
+    def model(self, point: Point) -> ModelStep:
+        """Return the step, and the decrement of the factor alone."""
+        g = point.gradient
+        decrement = 0.5 * inner(g, self._factor.solve(g))
+        return ModelStep(-self._memory.apply(g, self._factor.solve), decrement)
+
+    def learn(self, s: Floats, y: Floats) -> None:
+        """Keep the pair."""
+        self._memory.add(s, y)
+
+    def afresh(self, most: int) -> Factored:
+        """Return the factor without pairs."""
+        return Factored(self._factor, most)
+
+
+class Updated:
+    """The matrix itself, updated by BFGS, for objectives with an L1 penalty or bounds."""
+
+    def __init__(self, objective: Objective, H: Floats) -> None:
+        self._objective = objective
+        self._first = H
+        self._H = H
+
+    def model(self, point: Point) -> ModelStep:
+        """Return the step to the minimum of the model with the penalty as it is."""
+        return model_step(self._objective, self._H, point)
+
+    def learn(self, s: Floats, y: Floats) -> None:
+        """Update the matrix, if the curvature is positive beyond rounding."""
+        sy = inner(s, y)
+        if not sy > 1e-12 * inner(y, y) ** 0.5 * inner(s, s) ** 0.5:
+            return
+        s, y = s.ravel(), y.ravel()
+        Hs = product(self._H, s)
+        sHs = inner(s, Hs)
+        if sHs > 0.0:
+            self._H = self._H + (y[:, None] * (y / sy) - Hs[:, None] * (Hs / sHs))
+
+    def afresh(self, most: int) -> Updated:
+        """Return the matrix before all updates."""
+        return Updated(self._objective, self._first)
+
+
+def product(H: Floats, s: Floats) -> Floats:
+    """Return H s, H being symmetric, with the same bits for any number of threads."""
+    out = s * 0.0
+    moved = s.nonzero()[0]
+    _kernels.kernels.add_rows(H, moved, s[moved], out)
+    return out
+
+
+def metric_of(objective: Objective, H: Floats, most: int) -> Metric:
+    """Return what starts from a Hessian; of pairs, if it keeps them, the last `most`."""
+    if objective.nonsmooth is None:
+        return Factored(Factor(H, objective.data.threads), most)
+    return Updated(objective, H)

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""L-BFGS from the Hessian of a problem like this one: another penalty, or other rows left out.
+
+On the way through penalties and folds a Hessian changes little, and making one costs as much as
+many passes where there are several classes or columns. So the last one made, without its
+penalty, is kept as a `Metric`: with the new penalty added and factored it is the initial matrix of
+L-BFGS. Where that gets on slowly a new one is made. Conjugate gradients preconditioned by it prove
+the gap, on some rows if there are many more than columns.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from .._certificate import plain_lower_bound
+from .._data import Rows
+from .._factor import Factor
+from .._objective import Objective, Point, inner, reciprocal
+from .._sampling import by_importance
+from .._validation import Floats
+from . import FACTORED, FACTORED_PAIR
+from ._driver import Iterate, Solver, Task
+from ._line_search import advance
+from ._memory import Memory
+from .newton_cg import conjugate_gradients
+
+MEMORY = 20
+# A factor serves penalties up to this ratio of its own.
+ALIKE = 1.05
+# Seconds: a flop of a Gram or of a product, an exponential, and what calls cost beside it all.
+# Only their ratios matter.
+FLOP, LINK, CALL = 1.7e-11, 2e-9, 4e-5
+# Rows of the sample that proves a gap, for each column, and in parts of all; without weight
+# the folds' held-out rows count for nothing.
+PROOF_ROWS, PROOF_PART = 100, 0.1
+# Products with the Hessian that a proof may take.
+PROOF = 40
+# How much smaller than the gap a decrement should be for a proof over all rows to succeed.
+TRIGGER = 0.4
+
+
+class Metric:
+    """The Hessian that was made last, without a penalty, and a sample of rows to prove by."""
+
+    def __init__(self) -> None:
+        self._H: Floats | None = None
+        self._factor: Factor | None = None
+        self._quadratic: Floats | None = None
+        self._rows: Rows | None = None
+        self._part: Objective | None = None
+
+    @staticmethod
+    def suits(objective: Objective) -> bool:
+        """Whether a Hessian is small enough to be factored."""
+        return objective.K * objective.D <= (FACTORED if objective.K > 1 else FACTORED_PAIR)
+
+    @staticmethod
+    def price(objective: Objective) -> float:
+        """Return what making a Hessian costs, in passes."""
+        n, D, K = objective.n, objective.D, objective.K
+        made = FLOP * (n * D * D * (K * (K + 1) // 2) + (K * D) ** 3) + CALL
+        return made / (FLOP * 4 * n * D * K + LINK * n * K + CALL)
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a Hessian."""
+        return self._H is not None
+
+    def make(self, task: Task, point: Point) -> None:
+        """Make it anew, at a point."""
+        objective = task.objective
+        a = objective.data.predictions(point.Z)
+        H = objective.hessian(a)
+        diagonal = H.ravel()[:: len(H) + 1]
+        diagonal -= np.tile(objective.quadratic, objective.K)
+        self._H, self._factor = H, None
+        m = max(PROOF_ROWS * objective.D, int(PROOF_PART * objective.n))
+        if self._part is None and 2 * m <= objective.n:
+            inverse = reciprocal(diagonal + np.tile(objective.quadratic, objective.K))
+            inverse = inverse.reshape(point.theta.shape)
+            leverage = objective.evaluate_and_survey(point.theta, inverse)[2]
+            self._rows, _ = by_importance(leverage.sum(axis=0), m, task.random)
+            self._part = objective.sample(self._rows, np.ones(len(self._rows)))
+
+    def factor(self, objective: Objective) -> Factor:
+        """Return the factor with the objective's penalty added, or with one that is about it."""
+        q = objective.quadratic
+        if self._factor is not None and self._quadratic is not None:
+            old = self._quadratic
+            if (q <= ALIKE * old).all() and (old <= ALIKE * q).all():
+                return self._factor
+        assert self._H is not None
+        H = self._H.copy()
+        H.ravel()[:: len(H) + 1] += np.tile(q, objective.K)
+        self._factor, self._quadratic = Factor(H, objective.data.threads), q
+        return self._factor
+
+    def part(self, objective: Objective) -> tuple[Objective, Rows] | None:
+        """Return the sample that proves, with the weights its rows have now."""
+        if self._part is None or self._rows is None:
+            return None
+        return objective.sample_again(self._part, self._rows), self._rows
+
+
+def near(metric: Metric, start: Point | None = None) -> Solver:
+    """Return a solver that begins with this metric, at `start` if that is given."""
+
+    def solver(task: Task) -> Iterator[Iterate]:
+        return _near(task, metric, task.begin() if start is None else start)
+
+    return solver
+
+
+def _near(task: Task, metric: Metric, point: Point) -> Iterator[Iterate]:
+    objective = task.objective
+    fresh = not metric.exists
+    if fresh:
+        metric.make(task, point)
+    factor = metric.factor(objective)
+    part = metric.part(objective)
+    fraction = 1.0 if part is None else len(part[1]) / objective.n
+    memory = Memory(MEMORY)
+    trigger = TRIGGER * fraction
+    price = metric.price(objective)
+    before = math.inf
+
+    def apply(g: Floats) -> Floats:
+        return objective.project(memory.apply(g, factor.solve))
+
+    while True:
+        s = -apply(point.gradient)
+        gap = task.goal.gap(point.J)
+        lower = plain_lower_bound(objective, point)
+        decrement = -0.5 * inner(point.gradient, s)
+        if point.J - lower > gap and decrement <= trigger * gap:
+            rows = (None, None) if part is None else part
+            found = conjugate_gradients(objective, point, apply, 1e-8, gap, PROOF, *rows)
+            lower = max(lower, found.lower)
+            if point.J - lower > gap:
+                trigger *= 0.05
+                if part is None:
+                    s = found.s
+                elif decrement <= 1e-3 * fraction * gap:
+                    # What the sample does not see: all rows prove it.
+                    part, trigger = None, TRIGGER
+                    continue
+        if point.J - lower <= gap:
+            yield Iterate(point, lower)
+            return
+        ratio = decrement / before
+        before = decrement
+        if not fresh and _slow(ratio, decrement / (trigger * gap), price):
+            metric.make(task, point)
+            factor, fresh, before = metric.factor(objective), True, math.inf
+            memory.clear()
+            continue
+        step = advance(objective, point, s)
+        if step is None:
+            if fresh:
+                yield Iterate(point, lower)
+                return
+            metric.make(task, point)
+            factor, fresh, before = metric.factor(objective), True, math.inf
+            memory.clear()
+            continue
+        memory.add(step.point.theta - point.theta, step.point.gradient - point.gradient)
+        fresh = False
+        point = step.point
+        yield Iterate(point, lower)
+
+
+def _slow(ratio: float, excess: float, price: float) -> bool:
+    """Whether steps that leave `ratio` of a decrement take longer to the goal than a Hessian."""
+    if not 0.0 < ratio < 1.0:
+        return ratio >= 1.0
+    return math.log(max(excess, 1.0)) > -price * math.log(ratio)
