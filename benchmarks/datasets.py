@@ -33,9 +33,13 @@ class Penalty:
 
     kind: str
     size: float
+    # What stands for it in tables, where it is part of a series.
+    title: str = ""
 
     def __str__(self) -> str:
         """Name it."""
+        if self.title:
+            return self.title
         return f"C={self.size:g}" if self.kind == "L2" else f"l1=max/{self.size:g}"
 
     def strengths(self, X: Any, y: Labels) -> tuple[float, float]:
@@ -273,6 +277,7 @@ DATASETS = {
     "cancer": Dataset(cancer, small=True),
     "iris": Dataset(iris, small=True),
     "optdigits": Dataset(file="keel_optdigits.npz"),
+    "magic": Dataset(file="magic04.npz"),
     "satimage": Dataset(file="keel_satimage.npz"),
     "genes": Dataset(file="micro_chowdary.npz", penalties=L1),
     "text": Dataset(text, penalties=SPARSE + L1),

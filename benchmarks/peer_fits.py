@@ -279,14 +279,22 @@ def skglm(task: Task, effort: float) -> Fitted:
     return from_estimator(model.fit(task.columns(), task.y), ended=False)
 
 
+def with_bias_column(task: Task) -> tuple[Any, float]:
+    """Return X by columns with one more, of a constant so large that its weight costs nothing."""
+    large = 100.0
+    column = np.full((len(task.y), 1), large)
+    if task.sparse:
+        from scipy.sparse import hstack
+
+        return hstack([task.X, column], format="csc"), large
+    return np.asfortranarray(np.hstack([task.X, column])), large
+
+
 def celer(task: Task, effort: float) -> Fitted:
     """Use celer's working sets; it has no bias, so a column of large constants stands for it."""
     from celer import LogisticRegression
-    from scipy.sparse import hstack
 
-    large = 100.0  # so that the penalty on the bias is next to nothing
-    column = np.full((len(task.y), 1), large)
-    X = hstack([task.X, column], format="csc") if task.sparse else np.hstack([task.X, column])
+    X, large = with_bias_column(task)
     model = LogisticRegression(C=task.C, tol=1 / effort, max_iter=1000).fit(X, task.y)
     w = model.coef_.ravel()
     return Fitted(w[:-1], float(large * w[-1]))

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from .datasets import Penalty
 from .measure import REST_SECONDS
-from .peer_fits import PEERS, Fitted, Task
+from .peer_fits import PEERS, Fitted, Peer, Task
 from .worker import Gone, Worker
 
 EPSILONS = (1e-3, 1e-6, 1e-9)
@@ -44,6 +44,8 @@ class Run:
     read: float | None = None
     others: float | None = None
     told: Mapping[str, Any] = field(default_factory=dict)
+    # Where a fit is a series of fits, the objective of each.
+    parts: tuple[float, ...] = ()
 
 
 @dataclass
@@ -158,6 +160,9 @@ class Contest:
 class Race:
     """The peers' workers, which stay from one contest to the next."""
 
+    peers: Mapping[str, Peer] = PEERS
+    sort: type[Contest] = Contest
+
     def __init__(self, threads: int, budget: float, say: Callable[[str], None]) -> None:
         self.threads, self.budget, self.say = threads, budget, say
         self.workers: dict[str, Worker] = {}
@@ -171,7 +176,7 @@ class Race:
     def worker(self, name: str) -> Worker | None:
         """Return a worker that is ready, or None, and then `absent` has the reason."""
         if name not in self.workers and name not in self.absent:
-            worker = Worker(PEERS[name], self.threads)
+            worker = Worker(self.peers[name], self.threads)
             try:
                 missing = worker.ask(("start",))
             except (Gone, RuntimeError) as error:
@@ -207,9 +212,9 @@ class Race:
         next one needs.
         """
         task = Task(X, y, *penalty.strengths(X, y), self.threads)
-        lanes = [Lane(peer) for peer in peers if PEERS[peer].takes(task)]
+        lanes = [Lane(peer) for peer in peers if self.peers[peer].takes(task)]
         parts = (X.data, X.indices, X.indptr) if task.sparse else (X,)
-        result = Contest(
+        result = self.sort(
             name,
             penalty,
             X.shape,
@@ -227,7 +232,9 @@ class Race:
                 if fresh:
                     self.forget(lane.name)
                 self.enter(lane, request)
-            for rung in range(max((len(PEERS[lane.name].ladder) for lane in lanes), default=0)):
+            for rung in range(
+                max((len(self.peers[lane.name].ladder) for lane in lanes), default=0)
+            ):
                 for lane in lanes:
                     self.climb(lane, task, rung)
             for lane in lanes:
@@ -251,7 +258,7 @@ class Race:
 
     def climb(self, lane: Lane, task: Task, rung: int) -> None:
         """Let the lane take the next rung of its ladder, if it still runs."""
-        ladder = PEERS[lane.name].ladder
+        ladder = self.peers[lane.name].ladder
         if lane.end or rung >= len(ladder):
             return
         # The next rung takes no less time than this one did.
@@ -264,7 +271,7 @@ class Race:
         objectives = [run.objective for run in lane.runs[-2:]]
         if ended:
             lane.end = BY_ITSELF
-        elif len(objectives) == 2 and PEERS[lane.name].iterations:
+        elif len(objectives) == 2 and self.peers[lane.name].iterations:
             gain = objectives[0] - objectives[1]
             if abs(gain) <= STUCK * objectives[0]:
                 lane.end = NO_PROGRESS
@@ -285,11 +292,15 @@ class Race:
             return False
         finally:
             lane.spent += time.perf_counter() - start
-        J = objective(task, turn.fitted)
+        J, parts = self.judge(task, turn.fitted)
         J = J if math.isfinite(J) else math.inf
-        run = Run(effort, turn.seconds, J, turn.memory, turn.read, turn.others, turn.fitted.told)
-        lane.runs.append(run)
+        measured = turn.memory, turn.read, turn.others
+        lane.runs.append(Run(effort, turn.seconds, J, *measured, turn.fitted.told, parts))
         return bool(turn.fitted.ended)
+
+    def judge(self, task: Task, fitted: Fitted) -> tuple[float, tuple[float, ...]]:
+        """Return J, and that of all parts if there are any."""
+        return objective(task, fitted), ()
 
     def refine(self, result: Contest, task: Task, request: tuple[Any, ...]) -> None:
         """Try efforts between the first that was enough and the last that was not.
@@ -304,7 +315,7 @@ class Race:
         spent = {lane.name: lane.spent for lane in result.lanes}
         for eps in EPSILONS * 2:
             for lane in result.lanes:
-                if lane.name not in self.workers or not PEERS[lane.name].iterations:
+                if lane.name not in self.workers or not self.peers[lane.name].iterations:
                     continue
                 goal = result.best * (1 + eps)
                 effort, seconds = lane.between(goal), lane.time_to(goal)
