@@ -104,10 +104,8 @@ def _rows_of(parameters: dict[str, Any], n: int, rows: NDArray[np.intp]) -> dict
     """Return the parameters with arrays that have an entry a row cut to these rows."""
     cut = {}
     for name, value in parameters.items():
-        shape = np.shape(value)
-        if shape and shape[0] == n:
-            value = value.iloc[rows] if hasattr(value, "iloc") else np.asarray(value)[rows]
-        cut[name] = value
+        array = np.asarray(value)
+        cut[name] = array[rows] if array.ndim and len(array) == n else value
     return cut
 
 
