@@ -26,6 +26,11 @@ NOTHING_EXPLAINED = 1e-3
 # The smallest penalty of a grid, in parts of the largest: for more rows than columns, for fewer,
 # and for a ridge alone.
 EPS, EPS_WIDE, EPS_RIDGE = 1e-4, 1e-2, 1e-6
+# All zeros are left to be seen whatever rounding, or the other tolerance, does to their gradient.
+ROUNDED_UP = 1.0 + 1e-6
+# How near to its optimum the model without the penalised columns is to be: gradients there are
+# about the root of it from what they should be.
+NULL_TOL = 1e-14
 
 
 @dataclass(frozen=True)
@@ -196,10 +201,10 @@ def regularization_path(
     goal = Goal(as_number(tol, "tol", above=0.0))
     continuation = Continuation(solver, goal, as_count(max_iter, "max_iter"))
     one = as_penalty(1.0, 1.0, penalty_factor, lower, upper, problem.data.d)
-    null = _null_model(problem, one, continuation)
+    null = _null_model(problem, one)
     null_loss, saturated = null.point.J, _saturated(problem)
     if penalties is None:
-        largest = _largest(null, one.factor, ratio, null_loss - saturated)
+        largest = _largest(null, one, ratio, null_loss - saturated)
         least = _eps(eps, problem, ratio) * largest
         grid = np.geomspace(largest, least, as_count(n_penalties, "n_penalties"))
     else:
@@ -264,14 +269,14 @@ def _eps(eps: Any, problem: Problem, ratio: float) -> float:
     return number
 
 
-def _null_model(problem: Problem, penalty: Penalty, continuation: Continuation) -> Fitted:
+def _null_model(problem: Problem, penalty: Penalty) -> Fitted:
     """Fit the bias and what is not penalised."""
     if penalty.factor is not None and not penalty.factor.all():
         held = penalty.factor > 0.0
         lower = np.where(held, 0.0, -np.inf if penalty.lower is None else penalty.lower)
         upper = np.where(held, 0.0, np.inf if penalty.upper is None else penalty.upper)
         posed = problem.pose(penalty._replace(l1=0.0, l2=0.0, lower=lower, upper=upper))
-        return continuation.fit(posed, posed.start())
+        return Continuation("auto", Goal(NULL_TOL), 100).fit(posed, posed.start())
     posed = problem.pose(penalty)
     theta = posed.start()
     if problem.fit_bias and problem.data.offset is not None:
@@ -302,14 +307,18 @@ def _bias_alone(data: Dense, offset: Floats) -> Floats:
     return b
 
 
-def _largest(null: Fitted, factor: Floats | None, ratio: float, deviance: float) -> float:
+def _largest(null: Fitted, penalty: Penalty, ratio: float, deviance: float) -> float:
     """Return the largest penalty worth fitting, from the gradient without any."""
-    slope = np.abs(null.point.gradient[:, :-1] / null.posed.objective.scale)
-    strength = np.ones(slope.shape[1]) if factor is None else factor
+    g = null.point.gradient[:, :-1] / null.posed.objective.scale
+    # No weight leaves 0 through a bound.
+    up = -g if penalty.upper is None else np.where(penalty.upper > 0.0, -g, 0.0)
+    down = g if penalty.lower is None else np.where(penalty.lower < 0.0, g, 0.0)
+    slope = np.maximum(up, down)
+    strength = np.ones(slope.shape[1]) if penalty.factor is None else penalty.factor
     penalised = strength > 0.0
-    slope, strength = slope[:, penalised], strength[penalised]
+    slope, strength = np.maximum(slope[:, penalised], 0.0), strength[penalised]
     if ratio > 0.0:
-        largest = float((slope / strength).max(initial=0.0)) / ratio
+        largest = ROUNDED_UP * float((slope / strength).max(initial=0.0)) / ratio
     else:
         # The loss falls by at most g·w, with w no longer than g / l2.
         fall = float((slope * slope / strength).sum())
