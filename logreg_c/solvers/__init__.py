@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from .._objective import Objective
 from ._driver import Solver
 from .blocks import blocks
@@ -64,12 +66,18 @@ def choose(name: str, objective: Objective) -> list[str]:
             f"solver is 'compressed', which makes a matrix of {n} x {n} for the {n} rows of X; it "
             f"is for up to {MOST_EXAMPLES} rows: take 'auto'"
         )
+    uniform = np.ndim(objective.penalty) == 0
+    if name == "compressed" and not uniform:
+        raise ValueError(
+            "solver is 'compressed', which takes one penalty for all columns; leave penalty_factor "
+            "out, or take 'auto'"
+        )
     flops = n * D * D * (K * (K + 1) // 2)
     if objective.nonsmooth is not None:
         return _choose_nonsmooth(name, flops, objective)
     factored = K * D <= (FACTORED if K > 1 else FACTORED_PAIR)
     if name == "auto":
-        if 2 * n <= D and K * n <= FEW_EXAMPLES:
+        if 2 * n <= D and K * n <= FEW_EXAMPLES and uniform:
             name = "compressed"
         elif factored and (flops < SMALL or (n < FEW_ROWS * D and flops < LARGE)):
             name = "newton"
