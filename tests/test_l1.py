@@ -73,8 +73,8 @@ def violation(X, y, result, l1=0.0, l2=0.0, penalty_factor=1.0, lower=-np.inf, u
     w = result.w
     _, g, gb = smooth(X, y, w, result.b, **a)
     g = g + penalty_factor * l2 * w
-    l = np.broadcast_to(penalty_factor * l1, w.shape)
-    right, left = g + np.where(w >= 0, l, -l), g + np.where(w > 0, l, -l)
+    kink = np.broadcast_to(penalty_factor * l1, w.shape)
+    right, left = g + np.where(w >= 0, kink, -kink), g + np.where(w > 0, kink, -kink)
     down = np.where(w < upper, np.maximum(-right, 0), 0)
     up = np.where(w > lower, np.maximum(left, 0), 0)
     return np.maximum(down, up), np.abs(gb)
@@ -176,7 +176,8 @@ def test_bounds_of_random_problems(solver):
         if d > 60:
             arguments["penalty_factor"] = 0.5 * spread
         arguments["lower"] = np.where(rng.random(d) < 0.5, -0.3 / spread, -np.inf)
-        arguments["upper"] = np.where(rng.random(d) < 0.5, 0.2 * rng.integers(0, 2) / spread, np.inf)
+        highest = 0.2 * rng.integers(0, 2) / spread
+        arguments["upper"] = np.where(rng.random(d) < 0.5, highest, np.inf)
         if rng.random() < 0.5:
             arguments["l2"] = 0.01
         with warnings.catch_warnings():
