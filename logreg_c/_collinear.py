@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import _kernels
-from ._data import Rows
+from ._examples import Rows
 from ._names import columns_in_words
 from ._objective import Objective, Point
 from ._validation import Floats

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ._validation import Matrix
+
 OPENMP_RUNTIME: str
 INSTRUCTION_LEVEL: int
 CONVERGED_BY_TOL: int
@@ -19,10 +21,10 @@ def link_functions(
 def sum_entries(X: NDArray[Any], threads: int) -> float: ...
 def sigmoid(z: NDArray[np.float64], out: NDArray[np.float64], threads: int) -> None: ...
 def forward(
-    X: NDArray[Any], w: NDArray[np.float64], b: float, a: NDArray[np.float64], threads: int
+    X: Matrix, w: NDArray[np.float64], b: float, a: NDArray[np.float64], threads: int
 ) -> bool: ...
 def loss_and_gradient(
-    X: NDArray[Any],
+    X: Matrix,
     y: NDArray[Any],
     w: NDArray[np.float64],
     b: float,
@@ -32,10 +34,10 @@ def loss_and_gradient(
     threads: int,
 ) -> tuple[float, float, float]: ...
 def transpose_product(
-    X: NDArray[Any], r: NDArray[np.float64], out: NDArray[np.float64], threads: int
+    X: Matrix, r: NDArray[np.float64], out: NDArray[np.float64], threads: int
 ) -> float: ...
 def per_example_gradients(
-    X: NDArray[Any],
+    X: Matrix,
     y: NDArray[Any],
     w: NDArray[np.float64],
     b: float,
@@ -44,7 +46,7 @@ def per_example_gradients(
     threads: int,
 ) -> tuple[float, float]: ...
 def squared_deviations(
-    X: NDArray[Any],
+    X: Matrix,
     dz: NDArray[np.float64],
     sample_weight: NDArray[np.float64] | None,
     total: float,
@@ -53,7 +55,7 @@ def squared_deviations(
     threads: int,
 ) -> None: ...
 def descend(
-    X: NDArray[Any],
+    X: Matrix,
     y: NDArray[Any],
     sample_weight: NDArray[np.float64] | None,
     total: float,
@@ -91,7 +93,7 @@ def column_ranges(
 
 # What the objective calls. Margins and predictions are (K, n), gradients (K, d + 1).
 def evaluate(
-    X: NDArray[Any],
+    X: Matrix,
     y: NDArray[Any],
     sample_weight: NDArray[np.float64] | None,
     total: float,
@@ -117,17 +119,21 @@ def evaluate_and_survey(
     threads: int,
 ) -> float: ...
 def class_margins_of(
-    X: NDArray[Any],
+    X: Matrix,
     theta: NDArray[np.float64],
     offset: NDArray[np.float64] | None,
     Z: NDArray[np.float64],
     threads: int,
 ) -> None: ...
 def class_transpose_product(
-    X: NDArray[Any], R: NDArray[np.float64], out: NDArray[np.float64], threads: int
+    X: Matrix,
+    R: NDArray[np.float64],
+    out: NDArray[np.float64],
+    threads: int,
+    squared: bool = False,
 ) -> None: ...
 def hessian_vector(
-    X: NDArray[Any],
+    X: Matrix,
     a: NDArray[np.float64],
     sample_weight: NDArray[np.float64] | None,
     total: float,

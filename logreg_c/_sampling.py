@@ -6,7 +6,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ._data import Dense, Rows
+from ._data import Dense
+from ._examples import Rows
 from ._validation import Floats
 
 # The part of an importance sample's probability that is the same for every row.

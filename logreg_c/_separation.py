@@ -23,7 +23,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ._data import Dense, Ranges, Rows
+from ._data import Dense, Ranges
+from ._examples import Rows
 from ._names import columns_in_words
 from ._objective import Objective, Point
 from ._sampling import stratified

@@ -15,9 +15,12 @@ from typing import Any, NoReturn, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from ._compressed import Compressed
 from ._kernels import kernels
 
 Floats = NDArray[np.float64]
+# X as the passes take it.
+Matrix = NDArray[Any] | Compressed
 
 FLOAT32 = np.dtype(np.float32)
 FLOAT64 = np.dtype(np.float64)
@@ -30,8 +33,7 @@ def as_array(value: Any, name: str) -> NDArray[Any]:
     """Make an array of real numbers, without a copy where value is one."""
     if hasattr(value, "indptr") or hasattr(value, "tocsr"):
         raise TypeError(
-            f"{name} is a sparse {type(value).__name__}; sparse data are not supported yet, "
-            f"pass {name}.toarray() if that fits in memory"
+            f"{name} is a sparse {type(value).__name__}; pass {name}.toarray(), only X may be sparse"
         )
     if isinstance(value, np.ma.MaskedArray):
         if np.ma.is_masked(value):
@@ -57,14 +59,21 @@ def as_array(value: Any, name: str) -> NDArray[Any]:
     return array
 
 
-def as_examples(X: Any) -> NDArray[Any]:
-    """Return X as a C- or Fortran-contiguous array (n, d) of float32 or float64.
+def as_examples(X: Any) -> Matrix:
+    """Return X as a C- or Fortran-contiguous array (n, d) of float32 or float64, or compressed.
 
     Such an array comes back as it is, read-only and memory-mapped ones included. Integers,
-    booleans, other floats and other layouts are converted, once.
+    booleans, other floats and other layouts are converted, once. The arrays of a CSR or CSC matrix
+    are used as they are, if their types are those that `Compressed` has.
     """
     if kernels.is_matrix(X):
         return cast("NDArray[Any]", X)
+    if isinstance(X, Compressed):
+        return X
+    if hasattr(X, "indptr"):
+        return _compressed(X)
+    if hasattr(X, "tocsr"):
+        return _compressed(X.tocsr())
     array = as_array(X, "X")
     if array.ndim != 2:
         hint = (
@@ -80,6 +89,57 @@ def as_examples(X: Any) -> NDArray[Any]:
     dtype = np.float32 if array.dtype.newbyteorder("=") == FLOAT32 else np.float64
     by_columns = array.flags.f_contiguous and not array.flags.c_contiguous
     return np.require(array, dtype, ["F" if by_columns else "C", "A"])
+
+
+def _compressed(X: Any) -> Compressed:
+    """Return the arrays of a CSR or CSC matrix, in types that the kernels read."""
+    parts = [as_array(getattr(X, name), f"X.{name}") for name in ("indptr", "indices", "data")]
+    shape = tuple(int(k) for k in X.shape)
+    if len(shape) != 2 or min(shape) < 1:
+        raise ValueError(f"X has shape {shape}; give at least one example and one column")
+    by_rows = _lines_are_rows(X, shape, len(parts[0]))
+    if any(part.ndim != 1 for part in parts):
+        raise ValueError(
+            "X.indptr, X.indices and X.data must be one-dimensional, as in CSR and CSC"
+        )
+    indptr, indices, data = parts
+    if len(indptr) != shape[0 if by_rows else 1] + 1:
+        raise ValueError(
+            f"X.indptr has {len(indptr)} entries and X has shape {shape}; "
+            f"give one per {'row' if by_rows else 'column'} and one more"
+        )
+    if len(indices) != len(data):
+        raise ValueError(f"X.indices has {len(indices)} entries and X.data {len(data)}")
+    dtype = np.float32 if data.dtype.newbyteorder("=") == FLOAT32 else np.float64
+    return Compressed(
+        _integers(indptr, "X.indptr"),
+        _integers(indices, "X.indices"),
+        np.require(data, dtype, ["C", "A"]),
+        (shape[0], shape[1]),
+        by_rows,
+    )
+
+
+def _lines_are_rows(X: Any, shape: tuple[int, ...], starts: int) -> bool:
+    """Whether a compressed X is by rows: what it says, or else what fits its shape."""
+    told = getattr(X, "format", None)
+    if told in ("csr", "csc"):
+        return bool(told == "csr")
+    if told is not None:
+        raise TypeError(f"X is a sparse matrix of format {told!r}; pass X.tocsr()")
+    if shape[0] == shape[1] or starts not in (shape[0] + 1, shape[1] + 1):
+        raise ValueError(
+            f"X has shape {shape} and {starts} entries in indptr, which does not tell whether it "
+            "is by rows or by columns; give X.format, 'csr' or 'csc'"
+        )
+    return starts == shape[0] + 1
+
+
+def _integers(array: NDArray[Any], name: str) -> NDArray[Any]:
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name} has dtype {array.dtype}; give integers")
+    dtype = np.int32 if array.dtype.newbyteorder("=") == np.dtype(np.int32) else np.int64
+    return np.require(array, dtype, ["C", "A"])
 
 
 def _vector(value: Any, name: str, length: int, per: str) -> NDArray[Any]:
@@ -192,23 +252,30 @@ def _require_finite(values: NDArray[Any], name: str) -> None:
         raise ValueError(f"{name}[{i}] is {values[i]}; give finite numbers")
 
 
-def require_finite_examples(X: NDArray[Any]) -> None:
+def require_finite_examples(X: Matrix) -> None:
     """Raise if an entry of X is NaN or infinite, naming its row and column."""
+    if isinstance(X, Compressed):
+        finite = True if X.data is None else np.isfinite(X.data)
+        if not np.all(finite):
+            i, j = X.where(int(np.argmin(finite)))
+            _raise_not_finite(i, j, X.data[int(np.argmin(finite))])  # type: ignore[index]
+        return
     rows = max(1, 1_000_000 // X.shape[1])
     for start in range(0, X.shape[0], rows):
         finite = np.isfinite(X[start : start + rows])
         if not finite.all():
             i, j = (int(k) for k in np.argwhere(~finite)[0])
-            i += start
-            raise ValueError(
-                f"X[{i}, {j}] is {X[i, j]} (row {i}, column {j}); "
-                "drop such rows or fill such entries before the call"
-            )
+            _raise_not_finite(start + i, j, X[start + i, j])
 
 
-def explain_not_finite(
-    X: NDArray[Any], w: Floats, b: float, y: NDArray[Any] | None = None
-) -> NoReturn:
+def _raise_not_finite(i: int, j: int, entry: Any) -> NoReturn:
+    raise ValueError(
+        f"X[{i}, {j}] is {entry} (row {i}, column {j}); "
+        "drop such rows or fill such entries before the call"
+    )
+
+
+def explain_not_finite(X: Matrix, w: Floats, b: float, y: NDArray[Any] | None = None) -> NoReturn:
     """Raise the error that tells why a pass gave a number that is not finite."""
     require_finite_examples(X)
     if y is not None:

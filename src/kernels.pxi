@@ -8,7 +8,8 @@ cimport numpy as cnp
 from cython.parallel cimport prange
 from libc.float cimport DBL_MAX
 from libc.math cimport HUGE_VAL, fabs
-from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t
+from cpython.ref cimport PyObject
+from libc.stdint cimport INT32_MAX, int8_t, int32_t, int64_t, uint8_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
@@ -38,6 +39,7 @@ cdef extern from *:
     int PyErr_CheckSignals() except -1
 
 include "dense.pxi"
+include "sparse.pxi"
 include "passes.pxi"
 include "ranges.pxi"
 include "parallel.pxi"
@@ -84,8 +86,37 @@ cdef inline double* doubles(cnp.ndarray a) noexcept:
     return <double*> cnp.PyArray_DATA(a)
 
 
-cdef void set_data(Pass* p, cnp.ndarray X) noexcept:
+cdef int set_data(Pass* p, X) except -1:
     memset(p, 0, sizeof(Pass))
+    if cnp.PyArray_CheckExact(X):
+        set_dense(p, X)
+    else:
+        set_sparse(p, X)
+    return 0
+
+
+cdef int set_sparse(Pass* p, X) except -1:
+    """X is a _compressed.Compressed whose lines are rows."""
+    cdef cnp.ndarray starts = X.indptr, columns = X.indices
+    p.sparse.starts = cnp.PyArray_DATA(starts)
+    p.sparse.columns = cnp.PyArray_DATA(columns)
+    p.sparse.entries = cnp.PyArray_DIM(columns, 0)
+    p.sparse.wide_starts = cnp.PyArray_ITEMSIZE(starts) == 8
+    p.sparse.wide_columns = cnp.PyArray_ITEMSIZE(columns) == 8
+    p.sparse.sound = X.sound
+    if X.data is not None:
+        p.sparse.values = cnp.PyArray_DATA(X.data)
+        p.sparse.is_float = cnp.PyArray_TYPE(X.data) == cnp.NPY_FLOAT32
+    p.owner = <PyObject*> X
+    p.malformed = &p.is_malformed
+    p.n, p.d = X.shape
+    p.entries = p.d + SUMS_BEHIND
+    if not p.sparse.sound and not starts_rise(&p.sparse, p.n):
+        X.malformed()
+    return 0
+
+
+cdef void set_dense(Pass* p, cnp.ndarray X) noexcept:
     p.X = cnp.PyArray_DATA(X)
     p.is_float = cnp.PyArray_TYPE(X) == cnp.NPY_FLOAT32
     p.n = cnp.PyArray_DIM(X, 0)
@@ -167,7 +198,7 @@ def sigmoid(cnp.ndarray z, cnp.ndarray out, int threads):
         run(&p, sigmoid_pass, 0, p.n, threads, sums)
 
 
-def forward(cnp.ndarray X, cnp.ndarray w, double b, cnp.ndarray a, int threads):
+def forward(X, cnp.ndarray w, double b, cnp.ndarray a, int threads):
     """Fill a = sigmoid(Xw + b); return whether every z was finite."""
     cdef Pass p
     cdef double check
@@ -184,7 +215,7 @@ def forward(cnp.ndarray X, cnp.ndarray w, double b, cnp.ndarray a, int threads):
     return check == 0
 
 
-def loss_and_gradient(cnp.ndarray X, cnp.ndarray y, cnp.ndarray w, double b, sample_weight,
+def loss_and_gradient(X, cnp.ndarray y, cnp.ndarray w, double b, sample_weight,
                       double total, dw, int threads):
     """Fill dw (None: not asked for); return the loss, db, and how many labels left [0, 1]."""
     cdef Pass p
@@ -207,7 +238,7 @@ def loss_and_gradient(cnp.ndarray X, cnp.ndarray y, cnp.ndarray w, double b, sam
     return loss, db, outside
 
 
-def transpose_product(cnp.ndarray X, cnp.ndarray r, cnp.ndarray out, int threads):
+def transpose_product(X, cnp.ndarray r, cnp.ndarray out, int threads):
     """Fill out = X'r; return sum(r)."""
     cdef Pass p
     cdef double total
@@ -224,7 +255,7 @@ def transpose_product(cnp.ndarray X, cnp.ndarray r, cnp.ndarray out, int threads
     return total
 
 
-def per_example_gradients(cnp.ndarray X, cnp.ndarray y, cnp.ndarray w, double b,
+def per_example_gradients(X, cnp.ndarray y, cnp.ndarray w, double b,
                           cnp.ndarray dw, cnp.ndarray db, int threads):
     """Fill dw (in the layout of X) and db; return the summed loss and labels outside [0, 1]."""
     cdef Pass p
@@ -245,7 +276,7 @@ def per_example_gradients(cnp.ndarray X, cnp.ndarray y, cnp.ndarray w, double b,
     return loss, outside
 
 
-def squared_deviations(cnp.ndarray X, cnp.ndarray dz, sample_weight, double total,
+def squared_deviations(X, cnp.ndarray dz, sample_weight, double total,
                        cnp.ndarray center, cnp.ndarray out, int threads):
     """Fill out with the d + 1 sums of (s_i / total · (dz_i · [x_i, 1] - center))^2."""
     cdef Pass p
@@ -264,7 +295,7 @@ def squared_deviations(cnp.ndarray X, cnp.ndarray dz, sample_weight, double tota
         free(sums)
 
 
-def descend(cnp.ndarray X, cnp.ndarray y, sample_weight, double total, order, Py_ssize_t batch,
+def descend(X, cnp.ndarray y, sample_weight, double total, order, Py_ssize_t batch,
             double rate, double l2, double tol, double ceiling, cnp.ndarray w, cnp.ndarray b,
             cnp.ndarray last, cnp.ndarray history, Py_ssize_t done, Py_ssize_t passes, int threads):
     """Go on with gradient descent to `passes` passes, updating w and b (one entry) in place.

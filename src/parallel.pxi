@@ -10,8 +10,13 @@ cdef enum:
     LINK_BYTES = 64             # what the link of one row costs, counted as bytes of X
     PARALLEL_BYTES = 1048576    # of work below which waking threads costs more than it saves
     MOST_CHUNKS = 256
+    ENTRY_BYTES = 24            # what an entry of a sparse X costs, counted as bytes of a dense one
+    ENTRIES_A_SUM = 8           # of a sparse X in a chunk, for each of the chunk's sums
+    SPARSE_CHUNKS = 8           # where the sums of a chunk do not stay in the cache
+    CACHED_SUMS = 4096
     LEAST_CHUNK_ROWS = 256      # keeps the chunks' sums, d entries each, small beside X
     SLAB_BYTES = 268435456      # of work between two looks for Ctrl-C
+    PIECE = 4096                # sums that a thread adds up at once
 
 
 cdef inline Py_ssize_t sums_width(const Pass* p) noexcept nogil:
@@ -22,20 +27,54 @@ cdef inline Py_ssize_t sums_width(const Pass* p) noexcept nogil:
 cdef inline Py_ssize_t sums_and_scratch(const Pass* p) noexcept nogil:
     if p.K > 0:
         return sums_width(p) + rows_at_once(p) * p.K
-    if p.order == NULL:
+    if p.order == NULL or is_sparse(p):
         return sums_width(p)
     return sums_width(p) + rows_at_once(p) * p.d
 
 
 cdef inline Py_ssize_t work_of_row(const Pass* p) noexcept nogil:
+    if is_sparse(p):
+        return p.sparse.entries // p.n * ENTRY_BYTES + max(p.K, <Py_ssize_t> 1) * LINK_BYTES
     return p.d * itemsize(p) + max(p.K, <Py_ssize_t> 1) * LINK_BYTES
 
 
 cdef inline Py_ssize_t rows_of_chunk(const Pass* p, Py_ssize_t n) noexcept nogil:
     cdef Py_ssize_t block = rows_at_once(p)
     cdef Py_ssize_t chunks = min(n * work_of_row(p) // CHUNK_BYTES, n // LEAST_CHUNK_ROWS)
+    if is_sparse(p):
+        # Sums of d entries may be many beside the few entries of a row: they take memory, and time
+        # to be set to zero and to be added up.
+        chunks = min(chunks, max(p.sparse.entries // (ENTRIES_A_SUM * p.entries), <Py_ssize_t> 2))
+        if p.entries > CACHED_SUMS:
+            chunks = min(chunks, <Py_ssize_t> SPARSE_CHUNKS)
     chunks = max(min(chunks, <Py_ssize_t> MOST_CHUNKS), 1)
     return ((n + chunks - 1) // chunks + block - 1) // block * block
+
+
+cdef inline Py_ssize_t cut(const Pass* p, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t rows,
+                           Py_ssize_t c) noexcept nogil:
+    """Where chunk c begins. Rows of a sparse X may be of very different lengths: there chunks have
+    about as many entries, and rows, as each other."""
+    cdef Py_ssize_t low, high, middle, target
+    if not is_sparse(p) or p.order != NULL:
+        return min(begin + c * rows, end)
+    if begin + c * rows >= end:
+        return end
+    target = <Py_ssize_t> ((weight_before(p, end) - weight_before(p, begin))
+                           * (<double> c * rows / (end - begin))) + weight_before(p, begin)
+    low = begin
+    high = end
+    while low < high:
+        middle = (low + high) // 2
+        if weight_before(p, middle) < target:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+cdef inline Py_ssize_t weight_before(const Pass* p, Py_ssize_t row) noexcept nogil:
+    return start_of(&p.sparse, row) + row * (LINK_BYTES // ENTRY_BYTES)
 
 
 cdef int run(const Pass* p, Work work, Py_ssize_t begin, Py_ssize_t end, int threads,
@@ -53,6 +92,7 @@ cdef int run(const Pass* p, Work work, Py_ssize_t begin, Py_ssize_t end, int thr
     cdef Py_ssize_t chunks = (n + rows - 1) // rows
     if chunks <= 1:
         work(p, begin, end, sums)
+        complain(p)
         return 0
     cdef double* all_sums = <double*> calloc(chunks * width, sizeof(double))
     if all_sums == NULL:
@@ -73,9 +113,18 @@ cdef int run(const Pass* p, Work work, Py_ssize_t begin, Py_ssize_t end, int thr
         if p.ranges:
             keep_largest(all_sums, chunks, width, p.entries, p.d, sums)
         else:
-            add_in_order(all_sums, chunks, width, p.entries, sums)
+            add_all_in_order(all_sums, chunks, width, p.entries, threads, sums)
     finally:
         free(all_sums)
+    complain(p)
+    return 0
+
+
+cdef int complain(const Pass* p) except -1 nogil:
+    """Raise what a sparse X has to say of its indices, if any was found out of range."""
+    if is_sparse(p) and p.malformed[0]:
+        with gil:
+            (<object> p.owner).malformed()
     return 0
 
 
@@ -85,10 +134,12 @@ cdef void run_chunks(const Pass* p, Work work, Py_ssize_t begin, Py_ssize_t end,
     cdef Py_ssize_t c
     if threads == 1:
         for c in range(first, last):
-            work(p, begin + c * rows, min(begin + (c + 1) * rows, end), all_sums + c * width)
+            work(p, cut(p, begin, end, rows, c), cut(p, begin, end, rows, c + 1),
+                 all_sums + c * width)
     else:
         for c in prange(first, last, schedule="dynamic", chunksize=1, num_threads=threads):
-            work(p, begin + c * rows, min(begin + (c + 1) * rows, end), all_sums + c * width)
+            work(p, cut(p, begin, end, rows, c), cut(p, begin, end, rows, c + 1),
+                 all_sums + c * width)
 
 
 cdef void add_in_order(const double* all_sums, Py_ssize_t chunks, Py_ssize_t width,
@@ -97,6 +148,18 @@ cdef void add_in_order(const double* all_sums, Py_ssize_t chunks, Py_ssize_t wid
     for c in range(chunks):
         for j in range(entries):
             sums[j] += all_sums[c * width + j]
+
+
+cdef void add_all_in_order(const double* all_sums, Py_ssize_t chunks, Py_ssize_t width,
+                           Py_ssize_t entries, int threads, double* sums) noexcept nogil:
+    """The same; with very many columns each thread takes some of them."""
+    cdef Py_ssize_t pieces = entries // PIECE, k
+    if threads == 1 or chunks * entries * <Py_ssize_t> sizeof(double) < PARALLEL_BYTES:
+        add_in_order(all_sums, chunks, width, entries, sums)
+        return
+    for k in prange(pieces + 1, schedule="static", num_threads=threads):
+        add_in_order(all_sums + k * PIECE, chunks, width, min(entries - k * PIECE,
+                     <Py_ssize_t> PIECE), sums + k * PIECE)
 
 
 cdef double plain_sum(const double* x, Py_ssize_t entries, int threads) noexcept nogil:

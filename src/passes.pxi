@@ -23,6 +23,10 @@ cdef struct Pass:
     const void* X
     bint is_float
     Py_ssize_t n, d, row, column
+    Sparse sparse                   # where its entries are if X is sparse; then X is NULL
+    PyObject* owner                 # what to complain to about them
+    bint* malformed                 # OUT: whether there is reason to, at is_malformed
+    bint is_malformed
     const double* w
     double b
     const void* y
@@ -55,6 +59,7 @@ cdef struct Block:
     bint is_float
     Py_ssize_t row, column
     Py_ssize_t ahead        # entries from here to the next block, or 0: do not ask for it
+    Py_ssize_t begin        # of a sparse X: the first row, or -1 where it cannot be read
 
 
 ctypedef void (*Work)(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sums) noexcept nogil
@@ -72,7 +77,13 @@ cdef inline Py_ssize_t itemsize(const Pass* p) noexcept nogil:
     return sizeof(float) if p.is_float else sizeof(double)
 
 
+cdef inline bint is_sparse(const Pass* p) noexcept nogil:
+    return p.sparse.starts != NULL
+
+
 cdef inline Py_ssize_t rows_at_once(const Pass* p) noexcept nogil:
+    if is_sparse(p):
+        return SPARSE_ROWS
     if p.order != NULL:
         return block_rows(p.d, sizeof(double), False)
     return block_rows(p.d, itemsize(p), p.column != 1)
@@ -97,7 +108,12 @@ cdef inline Block block_at(const Pass* p, Py_ssize_t begin, Py_ssize_t m, bint t
     """
     cdef Block block
     block.ahead = 0
-    if p.order != NULL:
+    if is_sparse(p):
+        block.begin = begin
+        if not is_sound(&p.sparse, p.order, begin, m, p.d):
+            block.begin = -1
+            p.malformed[0] = True
+    elif p.order != NULL:
         if p.is_float:
             gather[float](<const float*> p.X, p, begin, m, scratch)
         else:
@@ -117,8 +133,15 @@ cdef inline Block block_at(const Pass* p, Py_ssize_t begin, Py_ssize_t m, bint t
 
 
 cdef inline void block_margins(const Pass* p, Block block, Py_ssize_t m, const double* w, double b,
-                               double* z) noexcept nogil:
-    if block.is_float:
+                               double* z, const double* next=NULL) noexcept nogil:
+    """z = Xw + b. `next`: where the same rows will be added up."""
+    if is_sparse(p):
+        if block.begin >= 0:
+            sparse_margins(&p.sparse, p.order, block.begin, m, w, b,
+                           next if p.d > CACHED else NULL, z)
+        else:
+            memset(z, 0, m * sizeof(double))
+    elif block.is_float:
         margins[float](<const float*> block.x, block.row, block.column, block.ahead,
                        m, p.d, w, b, z)
     else:
@@ -128,7 +151,10 @@ cdef inline void block_margins(const Pass* p, Block block, Py_ssize_t m, const d
 
 cdef inline void block_gradient(const Pass* p, Block block, Py_ssize_t m, const double* r,
                                 double* g) noexcept nogil:
-    if block.is_float:
+    if is_sparse(p):
+        if block.begin >= 0:
+            sparse_gradient(&p.sparse, p.order, block.begin, m, p.d, r, g)
+    elif block.is_float:
         add_gradient[float](<const float*> block.x, block.row, block.column, block.ahead,
                             m, p.d, r, g)
     else:
@@ -268,7 +294,7 @@ cdef void gradient_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
     while i < end:
         m = min(rows, end - i)
         block = block_at(p, i, m, True, scratch)
-        block_margins(p, block, m, p.w, p.b, z)
+        block_margins(p, block, m, p.w, p.b, z, sums)
         sums[p.d + OUTSIDE] += block_labels(p, i, m, y)
         block_shares(p, i, m, share)
         sums[p.d + LOSS] += link(y, share, m, z)

@@ -45,7 +45,7 @@ cdef double* run_all(const Pass* p, Work work, int threads) except NULL:
     return sums
 
 
-def evaluate(cnp.ndarray X, cnp.ndarray y, sample_weight, double total, offset,
+def evaluate(X, cnp.ndarray y, sample_weight, double total, offset,
              cnp.ndarray theta, cnp.ndarray Z, cnp.ndarray gradient, int threads):
     """Fill Z = XW' + b + offset and the gradient of the averaged loss; return that loss."""
     cdef Pass p
@@ -89,7 +89,7 @@ def evaluate_and_survey(cnp.ndarray X, cnp.ndarray y, sample_weight, double tota
     return loss
 
 
-def class_margins_of(cnp.ndarray X, cnp.ndarray theta, offset, cnp.ndarray Z, int threads):
+def class_margins_of(X, cnp.ndarray theta, offset, cnp.ndarray Z, int threads):
     """Fill Z = XW' + b + offset."""
     cdef Pass p
     set_data(&p, X)
@@ -100,10 +100,11 @@ def class_margins_of(cnp.ndarray X, cnp.ndarray theta, offset, cnp.ndarray Z, in
     free(run_all(&p, class_margins_pass, threads))
 
 
-def class_transpose_product(cnp.ndarray X, cnp.ndarray R, cnp.ndarray out, int threads):
-    """Fill out = R [X, 1]."""
+def class_transpose_product(X, cnp.ndarray R, cnp.ndarray out, int threads, bint squared=False):
+    """Fill out = R [X, 1]; of a sparse X also with the squares of its entries in their place."""
     cdef Pass p
     set_data(&p, X)
+    p.sparse.squared = squared
     set_classes(&p, cnp.PyArray_DIM(R, 0), cnp.PyArray_SIZE(out))
     p.r = doubles(R)
     cdef double* sums = run_all(&p, class_transpose_pass, threads)
@@ -111,7 +112,7 @@ def class_transpose_product(cnp.ndarray X, cnp.ndarray R, cnp.ndarray out, int t
     free(sums)
 
 
-def hessian_vector(cnp.ndarray X, cnp.ndarray a, sample_weight, double total, cnp.ndarray v,
+def hessian_vector(X, cnp.ndarray a, sample_weight, double total, cnp.ndarray v,
                    U, cnp.ndarray out, int threads):
     """Fill out = H v for the averaged loss at predictions a, and U = XV' + v_b if asked for."""
     cdef Pass p

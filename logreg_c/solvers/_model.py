@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from .._certificate import newton_lower_bound
-from .._data import Rows
+from .._examples import Rows
 from .._objective import Objective, Point
 from .._quadratic import model_step
 from .._validation import Floats

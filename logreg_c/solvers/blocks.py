@@ -25,7 +25,8 @@ from typing import NamedTuple
 import numpy as np
 
 from .._certificate import newton_lower_bound, plain_lower_bound
-from .._data import Dense, Rows
+from .._data import Dense
+from .._examples import Rows
 from .._factor import Factor
 from .._objective import Objective, Point, inner, reciprocal
 from .._sampling import by_importance

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._certificate import bound_of, lower_bound
-from .._data import Rows
+from .._examples import Rows
 from .._objective import Objective, Point, inner
 from .._validation import Floats
 from ._driver import Iterate, Task

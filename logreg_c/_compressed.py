@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A sparse X as the kernels read it: the arrays of a CSR or CSC matrix, looked at but not copied."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Compressed:
+    """The entries of each line, which is a row (CSR) or a column (CSC).
+
+    Attributes
+    ----------
+    indptr : ndarray of shape (lines + 1,), int32 or int64
+        Where a line's entries start.
+    indices : ndarray of shape (entries,), int32 or int64
+        The place of each entry in its line.
+    data : ndarray of shape (entries,), float32 or float64, or None
+        The values; None where all are 1.
+    shape : tuple of int
+        Rows and columns.
+    by_rows : bool
+        Whether lines are rows.
+    sound : bool
+        Whether indptr and indices are known to be in range. The kernels look at them themselves
+        if not, while they come into the cache, and call `malformed`.
+    """
+
+    __slots__ = ("by_rows", "data", "indices", "indptr", "shape", "sound")
+
+    def __init__(
+        self,
+        indptr: NDArray[Any],
+        indices: NDArray[Any],
+        data: NDArray[Any] | None,
+        shape: tuple[int, int],
+        by_rows: bool,
+        sound: bool = False,
+    ) -> None:
+        self.indptr = indptr
+        self.indices = indices
+        self.data = data
+        self.shape = shape
+        self.by_rows = by_rows
+        self.sound = sound
+
+    @property
+    def T(self) -> Compressed:
+        """The transpose: the same arrays, whose lines have changed their name."""
+        rows, columns = self.shape
+        return Compressed(
+            self.indptr, self.indices, self.data, (columns, rows), not self.by_rows, self.sound
+        )
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays."""
+        values = 0 if self.data is None else self.data.nbytes
+        return self.indptr.nbytes + self.indices.nbytes + values
+
+    def where(self, k: int) -> tuple[int, int]:
+        """Return the row and column of entry k."""
+        line = int(np.searchsorted(self.indptr, k, side="right")) - 1
+        place = int(self.indices[k])
+        return (line, place) if self.by_rows else (place, line)
+
+    def malformed(self) -> NoReturn:
+        """Raise the error that tells what is wrong with indptr or indices."""
+        starts = self.indptr
+        line, across = ("row", "column") if self.by_rows else ("column", "row")
+        if starts[0] != 0:
+            raise ValueError(f"X.indptr[0] is {starts[0]}; the first {line} starts at 0")
+        falls = starts[1:] < starts[:-1]
+        if falls.any():
+            i = int(np.argmax(falls))
+            raise ValueError(
+                f"X.indptr falls from {starts[i]} to {starts[i + 1]} at {line} {i}; it gives where "
+                f"each {line} starts, and the end of the last one"
+            )
+        if starts[-1] > len(self.indices):
+            raise ValueError(
+                f"X.indptr ends at {starts[-1]} and X.indices has {len(self.indices)} entries; "
+                "give as many entries as indptr says"
+            )
+        most = self.shape[1] if self.by_rows else self.shape[0]
+        used = self.indices[: starts[-1]]
+        outside = (used < 0) | (used >= most)
+        k = int(np.argmax(outside))
+        if outside.any():
+            where = self.where(k)[0 if self.by_rows else 1]
+            raise ValueError(
+                f"X.indices[{k}] is {self.indices[k]}, in {line} {where}; X has {most} {across}s, "
+                f"so give {across} indices from 0 to {most - 1}"
+            )
+        raise ValueError("X.indptr or X.indices changed while they were read; leave X alone")

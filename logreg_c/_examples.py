@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Labelled examples without their X: margins, links and shares, whatever the layout of X is.
+
+Margins, predictions and residuals are arrays (K, n), weights and gradients (K, d + 1) with the
+bias last, where K is 1 for two classes (the link is the sigmoid) and else the number of classes
+(softmax). Nothing here reads X; `_data` and `_sparse` do.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _kernels
+from ._validation import Floats
+
+Rows = NDArray[np.intp]
+
+
+class Meter:
+    """Counts passes over X: reads of all of it.
+
+    With several classes arithmetic takes longer than reading; a pass is then a product with X and
+    one with X', and either alone is half of it.
+    """
+
+    def __init__(self, n: int, classes: int) -> None:
+        self._n = n
+        self._half = 2 if classes == 1 else 1
+        self._half_rows = 0  # counted, so that no rounding adds up
+
+    @property
+    def reads(self) -> float:
+        """How many passes there were."""
+        return self._half_rows / (2 * self._n)
+
+    def add(self, rows: int) -> None:
+        """Count a pass over so many rows."""
+        self._half_rows += 2 * rows
+
+    def add_half(self, rows: int) -> None:
+        """Count a product with X or X' alone."""
+        self._half_rows += self._half * rows
+
+
+class Examples:
+    """Labels and weights, and what can be said of margins alone.
+
+    Parameters
+    ----------
+    X : ndarray or Compressed of shape (n, d)
+        As `_validation.as_examples` returns it. Only its shape matters here.
+    y : ndarray
+        For two classes float64 (1, n), what a should be; for K classes int32 (n,), the classes,
+        or float64 (K, n), their probabilities.
+    classes : int
+        The K of all shapes: 1 or the number of classes.
+    sample_weight : ndarray of shape (n,) or None
+        Their sum is `total`; an example's share of the averages is its weight over that.
+    offset : ndarray of shape (K, n) or None
+        Added to the margins.
+    """
+
+    def __init__(
+        self,
+        X: Any,
+        y: NDArray[Any],
+        classes: int,
+        sample_weight: Floats | None,
+        total: float,
+        offset: Floats | None,
+        threads: int,
+        meter: Meter | None = None,
+    ) -> None:
+        self.X = X
+        self.y = y
+        self.K = classes
+        self.n: int = X.shape[0]
+        self.d: int = X.shape[1]
+        self.sample_weight = sample_weight
+        self.total = total
+        self.offset = offset
+        self.threads = threads
+        self.meter = Meter(self.n, classes) if meter is None else meter
+
+    def predictions(self, Z: Floats) -> Floats:
+        """Return the predictions a at margins Z."""
+        a = np.empty_like(Z)
+        _kernels.kernels.predictions(Z, a, self.threads)
+        return a
+
+    def residuals(self, Z: Floats) -> tuple[float, Floats]:
+        """Return the averaged loss at margins Z, and share · (a - y)."""
+        R = np.empty_like(Z)
+        loss = _kernels.kernels.residuals(
+            self.y, self.sample_weight, self.total, Z, R, self.threads
+        )
+        return loss, R
+
+    def search(self, Z: Floats, U: Floats, step: float) -> tuple[float, float, float]:
+        """Return the averaged loss at Z + step · U and its two derivatives by step."""
+        return _kernels.kernels.search(
+            self.y, self.sample_weight, self.total, Z, U, step, self.threads
+        )
+
+    def curvatures(self, a: Floats) -> Floats:
+        """Return the weights of the Grams that make the Hessian, one row per pair of classes."""
+        out = np.empty((self.K * (self.K + 1) // 2, a.shape[1]))
+        _kernels.kernels.curvatures(a, self.sample_weight, self.total, out, self.threads)
+        return out
+
+    def dual_step(self, a: Floats, U: Floats) -> tuple[float, float, Floats]:
+        """Move a along the margins U to first order: the divergence, how many left [0, 1], move."""
+        change = np.empty_like(U)
+        divergence, outside = _kernels.kernels.dual_step(
+            a, self.sample_weight, self.total, U, change, self.threads
+        )
+        return divergence, outside, change
