@@ -255,6 +255,28 @@ class Objective:
         H.ravel()[:: self.D + 1] += quadratic
         return H
 
+    # What sparse data are preconditioned by: one curvature a row, shared by all classes
+
+    def mean_curvature(self, point: Point) -> Floats:
+        """Return share · a (1 - a) of each row, the mean over the classes, (n,)."""
+        a = self.data.predictions(point.Z)
+        if self.K == 1:
+            return np.asarray(self.data.curvatures(a)[0])
+        s = self.data.sample_weight
+        mean: Floats = (a * (1.0 - a)).mean(axis=0) / self.data.total
+        return mean if s is None else mean * s
+
+    def mean_diagonal(self, h: Floats) -> Floats:
+        """Return sum_i h_i v_ij^2, v_i the scaled [x_i, 1], (d + 1,). A scatter."""
+        diagonal: Floats = self.data.diagonal(h[None])[0]
+        diagonal[:-1] *= self.scale * self.scale
+        return diagonal
+
+    def head_gram(self, rows: Rows | None, h: Floats, columns: Rows) -> Floats:
+        """Return sum_i h_i v_i v_i' over rows, for some columns and the bias."""
+        size = np.append(self.scale[columns], 1.0)
+        return np.asarray(self.data.head_gram(rows, h, columns) * size * size[:, None])
+
     def factor(self, a: Floats, least: Floats | None = None) -> Factor:
         """Return the Cholesky factor of the Hessian at predictions a. Reads X once."""
         return Factor(self.hessian(a, least), self.data.threads)

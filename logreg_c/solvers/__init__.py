@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from .._objective import Objective
+from .._sparse import Sparse
 from ._driver import Solver
 from .blocks import blocks
 from .compressed import compressed
@@ -11,6 +12,7 @@ from .gradient_descent import gradient_descent
 from .lbfgs import lbfgs
 from .newton import newton
 from .newton_cg import newton_cg
+from .preconditioned import preconditioned
 from .sampled import sampled
 from .working_set import working_set
 
@@ -21,12 +23,16 @@ SOLVERS: dict[str, Solver] = {
     "compressed": compressed,
     "lbfgs": lbfgs,
     "newton-cg": newton_cg,
+    "preconditioned": preconditioned,
     "gradient-descent": gradient_descent,
     "working-set": working_set,
 }
 
 # Those that know of L1 penalties and bounds.
 NONSMOOTH = ("newton", "sampled", "working-set")
+
+# Those that a sparse X is for.
+SPARSE = ("preconditioned", "lbfgs", "newton-cg", "gradient-descent")
 
 # Flops of a Hessian of all rows: nothing beside the rest of a fit; worth it; too many even for a
 # solver that gets where others do not.
@@ -58,6 +64,10 @@ def choose(name: str, objective: Objective) -> list[str]:
     """
     if name != "auto" and name not in SOLVERS:
         raise ValueError(f"solver is {name!r}; give 'auto' or one of {', '.join(SOLVERS)}")
+    if isinstance(objective.data, Sparse):
+        return _choose_sparse(name, objective)
+    if name == "preconditioned":
+        raise ValueError("solver is 'preconditioned', which is for a sparse X; take 'auto'")
     n, D, K = objective.n, objective.D, objective.K
     if name == "compressed" and n > MOST_EXAMPLES:
         raise ValueError(
@@ -81,6 +91,19 @@ def choose(name: str, objective: Objective) -> list[str]:
             name = "lbfgs"
     stronger = "newton" if factored and flops < TOO_LARGE else "newton-cg"
     return [name] if name == stronger else [name, stronger]
+
+
+def _choose_sparse(name: str, objective: Objective) -> list[str]:
+    """Return the solvers to try where X is sparse."""
+    if objective.nonsmooth is not None:
+        raise NotImplementedError("no L1 penalty and no bounds for a sparse X yet; pass X.toarray()")
+    if name == "auto":
+        name = "preconditioned"
+    if name not in SPARSE:
+        raise ValueError(
+            f"solver is {name!r}, which is for a dense X; give 'auto' or one of {', '.join(SPARSE)}"
+        )
+    return [name] if name == "newton-cg" else [name, "newton-cg"]
 
 
 def _choose_nonsmooth(name: str, flops: int, objective: Objective) -> list[str]:
