@@ -132,13 +132,17 @@ def lower_bound(
     if outside or not math.isfinite(divergence):
         return -math.inf
     residual = point.gradient + part.pull_back(change) + objective.quadratic * s
-    if objective.nonsmooth is None:
-        bound = bound_of(objective.quadratic, point.theta, s, residual, divergence)
-    else:
-        bound = bound_with_kinks(
-            objective.quadratic, objective.nonsmooth, point.J, point.theta, s, residual, divergence
-        )
-    return below(point.J, bound)
+    return bound_at(objective, point.J, point.theta, s, residual, divergence)
+
+
+def bound_at(
+    objective: Objective, J: float, theta: Floats, s: Floats, residual: Floats, divergence: float
+) -> float:
+    """Return the lower bound on J* where r and the divergence are known."""
+    q, nonsmooth = objective.quadratic, objective.nonsmooth
+    if nonsmooth is None:
+        return below(J, bound_of(q, theta, s, residual, divergence))
+    return below(J, bound_with_kinks(q, nonsmooth, J, theta, s, residual, divergence))
 
 
 def newton_lower_bound(

@@ -139,7 +139,7 @@ class Objective:
         if self.K == 1:
             return s
         mean = s.mean(axis=0)
-        return s - (mean if self._shared is None else mean * self._shared)
+        return np.asarray(s - (mean if self._shared is None else mean * self._shared))
 
     def _chain(self, raw: Floats) -> Floats:
         """Turn a gradient by the raw weights and biases into one by theta. Overwrites raw."""
@@ -286,6 +286,15 @@ class Objective:
         """Return the sample `part` of these rows with every row counted once."""
         s, total = self.data.sample_weight, self.data.total
         return self._of_copy(part.data.weighing(None if s is None else s[rows], total))
+
+    def columns(self, columns: Rows) -> Objective:
+        """Return the objective for some of the columns, copied, all other weights being zero."""
+        among = np.append(columns, self.D - 1)
+        return Objective(
+            self.data.columns(columns), 0.0, self.center[columns], self.scale[columns],
+            self.fit_bias, self.quadratic[among], None,
+            None if self.nonsmooth is None else self.nonsmooth.of(among),
+        )  # fmt: skip
 
     def _of_copy(self, data: Dense) -> Objective:
         d = self.D - 1

@@ -12,6 +12,7 @@ from .lbfgs import lbfgs
 from .newton import newton
 from .newton_cg import newton_cg
 from .sampled import sampled
+from .working_set import working_set
 
 SOLVERS: dict[str, Solver] = {
     "newton": newton,
@@ -21,10 +22,11 @@ SOLVERS: dict[str, Solver] = {
     "lbfgs": lbfgs,
     "newton-cg": newton_cg,
     "gradient-descent": gradient_descent,
+    "working-set": working_set,
 }
 
 # Those that know of L1 penalties and bounds.
-NONSMOOTH = ("newton", "sampled")
+NONSMOOTH = ("newton", "sampled", "working-set")
 
 # Flops of a Hessian of all rows: nothing beside the rest of a fit; worth it; too many even for a
 # solver that gets where others do not.
@@ -88,7 +90,12 @@ def _choose_nonsmooth(name: str, flops: int, objective: Objective) -> list[str]:
             f"solver is {name!r}, which knows no L1 penalty and no bounds; give 'auto' or one of "
             f"{', '.join(NONSMOOTH)}"
         )
-    few_rows = objective.n < FEW_ROWS * objective.D
+    n, D, K = objective.n, objective.D, objective.K
+    factored = K * D <= FACTORED and flops < LARGE
     if name == "auto":
-        name = "newton" if flops < SMALL or few_rows else "sampled"
-    return [name] if name == "newton" else [name, "newton"]
+        if not factored or 2 * n <= D:
+            name = "working-set"
+        else:
+            name = "newton" if flops < SMALL or n < FEW_ROWS * D else "sampled"
+    stronger = "newton" if factored else "working-set"
+    return [name] if name == stronger else [name, stronger]
