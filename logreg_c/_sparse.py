@@ -114,6 +114,11 @@ class Sparse(Examples):
         self.meter.add(self.n if rows is None else len(rows))
         return out
 
+    @property
+    def gram_work(self) -> float:
+        """Multiplications of a Gram matrix, about; each is as slow as several of `Dense`."""
+        return 10.0 * self.X.entries**2 / self.n
+
     def gram(self, h: Floats, center: Floats, scale: Floats) -> Floats:
         """Return sum_i h_qi v_i v_i' for each row q of h, v_i the scaled [x_i, 1]. As `Dense`."""
         columns, size = np.arange(self.d), np.append(scale, 1.0)
