@@ -3,7 +3,8 @@
 
 The imitations have what makes the originals hard: raw scales, rare columns, integers, heavy
 tails, classes that no linear model tells apart. Real tables are read from the checkout, from
-scikit-learn, or from a folder of ``.npz`` files that hold X and y.
+scikit-learn, or from a folder: dense ones from ``NAME.npz`` that holds X and y, sparse ones from
+``NAME_X.npz``, which SciPy wrote, and ``NAME_y.npz``.
 """
 
 from __future__ import annotations
@@ -18,11 +19,55 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .rivals import Floats
+from .sparse_data import Labels, clicks, coin_tosses, text
 
-Labels = NDArray[np.int64]
-Table = tuple[NDArray[Any], Labels]
+# X is an array, or a matrix of SciPy in compressed rows.
+Table = tuple[Any, Labels]
 Maker = Callable[[], Table]
 CANCER = Path(__file__).parent.parent / "examples" / "data" / "breast_cancer.csv"
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """L2 by its C, l2 = 1/(C n), or L1 by its part of the least at which all weights are zero."""
+
+    kind: str
+    size: float
+    # What stands for it in tables, where it is part of a series.
+    title: str = ""
+
+    def __str__(self) -> str:
+        """Name it."""
+        if self.title:
+            return self.title
+        return f"C={self.size:g}" if self.kind == "L2" else f"l1=max/{self.size:g}"
+
+    def strengths(self, X: Any, y: Labels) -> tuple[float, float]:
+        """Return l1 and l2."""
+        if self.kind == "L2":
+            return 0.0, 1 / (self.size * len(y))
+        return largest_l1(X, y) / self.size, 0.0
+
+
+def largest_l1(X: Any, y: Labels) -> float:
+    """Return the least l1 at which all weights are zero, the bias free."""
+    R = np.eye(int(y.max()) + 1)[y]
+    R -= R.mean(axis=0)
+    return float(np.abs(X.T @ R).max()) / len(y)
+
+
+def by_C(*sizes: float) -> tuple[Penalty, ...]:
+    """Make penalties of L2."""
+    return tuple(Penalty("L2", size) for size in sizes)
+
+
+def by_part(*sizes: float) -> tuple[Penalty, ...]:
+    """Make penalties of L1."""
+    return tuple(Penalty("L1", size) for size in sizes)
+
+
+DENSE, SPARSE = by_C(1, 0.01, 1e4), by_C(0.1, 1, 100)
+L1 = by_part(10, 100, 1000)
 
 
 @dataclass(frozen=True)
@@ -31,11 +76,13 @@ class Dataset:
 
     Of sets that are `small`, calling costs more than computing, so our scikit-learn face runs as
     well. Sets of our `own` are for logreg_c alone. `memory` asks for the peak memory of each fit.
-    A set with a `file` is read from the folder of real data, and `make` is None.
+    A set with a `file` is read from the folder of real data, and `make` is None. `penalties` are
+    what it is raced at when all is raced.
     """
 
     make: Maker | None = None
     file: str = ""
+    penalties: tuple[Penalty, ...] = DENSE
     small: bool = False
     own: bool = False
     memory: bool = False
@@ -46,14 +93,20 @@ class Dataset:
             return self.make()
         if folder is None:
             raise FileNotFoundError(f"{self.file} is real data: name its folder with --data")
-        stored = np.load(folder / self.file)
-        y: Labels = np.unique(stored["y"], return_inverse=True)[1].astype(np.int64)
-        return np.ascontiguousarray(stored["X"], dtype=np.float64), y
+        if self.file.endswith(".npz"):
+            stored = np.load(folder / self.file)
+            return np.ascontiguousarray(stored["X"], dtype=np.float64), class_ids(stored["y"])
+        from scipy.sparse import load_npz
+
+        return load_npz(folder / f"{self.file}_X.npz").tocsr(), class_ids(
+            np.load(folder / f"{self.file}_y.npz")["y"]
+        )
 
 
-def coin_tosses(rng: np.random.Generator, z: Floats) -> Labels:
-    """Draw labels of a logistic model with the margins z."""
-    return (rng.random(len(z)) < 1 / (1 + np.exp(-z))).astype(np.int64)
+def class_ids(labels: NDArray[Any]) -> Labels:
+    """Return the classes as numbers from 0 on, in the order of their labels."""
+    ids: Labels = np.unique(labels, return_inverse=True)[1].astype(np.int64)
+    return ids
 
 
 def choices(rng: np.random.Generator, z: Floats) -> Labels:
@@ -207,9 +260,11 @@ def scaled(make: Maker, factor: float) -> Table:
 
 odd_digits = partial(one_against_rest, strokes, (1, 3, 5, 7, 9))
 DATASETS = {
-    "tall": Dataset(tall, memory=True),
+    "tall": Dataset(tall, penalties=DENSE + L1, memory=True),
     "tall-float32": Dataset(partial(tall, np.float32), own=True, memory=True),
-    "correlated": Dataset(partial(neighbours, 100_000, 500, 0.9), memory=True),
+    "correlated": Dataset(
+        partial(neighbours, 100_000, 500, 0.9), penalties=DENSE + L1, memory=True
+    ),
     "square": Dataset(partial(neighbours, 5_000, 5_000, 0.9)),
     "forest": Dataset(partial(one_against_rest, forest, (0,)), memory=True),
     "forest-7": Dataset(forest),
@@ -222,6 +277,16 @@ DATASETS = {
     "cancer": Dataset(cancer, small=True),
     "iris": Dataset(iris, small=True),
     "optdigits": Dataset(file="keel_optdigits.npz"),
+    "magic": Dataset(file="magic04.npz"),
     "satimage": Dataset(file="keel_satimage.npz"),
+    "genes": Dataset(file="micro_chowdary.npz", penalties=L1),
+    "notes": Dataset(partial(text, 5_000, 10_000, 40.0), penalties=SPARSE + L1),
+    "text": Dataset(text, penalties=SPARSE + L1),
+    "clicks": Dataset(clicks, penalties=SPARSE + L1),
+    "flights": Dataset(file="nycflights_ohe", penalties=SPARSE + L1),
+    "a9a": Dataset(file="a9a", penalties=SPARSE + L1),
+    "adult": Dataset(file="adult_ohe", penalties=SPARSE + L1),
+    "mushrooms": Dataset(file="agaricus", penalties=SPARSE + L1),
+    "messages": Dataset(file="sms_spam_tfidf", penalties=SPARSE + L1),
 }
-QUICK = ["tall", "mail", "cancer", "iris"]
+QUICK = ["tall", "mail", "cancer", "iris", "notes"]

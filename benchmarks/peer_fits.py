@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """One function a peer: a cold fit of the same objective, as a user of that package calls it.
 
-All minimise J(w, b) = mean loss + l2/2 ‖w‖² with a free b and l2 = 1/(C n), on X as it is: scaled
-columns would be another objective. How far a fit goes is its *effort*: the limit of iterations
-where the package has one (its tolerance is then set to nothing), 1/tolerance where it has not.
+All minimise J(w, b) = mean loss + l2/2 ‖w‖² + l1 ‖w‖₁ with a free b, on X as it is: scaled columns
+would be another objective. How far a fit goes is its *effort*: the limit of iterations where the
+package has one (its tolerance is then set to nothing), 1/tolerance where it has not.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import metadata
 from typing import Any
 
@@ -25,17 +26,35 @@ NOTHING = 1e-14
 
 @dataclass(frozen=True)
 class Task:
-    """What to fit: X (n, d), class ids y, the penalty as C, and the threads to use."""
+    """What to fit: X (n, d), class ids y, one penalty or the other, and the threads to use.
 
-    X: NDArray[Any]
+    X is an array or in compressed rows.
+    """
+
+    X: Any
     y: NDArray[np.int64]
-    C: float
+    l1: float
+    l2: float
     threads: int
 
     @property
-    def l2(self) -> float:
-        """The penalty of J."""
-        return 1 / (self.C * len(self.y))
+    def C(self) -> float:
+        """The strength of the penalty against the sum of the losses, as scikit-learn has it."""
+        return 1 / ((self.l1 + self.l2) * len(self.y))
+
+    @property
+    def l1_ratio(self) -> float:
+        """Which penalty it is."""
+        return 1.0 if self.l1 else 0.0
+
+    @property
+    def sparse(self) -> bool:
+        """Whether X is in compressed rows."""
+        return hasattr(self.X, "indptr")
+
+    def columns(self) -> Any:
+        """X by columns, which coordinate descent wants: part of the time of a fit."""
+        return self.X.tocsc() if self.sparse else np.asfortranarray(self.X)
 
     @property
     def classes(self) -> int:
@@ -58,7 +77,7 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Peer:
-    """A solver of some package, and the efforts to try, each a cold fit."""
+    """A solver of some package, the efforts to try, each a cold fit, and what it is for."""
 
     fit: Callable[[Task, float], Fitted]
     package: str
@@ -68,6 +87,12 @@ class Peer:
     # Whether effort is a limit of iterations: then those between two rungs are tried as well, and
     # a rung that gains nothing is the last.
     iterations: bool = True
+    penalties: str = "L2"
+    layouts: str = "dense"
+    # More columns than that would take a Hessian that memory has no room for.
+    widest: int = 10**9
+    # Whether one thread may be faster than several on sparse data: both run, the better counts.
+    alone: bool = False
 
     def missing(self) -> str:
         """Why it cannot run here, or nothing."""
@@ -78,6 +103,15 @@ class Peer:
         if self.package == "logreg_c" and not hasattr(module, "fit"):
             return "this logreg_c has no fit"
         return ""
+
+    def takes(self, task: Task) -> bool:
+        """Whether it is for such data and such a penalty."""
+        return (
+            (self.softmax or task.classes == 2)
+            and ("L1" if task.l1 else "L2") in self.penalties
+            and ("sparse" if task.sparse else "dense") in self.layouts
+            and task.X.shape[1] <= self.widest
+        )
 
     def version(self) -> str:
         """Name the package with its version."""
@@ -93,13 +127,18 @@ def from_estimator(model: Any, ended: bool, told: dict[str, Any] | None = None) 
     return Fitted(w if len(w) == len(b) else w.T, b.ravel(), ended, told or {})
 
 
+def penalty(task: Task) -> dict[str, Any]:
+    """Name the penalty as logreg_c does."""
+    return {"l1": task.l1} if task.l1 else {"l2": task.l2}
+
+
 def ours(task: Task, effort: float) -> Fitted:
     """logreg_c.fit, which is told how near to the optimum to come and certifies it."""
     import logreg_c
 
     y = task.y if task.classes > 2 else task.y.astype(np.float64)
     found = logreg_c.fit(  # type: ignore[attr-defined, unused-ignore]
-        task.X, y, l2=task.l2, tol=1 / effort, n_threads=task.threads
+        task.X, y, **penalty(task), tol=1 / effort, n_threads=task.threads
     )
     names = ("objective", "gap", "converged", "reason", "n_iter", "n_passes", "solver")
     return Fitted(found.w, found.b, told={name: getattr(found, name) for name in names})
@@ -110,20 +149,21 @@ def our_estimator(task: Task, effort: float) -> Fitted:
     import logreg_c
 
     Model = logreg_c.LogisticRegression  # type: ignore[attr-defined, unused-ignore]
-    return from_estimator(Model(C=task.C, tol=1 / effort).fit(task.X, task.y), ended=False)
+    model = Model(C=task.C, l1_ratio=task.l1_ratio, tol=1 / effort)
+    return from_estimator(model.fit(task.X, task.y), ended=False)
 
 
-def sklearn(solver: str) -> Callable[[Task, float], Fitted]:
+def sklearn(solver: str, task: Task, effort: float) -> Fitted:
     """scikit-learn with the solver of that name."""
+    from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
 
-    def fit(task: Task, effort: float) -> Fitted:
-        from sklearn.linear_model import LogisticRegression
-
-        model = LogisticRegression(C=task.C, solver=solver, tol=NOTHING, max_iter=int(effort))
+    model = LogisticRegression(
+        C=task.C, l1_ratio=task.l1_ratio, solver=solver, tol=NOTHING, max_iter=int(effort)
+    )
+    with threadpool_limits(task.threads, user_api="blas"):
         model.fit(task.X, task.y)
-        return from_estimator(model, int(np.max(model.n_iter_)) < int(effort))
-
-    return fit
+    return from_estimator(model, int(np.max(model.n_iter_)) < int(effort))
 
 
 def intelex(task: Task, effort: float) -> Fitted:
@@ -142,44 +182,122 @@ def glum(task: Task, effort: float) -> Fitted:
 
     model = GeneralizedLinearRegressor(
         family="binomial",
-        alpha=task.l2,
-        solver="irls-ls",
+        alpha=task.l1 + task.l2,
+        l1_ratio=task.l1_ratio,
+        solver="irls-cd" if task.l1 else "irls-ls",
         gradient_tol=NOTHING,
         max_iter=int(effort),
     ).fit(task.X, task.y)
     return from_estimator(model, int(model.n_iter_) < int(effort))
 
 
-def cyanure(solver: str) -> Callable[[Task, float], Fitted]:
+def cyanure(solver: str, task: Task, effort: float) -> Fitted:
     """Either of the solvers between which cyanure chooses by itself, not always well."""
+    from cyanure.estimators import LogisticRegression
 
-    def fit(task: Task, effort: float) -> Fitted:
-        from cyanure.estimators import LogisticRegression
-
-        model = LogisticRegression(
-            loss="logistic" if task.classes == 2 else "multiclass-logistic",
-            lambda_1=task.l2,
-            solver=solver,
-            tol=NOTHING,
-            max_iter=int(effort),
-            n_threads=task.threads,
-        ).fit(task.X, task.y)
-        return from_estimator(model, ended=False)
-
-    return fit
+    model = LogisticRegression(
+        loss="logistic" if task.classes == 2 else "multiclass-logistic",
+        penalty="l1" if task.l1 else "l2",
+        lambda_1=task.l1 + task.l2,
+        solver=solver,
+        tol=NOTHING,
+        max_iter=int(effort),
+        n_threads=task.threads,
+    ).fit(task.X, task.y)
+    return from_estimator(model, ended=False)
 
 
-def liblinear(task: Task, effort: float) -> Fitted:
-    """LIBLINEAR's Newton method in the primal, told (-R) to leave the bias out of the penalty."""
+def liblinear(solver: str, task: Task, effort: float) -> Fitted:
+    """LIBLINEAR; the option -R leaves the bias out of the penalty, where the solver knows it."""
     from liblinear.liblinearutil import train
     from scipy.sparse import csr_matrix
 
     # Its own way from an array goes through Python's numbers; that from a sparse matrix does not.
-    options = f"-s 0 -c {task.C!r} -e {1 / effort!r} -B 1 -R -q"
+    options = f"-s {solver} -c {task.C!r} -e {1 / effort!r} -B 1 -q"
     model = train(task.y.astype(np.float64), csr_matrix(task.X), options)
     w, b = model.get_decfun()
     sign = 1.0 if model.get_labels()[0] == 1 else -1.0
     return Fitted(sign * np.array(w), sign * b)
+
+
+def snapml(task: Task, effort: float) -> Fitted:
+    """Snap ML's dual coordinate descent, which penalises the bias; its primal one has no bias."""
+    from snapml import LogisticRegression
+
+    model = LogisticRegression(
+        regularizer=1 / task.C,
+        fit_intercept=True,
+        tol=1 / effort,
+        max_iter=100_000,
+        n_jobs=task.threads,
+    ).fit(task.X, task.y)
+    return from_estimator(model, ended=False)
+
+
+def glmnet(task: Task, effort: float) -> Fitted:
+    """Python's older wrapper of glmnet, its Fortran, at one penalty."""
+    from glmnet import LogitNet
+
+    model = LogitNet(
+        alpha=task.l1_ratio,
+        lambda_path=np.array([task.l1 + task.l2]),
+        standardize=False,
+        n_splits=0,
+        tol=1 / effort,
+        max_iter=10**8,
+    ).fit(task.columns(), task.y)
+    w, b = model.coef_path_, model.intercept_path_
+    return Fitted(w[0, :, -1], float(b[0, -1]))
+
+
+def adelie(task: Task, effort: float) -> Fitted:
+    """Adelie's group descent, with groups of one, at one penalty."""
+    import adelie as ad
+
+    make = ad.matrix.sparse if task.sparse else ad.matrix.dense
+    state = ad.grpnet(
+        make(task.columns(), n_threads=task.threads),
+        ad.glm.binomial(task.y.astype(np.float64)),
+        alpha=task.l1_ratio,
+        lmda_path=np.array([task.l1 + task.l2]),
+        tol=1 / effort,
+        irls_tol=1 / effort,
+        n_threads=task.threads,
+        early_exit=False,
+        progress_bar=False,
+    )
+    return Fitted(state.betas[-1].toarray().ravel(), float(state.intercepts[-1]))
+
+
+def skglm(task: Task, effort: float) -> Fitted:
+    """Use skglm's working sets, told how much of l1 the subgradient may be off by."""
+    from skglm import SparseLogisticRegression
+
+    model = SparseLogisticRegression(
+        alpha=task.l1, tol=task.l1 / effort, max_iter=10_000, max_epochs=100_000
+    )
+    return from_estimator(model.fit(task.columns(), task.y), ended=False)
+
+
+def with_bias_column(task: Task) -> tuple[Any, float]:
+    """Return X by columns with one more, of a constant so large that its weight costs nothing."""
+    large = 100.0
+    column = np.full((len(task.y), 1), large)
+    if task.sparse:
+        from scipy.sparse import hstack
+
+        return hstack([task.X, column], format="csc"), large
+    return np.asfortranarray(np.hstack([task.X, column])), large
+
+
+def celer(task: Task, effort: float) -> Fitted:
+    """Use celer's working sets; it has no bias, so a column of large constants stands for it."""
+    from celer import LogisticRegression
+
+    X, large = with_bias_column(task)
+    model = LogisticRegression(C=task.C, tol=1 / effort, max_iter=1000).fit(X, task.y)
+    w = model.coef_.ravel()
+    return Fitted(w[:-1], float(large * w[-1]))
 
 
 def torch(task: Task, effort: float) -> Fitted:
@@ -221,35 +339,44 @@ def torch(task: Task, effort: float) -> Fitted:
     return Fitted(w.detach().numpy().astype(np.float64), bias, ended)
 
 
-def doubling(first: int, steps: int) -> tuple[float, ...]:
-    """Efforts that double."""
-    return tuple(float(first * 2**k) for k in range(steps))
-
-
 # Our tolerances are promises, so they are raced as they are; the last one only tells the others
 # where the optimum is.
 OURS = (1e3, 1e6, 1e9, 1e12)
 ITERATIONS = tuple(float(2**k) for k in range(1, 17))
-SKLEARN = ("scikit-learn", "sklearn.linear_model")
-CYANURE = ("cyanure", "cyanure.estimators")
+TOLERANCES = tuple(10.0**k for k in range(1, 14))
+SKLEARN = ("scikit-learn", "sklearn.linear_model", ITERATIONS)
+CYANURE = ("cyanure", "cyanure.estimators", ITERATIONS)
+LIBLINEAR = ("liblinear-official", "liblinear.liblinearutil", TOLERANCES[:11], False, False)
+BOTH, ANY = "L1 and L2", "dense and sparse"
 PEERS = {
-    "logreg_c": Peer(ours, "logreg_c", "logreg_c", OURS, iterations=False),
-    "logreg_c estimator": Peer(our_estimator, "logreg_c", "logreg_c", OURS, iterations=False),
-    "sklearn lbfgs": Peer(sklearn("lbfgs"), *SKLEARN, ITERATIONS),
-    "sklearn newton-cg": Peer(sklearn("newton-cg"), *SKLEARN, ITERATIONS),
-    "sklearn newton-cholesky": Peer(sklearn("newton-cholesky"), *SKLEARN, ITERATIONS),
-    "sklearnex lbfgs": Peer(intelex, "scikit-learn-intelex", "sklearnex", ITERATIONS),
-    "glum": Peer(glum, "glum", "glum", ITERATIONS, softmax=False),
-    "cyanure qning-ista": Peer(cyanure("qning-ista"), *CYANURE, ITERATIONS),
-    "cyanure qning-miso": Peer(cyanure("qning-miso"), *CYANURE, ITERATIONS),
-    # One thread is all it has, and it takes X as sparse, which is part of its time.
-    "liblinear": Peer(
-        liblinear,
-        "liblinear-official",
-        "liblinear.liblinearutil",
-        tuple(10.0**k for k in range(1, 12)),
-        softmax=False,
-        iterations=False,
+    "logreg_c": Peer(ours, "logreg_c", "logreg_c", OURS, True, False, BOTH, ANY),
+    "logreg_c estimator": Peer(our_estimator, "logreg_c", "logreg_c", OURS, True, False, BOTH, ANY),
+    "sklearn lbfgs": Peer(partial(sklearn, "lbfgs"), *SKLEARN, layouts=ANY, alone=True),
+    "sklearn newton-cg": Peer(partial(sklearn, "newton-cg"), *SKLEARN, layouts=ANY, alone=True),
+    "sklearn newton-cholesky": Peer(
+        partial(sklearn, "newton-cholesky"), *SKLEARN, layouts=ANY, widest=12_000, alone=True
     ),
+    "sklearn saga": Peer(partial(sklearn, "saga"), *SKLEARN, penalties=BOTH, layouts=ANY),
+    # On sparse data it calls scikit-learn's own.
+    "sklearnex lbfgs": Peer(intelex, "scikit-learn-intelex", "sklearnex", ITERATIONS),
+    "glum": Peer(
+        glum, "glum", "glum", ITERATIONS, False, penalties=BOTH, layouts=ANY, widest=12_000
+    ),
+    "cyanure qning-ista": Peer(
+        partial(cyanure, "qning-ista"), *CYANURE, penalties=BOTH, layouts=ANY
+    ),
+    "cyanure qning-miso": Peer(
+        partial(cyanure, "qning-miso"), *CYANURE, penalties=BOTH, layouts=ANY
+    ),
+    # One thread is all that it has, and it takes X as sparse, which is part of its time. The dual
+    # method cannot leave the bias out of the penalty.
+    "liblinear": Peer(partial(liblinear, "0 -R"), *LIBLINEAR, layouts=ANY),
+    "liblinear dual": Peer(partial(liblinear, "7"), *LIBLINEAR, layouts=ANY),
+    "liblinear L1": Peer(partial(liblinear, "6 -R"), *LIBLINEAR, penalties="L1", layouts=ANY),
+    "snapml": Peer(snapml, "snapml", "snapml", TOLERANCES, False, False, layouts=ANY, alone=True),
+    "glmnet": Peer(glmnet, "python-glmnet", "glmnet", TOLERANCES, False, False, BOTH, ANY),
+    "adelie": Peer(adelie, "adelie", "adelie", TOLERANCES, False, False, BOTH, ANY),
+    "skglm": Peer(skglm, "skglm", "skglm", TOLERANCES, False, False, "L1", ANY),
+    "celer": Peer(celer, "celer", "celer", TOLERANCES, False, False, "L1", ANY),
     "torch lbfgs": Peer(torch, "torch", "torch", ITERATIONS),
 }

@@ -20,23 +20,30 @@ from pathlib import Path
 
 import numpy as np
 
-from .datasets import DATASETS, QUICK
+from .datasets import DATASETS, QUICK, by_C, by_part
 from .peer_fits import PEERS
 from .peers_report import lines, markdown, picture, record
 from .race import Contest, Race
 
 # For each peer on each data set, in seconds.
 BUDGET, QUICK_BUDGET = 30.0, 6.0
-ALL_C = [1.0, 0.01, 1e4]
 
 
 def options_of(arguments: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(DATASETS)}")
-    parser.add_argument("--all", action="store_true", help="all data and penalties")
+    parser.add_argument("--all", action="store_true", help="all data at all their penalties")
     parser.add_argument("--peers", nargs="+", choices=list(PEERS), default=list(PEERS))
-    parser.add_argument("--C", nargs="+", type=float, help="penalties, as 1/(l2 n); default: 1")
+    parser.add_argument("--C", nargs="+", type=float, default=[], help="penalties of L2: 1/(l2 n)")
+    parser.add_argument(
+        "--l1",
+        nargs="+",
+        type=float,
+        default=[],
+        metavar="PART",
+        help="penalties of L1: how many times less than what makes all weights zero",
+    )
     parser.add_argument(
         "--budget",
         type=float,
@@ -57,7 +64,7 @@ def options_of(arguments: list[str] | None) -> argparse.Namespace:
             parser.error(f"no data set {name!r}; there are {', '.join(DATASETS)}")
     quick = not (options.names or options.all)
     options.budget = options.budget or (QUICK_BUDGET if quick else BUDGET)
-    options.C = options.C or (ALL_C if options.all else [1.0])
+    options.penalties = by_C(*options.C) + by_part(*options.l1)
     options.names = list(DATASETS) if options.all else options.names or QUICK
     return options
 
@@ -86,18 +93,19 @@ def main(arguments: list[str] | None = None) -> None:
             except (FileNotFoundError, ModuleNotFoundError) as error:
                 say(f"\n{name}: skipped, {error}")
                 continue
-            for C in options.C:
+            standard = dataset.penalties if options.all else by_C(1)
+            for penalty in options.penalties or standard:
                 contest = race.contest(
                     name,
                     X,
                     y,
-                    C,
+                    penalty,
                     [
                         peer
                         for peer in options.peers
                         if takes_part(peer, dataset.small, dataset.own)
                     ],
-                    known.get(f"{name} C={C:g}", (math.inf, False)),
+                    known.get(f"{name} {penalty}", (math.inf, False)),
                     dataset.memory,
                 )
                 contests.append(contest)

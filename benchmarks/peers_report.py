@@ -17,7 +17,6 @@ CACHED_BYTES = 64e6
 # More than this of the processor to other programs spoils the times.
 BUSY = 0.1
 NOWHERE = "—"
-NO_SOFTMAX = "two classes only"
 MARKS = {
     "†": "J* may not be the optimum: nobody proved or confirmed it. Times with a ? are to this J*.",
     "‡": "Other programs were busy meanwhile: the times are too long.",
@@ -35,7 +34,7 @@ def heading(contest: Contest) -> str:
     """Name the data and the penalty."""
     n, d = contest.shape
     classes = f", {contest.classes} classes" if contest.classes > 2 else ""
-    return f"{contest.name}, {n:,} x {d:,}{classes}, C={contest.C:g}"
+    return f"{contest.name}, {n:,} x {d:,}{classes}, {contest.penalty}"
 
 
 def lines(contest: Contest) -> Iterator[str]:
@@ -63,8 +62,10 @@ def certified_cells(contest: Contest, eps: float) -> list[str]:
         if tol == eps:
             verdict = "" if run.told.get("converged") else " (not certified)"
             sweeps = NOWHERE
-            if run.read and contest.size > CACHED_BYTES:
+            if run.read and (contest.entries or contest.size > CACHED_BYTES):
                 sweeps = f"{run.seconds / run.read:.3g}"
+                if contest.entries:
+                    sweeps += f" (of {run.read / contest.entries * 1e9:.2f} ns an entry)"
             return [
                 duration(run.seconds) + verdict,
                 f"{run.told.get('n_passes')} passes",
@@ -77,8 +78,6 @@ def certified_cells(contest: Contest, eps: float) -> list[str]:
 
 def cell(contest: Contest, lane: Lane) -> str:
     """Return the times of a lane as one cell of a table."""
-    if lane.end == NO_SOFTMAX:
-        return "no softmax"
     times = told(contest, lane)
     return NOWHERE if set(times) == {NOWHERE} else " / ".join(times)
 
@@ -92,16 +91,16 @@ def marks(contest: Contest) -> str:
 def markdown(contests: list[Contest], absent: dict[str, str], versions: str) -> str:
     """Return the tables of the documentation: a table a penalty, a row a data set."""
     out = []
-    for C in dict.fromkeys(contest.C for contest in contests):
-        chosen = [contest for contest in contests if contest.C == C]
+    for penalty in dict.fromkeys(contest.penalty for contest in contests):
+        chosen = [contest for contest in contests if contest.penalty == penalty]
         names = list(dict.fromkeys(lane.name for contest in chosen for lane in contest.lanes))
         names = [name for name in names if name not in absent]
-        out += [f"C = {C:g}:", "", "| data | " + " | ".join(names) + " |"]
+        out += [f"{penalty}:", "", "| data | " + " | ".join(names) + " |"]
         out.append("|---|" + "---:|" * len(names))
         for contest in chosen:
             by_name = {lane.name: cell(contest, lane) for lane in contest.lanes}
             cells = " | ".join(by_name.get(name, "") for name in names)
-            out.append(f"| {heading(contest).rpartition(', C=')[0]}{marks(contest)} | {cells} |")
+            out.append(f"| {heading(contest).rpartition(', ')[0]}{marks(contest)} | {cells} |")
         out.append("")
     marked = "".join(marks(contest) for contest in contests)
     for mark, meaning in MARKS.items():

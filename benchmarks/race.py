@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .datasets import Penalty
 from .measure import REST_SECONDS
-from .peer_fits import PEERS, Fitted, Task
+from .peer_fits import PEERS, Fitted, Peer, Task
 from .worker import Gone, Worker
 
 EPSILONS = (1e-3, 1e-6, 1e-9)
@@ -43,6 +44,8 @@ class Run:
     read: float | None = None
     others: float | None = None
     told: Mapping[str, Any] = field(default_factory=dict)
+    # Where a fit is a series of fits, the objective of each.
+    parts: tuple[float, ...] = ()
 
 
 @dataclass
@@ -82,10 +85,12 @@ class Contest:
     """One data set at one penalty: the lanes, and J*, the best objective known."""
 
     name: str
-    C: float
+    penalty: Penalty
     shape: tuple[int, int]
     classes: int
     size: int
+    # How many entries a sparse X has; None if it is dense.
+    entries: int | None
     lanes: list[Lane]
     best: float = math.inf
     # An objective of an earlier race, and whether that was found to be the optimum.
@@ -97,7 +102,7 @@ class Contest:
     @property
     def key(self) -> str:
         """Its name among others."""
-        return f"{self.name} C={self.C:g}"
+        return f"{self.name} {self.penalty}"
 
     def update(self) -> None:
         """Find the best objective again."""
@@ -155,6 +160,9 @@ class Contest:
 class Race:
     """The peers' workers, which stay from one contest to the next."""
 
+    peers: Mapping[str, Peer] = PEERS
+    sort: type[Contest] = Contest
+
     def __init__(self, threads: int, budget: float, say: Callable[[str], None]) -> None:
         self.threads, self.budget, self.say = threads, budget, say
         self.workers: dict[str, Worker] = {}
@@ -168,7 +176,7 @@ class Race:
     def worker(self, name: str) -> Worker | None:
         """Return a worker that is ready, or None, and then `absent` has the reason."""
         if name not in self.workers and name not in self.absent:
-            worker = Worker(name, self.threads)
+            worker = Worker(self.peers[name], self.threads)
             try:
                 missing = worker.ask(("start",))
             except (Gone, RuntimeError) as error:
@@ -190,33 +198,43 @@ class Race:
     def contest(
         self,
         name: str,
-        X: NDArray[Any],
+        X: Any,
         y: NDArray[np.int64],
-        C: float,
+        penalty: Penalty,
         peers: list[str],
         known: tuple[float, bool] = (math.inf, False),
         fresh: bool = False,
     ) -> Contest:
-        """Race the peers on X and y.
+        """Race those of the peers that take such data on X and y.
 
         `known` is an objective that was reached elsewhere, and whether it was settled. `fresh`
         starts all workers anew, so that no memory which an earlier fit left behind hides what the
         next one needs.
         """
-        task = Task(X, y, C, self.threads)
-        lanes = [Lane(peer) for peer in peers]
-        n, d = X.shape
-        result = Contest(name, C, (n, d), task.classes, X.nbytes, lanes, math.inf, *known, fresh)
+        task = Task(X, y, *penalty.strengths(X, y), self.threads)
+        lanes = [Lane(peer) for peer in peers if self.peers[peer].takes(task)]
+        parts = (X.data, X.indices, X.indptr) if task.sparse else (X,)
+        result = self.sort(
+            name,
+            penalty,
+            X.shape,
+            task.classes,
+            sum(part.nbytes for part in parts),
+            len(parts[0]) if task.sparse else None,
+            lanes,
+            math.inf,
+            *known,
+            fresh,
+        )
         with TemporaryDirectory() as folder:
-            files = Path(folder) / "X.npy", Path(folder) / "y.npy"
-            np.save(files[0], X)
-            np.save(files[1], y)
-            request = (*map(str, files), C)
+            request = (store(Path(folder) / "X", X), store(Path(folder) / "y", y), task.l1, task.l2)
             for lane in lanes:
                 if fresh:
                     self.forget(lane.name)
-                self.enter(lane, task, request)
-            for rung in range(max((len(PEERS[peer].ladder) for peer in peers), default=0)):
+                self.enter(lane, request)
+            for rung in range(
+                max((len(self.peers[lane.name].ladder) for lane in lanes), default=0)
+            ):
                 for lane in lanes:
                     self.climb(lane, task, rung)
             for lane in lanes:
@@ -226,11 +244,8 @@ class Race:
         result.update()
         return result
 
-    def enter(self, lane: Lane, task: Task, request: tuple[Any, ...]) -> None:
+    def enter(self, lane: Lane, request: tuple[Any, ...]) -> None:
         """Give the data to the lane's worker."""
-        if task.classes > 2 and not PEERS[lane.name].softmax:
-            lane.end = "two classes only"
-            return
         worker = self.worker(lane.name)
         if worker is None:
             lane.end = self.absent[lane.name]
@@ -243,7 +258,7 @@ class Race:
 
     def climb(self, lane: Lane, task: Task, rung: int) -> None:
         """Let the lane take the next rung of its ladder, if it still runs."""
-        ladder = PEERS[lane.name].ladder
+        ladder = self.peers[lane.name].ladder
         if lane.end or rung >= len(ladder):
             return
         # The next rung takes no less time than this one did.
@@ -256,7 +271,7 @@ class Race:
         objectives = [run.objective for run in lane.runs[-2:]]
         if ended:
             lane.end = BY_ITSELF
-        elif len(objectives) == 2 and PEERS[lane.name].iterations:
+        elif len(objectives) == 2 and self.peers[lane.name].iterations:
             gain = objectives[0] - objectives[1]
             if abs(gain) <= STUCK * objectives[0]:
                 lane.end = NO_PROGRESS
@@ -277,11 +292,15 @@ class Race:
             return False
         finally:
             lane.spent += time.perf_counter() - start
-        J = objective(task, turn.fitted)
+        J, parts = self.judge(task, turn.fitted)
         J = J if math.isfinite(J) else math.inf
-        run = Run(effort, turn.seconds, J, turn.memory, turn.read, turn.others, turn.fitted.told)
-        lane.runs.append(run)
+        measured = turn.memory, turn.read, turn.others
+        lane.runs.append(Run(effort, turn.seconds, J, *measured, turn.fitted.told, parts))
         return bool(turn.fitted.ended)
+
+    def judge(self, task: Task, fitted: Fitted) -> tuple[float, tuple[float, ...]]:
+        """Return J, and that of all parts if there are any."""
+        return objective(task, fitted), ()
 
     def refine(self, result: Contest, task: Task, request: tuple[Any, ...]) -> None:
         """Try efforts between the first that was enough and the last that was not.
@@ -291,12 +310,12 @@ class Race:
         for lane in result.lanes:
             if lane.runs and lane.name not in self.workers:  # it was stopped
                 end, lane.end = lane.end, ""
-                self.enter(lane, task, request)
+                self.enter(lane, request)
                 lane.end = lane.end or end
         spent = {lane.name: lane.spent for lane in result.lanes}
         for eps in EPSILONS * 2:
             for lane in result.lanes:
-                if lane.name not in self.workers or not PEERS[lane.name].iterations:
+                if lane.name not in self.workers or not self.peers[lane.name].iterations:
                     continue
                 goal = result.best * (1 + eps)
                 effort, seconds = lane.between(goal), lane.time_to(goal)
@@ -305,8 +324,19 @@ class Race:
                     self.run(lane, task, effort, left)
 
 
+def store(path: Path, array: Any) -> str:
+    """Write an array, or a matrix in compressed rows; return the name of the file."""
+    if isinstance(array, np.ndarray):
+        np.save(file := path.with_suffix(".npy"), array)
+    else:
+        from scipy.sparse import save_npz
+
+        save_npz(file := path.with_suffix(".npz"), array, compressed=False)
+    return str(file)
+
+
 def objective(task: Task, fitted: Fitted) -> float:
-    """Return J in float64, by NumPy: the one judge of all."""
+    """Return J in float64, by NumPy and SciPy: the one judge of all."""
     w = np.asarray(fitted.w, np.float64)
     losses = []
     for start in range(0, len(task.y), 20_000):
@@ -318,4 +348,5 @@ def objective(task: Task, fitted: Fitted) -> float:
             z -= z.max(axis=1, keepdims=True)
             loss = np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(y)), y]
         losses.append(float(loss.sum()))
-    return math.fsum(losses) / len(task.y) + task.l2 / 2 * float((w * w).sum())
+    penalty = task.l2 / 2 * float((w * w).sum()) + task.l1 * float(np.abs(w).sum())
+    return math.fsum(losses) / len(task.y) + penalty

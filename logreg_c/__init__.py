@@ -3,7 +3,9 @@
 
 - `fit` minimises the averaged cross-entropy, with a ridge penalty or without, for two classes or
   several, on columns as they are, and proves how near to the optimum it is.
-- `LogisticRegression` is the same as an estimator of scikit-learn's (if that is installed).
+- `regularization_path` does that for a whole grid of penalties.
+- `LogisticRegression` is the same as an estimator of scikit-learn's (if that is installed), and
+  `LogisticRegressionCV` chooses its penalty by cross-validation.
 - `forward`, `loss`, `backward`, `loss_and_gradient` and others are the passes that fits are made
   of, compiled, each reading X once, and `gradient_descent` is the textbook's loop over them.
 - `graph` is the computation graph in plain Python that the passes are tested against, and
@@ -33,9 +35,11 @@ from .api import (
 from .checking import GradientCheck, check_gradient
 from .descent import DescentState, GradientDescentResult, gradient_descent
 from .fitting import ConvergenceWarning, FitResult, FitState, SeparationWarning, fit
+from .paths import RegularizationPath, regularization_path
 
 if TYPE_CHECKING:
     from .sklearn import LogisticRegression as LogisticRegression
+    from .sklearn_cv import LogisticRegressionCV as LogisticRegressionCV
 
 __version__ = "0.1.0"
 
@@ -48,6 +52,7 @@ __all__ = [
     "GradientCheck",
     "GradientDescentResult",
     "LossAndGradient",
+    "RegularizationPath",
     "SeparationWarning",
     "__version__",
     "backward",
@@ -63,6 +68,7 @@ __all__ = [
     "per_example_gradients",
     "predict",
     "predict_proba",
+    "regularization_path",
     "set_num_threads",
     "show_config",
     "sigmoid",
@@ -70,16 +76,20 @@ __all__ = [
 
 
 if not TYPE_CHECKING:
-    # The estimator is fetched when it is asked for, so that who does without it neither waits for
+    # An estimator is fetched when it is asked for, so that who does without it neither waits for
     # scikit-learn nor needs it. For the same reason it is not in __all__.
     def __getattr__(name: str) -> Any:
         if name == "LogisticRegression":
             from .sklearn import LogisticRegression
 
             return LogisticRegression
+        if name == "LogisticRegressionCV":
+            from .sklearn_cv import LogisticRegressionCV
+
+            return LogisticRegressionCV
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
     def __dir__() -> list[str]:
         # help() fetches all that is listed here.
-        fetchable = ["LogisticRegression"] if find_spec("sklearn") else []
+        fetchable = ["LogisticRegression", "LogisticRegressionCV"] if find_spec("sklearn") else []
         return [*__all__, *fetchable]

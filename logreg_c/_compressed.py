@@ -73,6 +73,19 @@ class Compressed:
         values = 0 if self.data is None else self.data.nbytes
         return self.indptr.nbytes + self.indices.nbytes + values
 
+    @property
+    def entries(self) -> int:
+        """How many entries there are."""
+        return int(self.indptr[-1])
+
+    def dense(self) -> NDArray[np.float64]:
+        """Return the matrix as a C-ordered array, entries of the same place added up."""
+        out = np.zeros(self.shape)
+        lines = np.repeat(np.arange(len(self.indptr) - 1), np.diff(self.indptr))
+        at = (lines, self.indices) if self.by_rows else (self.indices, lines)
+        np.add.at(out, at, 1.0 if self.data is None else self.data)
+        return out
+
     def where(self, k: int) -> tuple[int, int]:
         """Return the row and column of entry k."""
         line = int(np.searchsorted(self.indptr, k, side="right")) - 1

@@ -8,6 +8,7 @@ bias last, where K is 1 for two classes (the link is the sigmoid) and else the n
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -22,13 +23,13 @@ Rows = NDArray[np.intp]
 class Meter:
     """Counts passes over X: reads of all of it.
 
-    With several classes arithmetic takes longer than reading; a pass is then a product with X and
-    one with X', and either alone is half of it.
+    With several classes, or a sparse X, arithmetic takes longer than reading; a pass is then a
+    product with X and one with X', and either alone is half of it.
     """
 
-    def __init__(self, n: int, classes: int) -> None:
+    def __init__(self, n: int, halved: bool) -> None:
         self._n = n
-        self._half = 2 if classes == 1 else 1
+        self._half = 1 if halved else 2
         self._half_rows = 0  # counted, so that no rounding adds up
 
     @property
@@ -63,6 +64,8 @@ class Examples:
         Added to the margins.
     """
 
+    halved = False  # whether a product with X alone is half a pass even with two classes
+
     def __init__(
         self,
         X: Any,
@@ -83,7 +86,7 @@ class Examples:
         self.total = total
         self.offset = offset
         self.threads = threads
-        self.meter = Meter(self.n, classes) if meter is None else meter
+        self.meter = Meter(self.n, classes > 1 or self.halved) if meter is None else meter
 
     def predictions(self, Z: Floats) -> Floats:
         """Return the predictions a at margins Z."""
@@ -110,6 +113,13 @@ class Examples:
         out = np.empty((self.K * (self.K + 1) // 2, a.shape[1]))
         _kernels.kernels.curvatures(a, self.sample_weight, self.total, out, self.threads)
         return out
+
+    def divergence(self, Z: Floats, change: Floats) -> float:
+        """Return a bound on the averaged KL(a' || a) for a' = a + change; inf if not in [0, 1]."""
+        found, outside = _kernels.kernels.divergence(
+            Z, self.sample_weight, self.total, change, self.threads
+        )
+        return math.inf if outside or not math.isfinite(found) else found
 
     def dual_step(self, a: Floats, U: Floats) -> tuple[float, float, Floats]:
         """Move a along the margins U to first order: the divergence, how many left [0, 1], move."""

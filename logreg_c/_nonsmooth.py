@@ -29,7 +29,7 @@ class Nonsmooth(NamedTuple):
     @property
     def free(self) -> NDArray[np.bool_]:
         """Which coordinates have neither."""
-        return (self.l1 == 0.0) & (self.lower == -np.inf) & (self.upper == np.inf)
+        return np.asarray((self.l1 == 0.0) & (self.lower == -np.inf) & (self.upper == np.inf))
 
     def value(self, theta: Floats) -> float:
         """Return the L1 penalty, the same bits for any number of threads."""

@@ -139,7 +139,7 @@ class Objective:
         if self.K == 1:
             return s
         mean = s.mean(axis=0)
-        return s - (mean if self._shared is None else mean * self._shared)
+        return np.asarray(s - (mean if self._shared is None else mean * self._shared))
 
     def _chain(self, raw: Floats) -> Floats:
         """Turn a gradient by the raw weights and biases into one by theta. Overwrites raw."""
@@ -255,6 +255,28 @@ class Objective:
         H.ravel()[:: self.D + 1] += quadratic
         return H
 
+    # What sparse data are preconditioned by: one curvature a row, shared by all classes
+
+    def mean_curvature(self, point: Point) -> Floats:
+        """Return share · a (1 - a) of each row, the mean over the classes, (n,)."""
+        a = self.data.predictions(point.Z)
+        if self.K == 1:
+            return np.asarray(self.data.curvatures(a)[0])
+        s = self.data.sample_weight
+        mean: Floats = (a * (1.0 - a)).mean(axis=0) / self.data.total
+        return mean if s is None else mean * s
+
+    def mean_diagonal(self, h: Floats) -> Floats:
+        """Return sum_i h_i v_ij^2, v_i the scaled [x_i, 1], (d + 1,). A scatter."""
+        diagonal: Floats = self.data.diagonal(h[None])[0]
+        diagonal[:-1] *= self.scale * self.scale
+        return diagonal
+
+    def head_gram(self, rows: Rows | None, h: Floats, columns: Rows) -> Floats:
+        """Return sum_i h_i v_i v_i' over rows, for some columns and the bias."""
+        size = np.append(self.scale[columns], 1.0)
+        return np.asarray(self.data.head_gram(rows, h, columns) * size * size[:, None])
+
     def factor(self, a: Floats, least: Floats | None = None) -> Factor:
         """Return the Cholesky factor of the Hessian at predictions a. Reads X once."""
         return Factor(self.hessian(a, least), self.data.threads)
@@ -286,6 +308,15 @@ class Objective:
         """Return the sample `part` of these rows with every row counted once."""
         s, total = self.data.sample_weight, self.data.total
         return self._of_copy(part.data.weighing(None if s is None else s[rows], total))
+
+    def columns(self, columns: Rows) -> Objective:
+        """Return the objective for some of the columns, copied, all other weights being zero."""
+        among = np.append(columns, self.D - 1)
+        return Objective(
+            self.data.columns(columns), 0.0, self.center[columns], self.scale[columns],
+            self.fit_bias, self.quadratic[among], None,
+            None if self.nonsmooth is None else self.nonsmooth.of(among),
+        )  # fmt: skip
 
     def _of_copy(self, data: Dense) -> Objective:
         d = self.D - 1

@@ -28,6 +28,12 @@ from ._validation import Floats
 # Rounds of coordinate descent between two factors.
 ROUNDS = 6
 MOST_ROUNDS = 300
+# Coordinates whose factor costs no more than a few rounds: it need not wait until they are found.
+CHEAP = 64
+# How often a factor's step may be stopped by a sign before coordinate descent goes on.
+STOPS = 10
+# Rows of a factor up to which threads would wait for each other longer than they work.
+ALONE = 256
 # A change this small beside the first, both of them squares, is rounding.
 ENOUGH = 1e-20
 
@@ -71,11 +77,21 @@ def minimum(
         enough = max(enough, ENOUGH * change)
         if change <= enough:
             break
-        inside = ((x != 0.0) | (l1 == 0.0)) & (lower < x) & (x < upper) & (curvature > 0.0)
-        if before is not None and (inside == before).all():
-            _newton(H, x, r, l1, lower, upper, np.flatnonzero(inside), threads)
+        inside = _inside(x, l1, lower, upper, curvature)
+        if len(inside) <= CHEAP or (before is not None and np.array_equal(inside, before)):
+            for _ in range(STOPS):
+                if _newton(H, x, r, l1, lower, upper, inside, threads):
+                    break
+                inside = _inside(x, l1, lower, upper, curvature)
         before = inside
     return x.reshape(theta.shape), r.reshape(theta.shape)
+
+
+def _inside(x: Floats, l1: Floats, lower: Floats, upper: Floats, curvature: Floats) -> Rows:
+    """Return the coordinates that are free to move either way without meeting a kink at once."""
+    return np.flatnonzero(
+        ((x != 0.0) | (l1 == 0.0)) & (lower < x) & (x < upper) & (curvature > 0.0)
+    )
 
 
 def _newton(
@@ -87,17 +103,16 @@ def _newton(
     upper: Floats,
     S: Rows,
     threads: int,
-) -> None:
-    """Move x and r towards the minimum over the coordinates S, until the first one is stopped."""
+) -> bool:
+    """Move x and r towards the minimum over the coordinates S; False if one had to stop before."""
     if not len(S):
-        return
+        return True
     old = x[S]
     sign = np.sign(old)
-    d = -Factor(H[np.ix_(S, S)], threads).solve(r[S] + l1[S] * sign)
+    d = -Factor(H[np.ix_(S, S)], threads if len(S) > ALONE else 1).solve(r[S] + l1[S] * sign)
     # Where a coordinate has to stop: at zero if it is penalised, at its bound else.
-    kinked = l1[S] > 0.0
     stop = np.where(d > 0.0, upper[S], lower[S])
-    stop = np.where(kinked & (d * sign < 0.0), 0.0, stop)
+    stop = np.where((l1[S] > 0.0) & (d * sign < 0.0), 0.0, stop)
     with np.errstate(divide="ignore", invalid="ignore"):
         lengths = np.where(d == 0.0, np.inf, (stop - old) / d)
     length = min(float(lengths.min()), 1.0)
@@ -107,3 +122,4 @@ def _newton(
         new[stopped] = stop[stopped]
     x[S] = new
     _kernels.kernels.add_rows(H, S, new - old, r)
+    return length == 1.0

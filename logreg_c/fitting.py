@@ -13,10 +13,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _kernels
+from ._compressed import Compressed
 from ._data import Dense
+from ._entries import examined
 from ._objective import Objective, Point
 from ._penalty import Penalty, as_penalty
 from ._progress import Bar
+from ._sparse import Sparse
 from ._targets import Targets, as_targets
 from ._unpenalised import Review, Unpenalised
 from ._validation import (
@@ -35,6 +38,8 @@ from .solvers._driver import Goal, NotFiniteError, Record, Solver, drive
 SCALED_BY = 200_000
 
 
+# Entries of a dense copy up to which it serves better than a sparse X.
+SMALL = 2**18
 # What columns are scaled by at most: squared and multiplied by a penalty it is still a number.
 LARGEST_SCALE = 1e100
 # The standard deviation of a column up to which, and down to one over which, its square is one.
@@ -149,6 +154,19 @@ def _coordinates(
         spread = np.where(constant, size, spread * size)
     _require_squares(spread, constant)
     return mean * size, 1.0 / np.maximum(spread, 1.0 / most)
+
+
+def sparse_coordinates(data: Sparse, most: float, scaled: bool) -> tuple[Floats, Floats]:
+    """Return no centre, which would fill X in, and a scale, of the root mean square if wanted."""
+    center, scale = np.zeros(data.d), np.ones(data.d)
+    if scaled:
+        share = np.full(data.n, 1.0) if data.sample_weight is None else data.sample_weight
+        with np.errstate(all="ignore"):
+            spread = np.sqrt(data.diagonal(share[None] / data.total)[0, :-1])
+        _require_squares(spread, spread == 0.0)
+        spread[spread == 0.0] = 1.0
+        scale = 1.0 / np.maximum(spread, 1.0 / most)
+    return center, scale
 
 
 def _require_squares(spread: Floats, constant: NDArray[np.bool_]) -> None:
@@ -309,7 +327,10 @@ def fit_quietly(
 
     `penalty` is l2, l1, penalty_factor, lower and upper.
     """
-    problem = Problem(X, y, sample_weight, offset, fit_intercept, random_state, n_threads)
+    sparse_only = solver == "preconditioned"
+    problem = Problem(
+        X, y, sample_weight, offset, fit_intercept, random_state, n_threads, sparse_only
+    )
     posed = problem.pose(as_penalty(*penalty, problem.data.d))
     goal = Goal(as_number(tol, "tol", above=0.0))
     most_iter = as_count(max_iter, "max_iter")
@@ -323,7 +344,8 @@ def fit_quietly(
 class Problem:
     """Examples, labels and weights, looked at once, to be fitted with any penalty.
 
-    Takes the parameters of `fit` of these names, and raises what it raises for them.
+    Takes the parameters of `fit` of these names, and raises what it raises for them. A small sparse
+    X is copied as a dense one unless it is to be kept.
 
     Attributes
     ----------
@@ -344,16 +366,23 @@ class Problem:
         fit_intercept: bool,
         random_state: Any,
         n_threads: Any,
+        keep_sparse: bool = False,
     ) -> None:
         self.X = as_examples(X)
         n = self.X.shape[0]
+        threads = _kernels.threads_of_call(n_threads)
         s, total = as_sample_weight(sample_weight, n)
         self.targets = as_targets(y, n, s, total, fit_intercept)
         self.seed = as_seed(random_state)
         self.fit_bias = fit_intercept
         offsets = _offsets(offset, n, self.targets)
-        threads = _kernels.threads_of_call(n_threads)
-        self.data = Dense(self.X, self.targets.y, self.targets.K, s, total, offsets, threads)
+        self._extreme = False
+        if isinstance(self.X, Compressed):
+            self.X, self._extreme = examined(self.X, threads)
+            if self.X.shape[0] * self.X.shape[1] <= SMALL and not keep_sparse:
+                self.X = self.X.dense()
+        source = Sparse if isinstance(self.X, Compressed) else Dense
+        self.data = source(self.X, self.targets.y, self.targets.K, s, total, offsets, threads)
         self._coordinates: dict[float, tuple[Floats, Floats]] = {}
 
     def pose(self, penalty: Penalty) -> Posed:
@@ -362,7 +391,11 @@ class Problem:
         if most not in self._coordinates:
             random = np.random.default_rng(self.seed)
             s = self.data.sample_weight
-            self._coordinates[most] = _coordinates(self.X, s, self.fit_bias, most, random)
+            if isinstance(self.data, Sparse):
+                found = sparse_coordinates(self.data, most, self._extreme or penalty.nothing)
+            else:
+                found = _coordinates(self.X, s, self.fit_bias, most, random)
+            self._coordinates[most] = found
         return Posed(self, penalty, *self._coordinates[most])
 
     def weighing(self, sample_weight: Floats) -> Problem:

@@ -57,9 +57,9 @@ class LogisticRegression(LinearClassifier):
         l_2 = \frac{1 - \rho}{C \sum_i s_i}, \quad l_1 = \frac{\rho}{C \sum_i s_i}
 
     with L the cross-entropy of an example, s its weight, the product of `sample_weight` and
-    `class_weight`, and :math:`\rho` the `l1_ratio`. This is scikit-learn's objective divided by :math:`C \sum_i s_i`. With more than
-    two classes L is the multinomial cross-entropy; without L1 coefficients add up to zero over the
-    classes.
+    `class_weight`, and :math:`\rho` the `l1_ratio`. This is scikit-learn's objective divided by
+    :math:`C \sum_i s_i`. With more than two classes L is the multinomial cross-entropy; without
+    an L1 penalty coefficients then add up to zero over the classes.
 
     Parameters
     ----------
@@ -211,8 +211,8 @@ class LogisticRegression(LinearClassifier):
         w0, b0 = self._start(classes, d)
         try:
             result, warning = fit_quietly(
-                X, ids, (l2, l1, None, None, None), s, None, self.fit_intercept, w0, b0, self.solver, self.tol,
-                self.max_iter, seed, None, bool(self.verbose), threads,
+                X, ids, (l2, l1, None, None, None), s, None, self.fit_intercept, w0, b0,
+                self.solver, self.tol, self.max_iter, seed, None, bool(self.verbose), threads,
             )  # fmt: skip
         except ValueError:
             if plain:

@@ -48,6 +48,7 @@ include "classes.pxi"
 include "search.pxi"
 include "algebra.pxi"
 include "coordinate.pxi"
+include "entries.pxi"
 
 cnp.import_array()
 
@@ -374,3 +375,4 @@ def descend(X, cnp.ndarray y, sample_weight, double total, order, Py_ssize_t bat
 
 
 include "solver_calls.pxi"
+include "parallel_entries.pxi"

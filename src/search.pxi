@@ -130,6 +130,45 @@ cdef void dual_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sum
         i += m
 
 
+cdef inline double moved(double a, double change, double* outside) noexcept nogil:
+    """A bound on the part that a probability a has in KL(a' || a), where a' = a + change."""
+    cdef double t = change / (a + 1e-300)
+    # Below zero by rounding is zero.
+    outside[0] += <double> (not (a + change >= -1e-15))
+    return a * excess(t if t > -1.0 else -1.0)
+
+
+cdef void divergence_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
+                          double* sums) noexcept nogil:
+    """Add up a bound on share · KL(a' || a), and how often a' leaves [0, 1], for the predictions a
+    at the margins Z and a' = a + U."""
+    cdef double share[MOST_ROWS]
+    cdef double* z = sums + sums_width(p)
+    cdef Py_ssize_t rows = rows_at_once(p), i = begin, m, k, j
+    cdef const double* u
+    cdef double outside, divergence
+    while i < end:
+        m = min(rows, end - i)
+        block_shares(p, i, m, share)
+        fetch(p, i, m, p.Z, z)
+        outside = 0
+        divergence = 0
+        if p.K == 1:
+            u = p.U + i
+            for j in range(m):
+                divergence += share[j] * (moved(sigmoid_one(z[j]), u[j], &outside)
+                                          + moved(sigmoid_one(-z[j]), -u[j], &outside))
+        else:
+            predict(p, m, z)
+            for k in range(p.K):
+                u = p.U + k * p.n + i
+                for j in range(m):
+                    divergence += share[j] * moved(z[k * m + j], u[j], &outside)
+        sums[DUAL_DIVERGENCE] += divergence
+        sums[DUAL_OUTSIDE] += outside
+        i += m
+
+
 cdef void predict_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
                        double* sums) noexcept nogil:
     """out = a, the predictions at the margins Z."""

@@ -157,6 +157,19 @@ def dual_step(cnp.ndarray a, sample_weight, double total, cnp.ndarray U, cnp.nda
     return result
 
 
+def divergence(cnp.ndarray Z, sample_weight, double total, cnp.ndarray change, int threads):
+    """Return a bound on the sum of share · KL(a' || a) for the predictions a at margins Z and
+    a' = a + change, and how many a' left [0, 1]."""
+    cdef Pass p
+    set_rows(&p, Z)
+    set_shares(&p, sample_weight, total)
+    p.U = doubles(change)
+    cdef double* sums = run_all(&p, divergence_pass, threads)
+    result = sums[DUAL_DIVERGENCE], sums[DUAL_OUTSIDE]
+    free(sums)
+    return result
+
+
 def predictions(cnp.ndarray Z, cnp.ndarray a, int threads):
     """Fill a with the probabilities at margins Z."""
     cdef Pass p

@@ -323,7 +323,7 @@ def test_scores_beyond_the_range_are_an_error(name, request):
         ({"C": -np.inf}, ValueError, "C is -inf"),
         ({"C": "1"}, TypeError, "C has dtype <U1: text"),
         ({"C": 1e-308}, ValueError, "C is 1e-308 and the weights add up to 569.0.*larger C"),
-        ({"l1_ratio": 0.5}, NotImplementedError, "l1_ratio is 0.5; L1 penalties are not"),
+        ({"l1_ratio": 1.5}, ValueError, "l1_ratio is 1.5; give a share from 0 to 1"),
         ({"l1_ratio": None}, TypeError, "l1_ratio has dtype object"),
         ({"l1_ratio": -1}, ValueError, "l1_ratio is -1.0; give"),
         ({"n_jobs": 0}, ValueError, "n_jobs is 0; give a number of threads, -1 for all, or None"),

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from .._objective import Objective
+from .._sparse import Sparse
 from ._driver import Solver
 from .blocks import blocks
 from .compressed import compressed
@@ -11,7 +14,9 @@ from .gradient_descent import gradient_descent
 from .lbfgs import lbfgs
 from .newton import newton
 from .newton_cg import newton_cg
+from .preconditioned import preconditioned
 from .sampled import sampled
+from .working_set import working_set
 
 SOLVERS: dict[str, Solver] = {
     "newton": newton,
@@ -20,11 +25,16 @@ SOLVERS: dict[str, Solver] = {
     "compressed": compressed,
     "lbfgs": lbfgs,
     "newton-cg": newton_cg,
+    "preconditioned": preconditioned,
     "gradient-descent": gradient_descent,
+    "working-set": working_set,
 }
 
 # Those that know of L1 penalties and bounds.
-NONSMOOTH = ("newton", "sampled")
+NONSMOOTH = ("newton", "sampled", "working-set")
+
+# Those that a sparse X is for.
+SPARSE = ("preconditioned", "lbfgs", "newton-cg", "gradient-descent")
 
 # Flops of a Hessian of all rows: nothing beside the rest of a fit; worth it; too many even for a
 # solver that gets where others do not.
@@ -51,23 +61,41 @@ def choose(name: str, objective: Objective) -> list[str]:
     - else several classes whose factors take at most 240 MB: blocks;
     - else lbfgs.
 
+    With an L1 penalty or bounds:
+
+    - K D at most 1,500, n at least D/2, and n below 50 D or a Hessian of all rows below 10 Mflop:
+      newton, if that Hessian takes at most 100 Gflop;
+    - else K D at most 1,500 and n at least 50 D: sampled;
+    - else working-set.
+
     What gets stuck is followed by newton if a Hessian of all rows takes at most 1,000 Gflop, else
-    by newton-cg.
+    by newton-cg; with an L1 penalty or bounds, by newton if K D is at most 1,500 too, else by
+    working-set.
     """
     if name != "auto" and name not in SOLVERS:
         raise ValueError(f"solver is {name!r}; give 'auto' or one of {', '.join(SOLVERS)}")
+    if isinstance(objective.data, Sparse):
+        return _choose_sparse(name, objective)
+    if name == "preconditioned":
+        raise ValueError("solver is 'preconditioned', which is for a sparse X; take 'auto'")
     n, D, K = objective.n, objective.D, objective.K
     if name == "compressed" and n > MOST_EXAMPLES:
         raise ValueError(
             f"solver is 'compressed', which makes a matrix of {n} x {n} for the {n} rows of X; it "
             f"is for up to {MOST_EXAMPLES} rows: take 'auto'"
         )
+    uniform = np.ndim(objective.penalty) == 0
+    if name == "compressed" and not uniform:
+        raise ValueError(
+            "solver is 'compressed', which takes one penalty for all columns; leave penalty_factor "
+            "out, or take 'auto'"
+        )
     flops = n * D * D * (K * (K + 1) // 2)
     if objective.nonsmooth is not None:
         return _choose_nonsmooth(name, flops, objective)
     factored = K * D <= (FACTORED if K > 1 else FACTORED_PAIR)
     if name == "auto":
-        if 2 * n <= D and K * n <= FEW_EXAMPLES:
+        if 2 * n <= D and K * n <= FEW_EXAMPLES and uniform:
             name = "compressed"
         elif factored and (flops < SMALL or (n < FEW_ROWS * D and flops < LARGE)):
             name = "newton"
@@ -81,6 +109,19 @@ def choose(name: str, objective: Objective) -> list[str]:
     return [name] if name == stronger else [name, stronger]
 
 
+def _choose_sparse(name: str, objective: Objective) -> list[str]:
+    """Return the solvers to try where X is sparse."""
+    if objective.nonsmooth is not None:
+        raise NotImplementedError("no L1 penalty and no bounds for a sparse X yet; pass X.toarray()")
+    if name == "auto":
+        name = "preconditioned"
+    if name not in SPARSE:
+        raise ValueError(
+            f"solver is {name!r}, which is for a dense X; give 'auto' or one of {', '.join(SPARSE)}"
+        )
+    return [name] if name == "newton-cg" else [name, "newton-cg"]
+
+
 def _choose_nonsmooth(name: str, flops: int, objective: Objective) -> list[str]:
     """Return the solvers to try where there is an L1 penalty or a bound."""
     if name not in ("auto", *NONSMOOTH):
@@ -88,7 +129,14 @@ def _choose_nonsmooth(name: str, flops: int, objective: Objective) -> list[str]:
             f"solver is {name!r}, which knows no L1 penalty and no bounds; give 'auto' or one of "
             f"{', '.join(NONSMOOTH)}"
         )
-    few_rows = objective.n < FEW_ROWS * objective.D
+    n, D, K = objective.n, objective.D, objective.K
+    factored = K * D <= FACTORED
     if name == "auto":
-        name = "newton" if flops < SMALL or few_rows else "sampled"
-    return [name] if name == "newton" else [name, "newton"]
+        if factored and 2 * n >= D and (flops < SMALL or (n < FEW_ROWS * D and flops < LARGE)):
+            name = "newton"
+        elif factored and n >= FEW_ROWS * D:
+            name = "sampled"
+        else:
+            name = "working-set"
+    stronger = "newton" if factored and flops < TOO_LARGE else "working-set"
+    return [name] if name == stronger else [name, stronger]

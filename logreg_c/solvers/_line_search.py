@@ -60,6 +60,12 @@ def advance(objective: Objective, point: Point, s: Floats, flat: float = FLAT) -
     return _searched(objective, point, s, new.Z - point.Z, slope, new)
 
 
+def along(objective: Objective, point: Point, s: Floats, U: Floats) -> Step | None:
+    """As `advance`, the margins U of s being known: one product with X'."""
+    slope = inner(point.gradient, s)
+    return _searched(objective, point, s, U, slope) if slope < 0.0 else None
+
+
 def _searched(
     objective: Objective,
     point: Point,

@@ -15,8 +15,9 @@ Apply = Callable[[Floats], Floats]
 class Memory:
     """Pairs (s, y) and the two-loop recursion (Nocedal 1980) that applies their inverse Hessian."""
 
-    def __init__(self, most: int) -> None:
-        self._pairs: deque[tuple[Floats, Floats, float]] = deque(maxlen=most)
+    def __init__(self, most: int, before: Memory | None = None) -> None:
+        kept = () if before is None else before._pairs
+        self._pairs: deque[tuple[Floats, Floats, float]] = deque(kept, maxlen=most)
 
     def add(self, s: Floats, y: Floats) -> None:
         """Keep a pair if its curvature is positive beyond rounding."""

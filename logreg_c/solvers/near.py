@@ -54,8 +54,9 @@ class Metric:
 
     @staticmethod
     def suits(objective: Objective) -> bool:
-        """Whether a Hessian is small enough to be factored."""
-        return objective.K * objective.D <= (FACTORED if objective.K > 1 else FACTORED_PAIR)
+        """Whether a Hessian is small enough to be factored, and the factor is of use."""
+        small = objective.K * objective.D <= (FACTORED if objective.K > 1 else FACTORED_PAIR)
+        return small and 2 * objective.n > objective.D and objective.nonsmooth is None
 
     @staticmethod
     def price(objective: Objective) -> float:
@@ -103,6 +104,13 @@ class Metric:
         if self._part is None or self._rows is None:
             return None
         return objective.sample_again(self._part, self._rows), self._rows
+
+
+def moved(before: Objective, after: Objective, point: Point) -> Point:
+    """Turn a point of one ridge penalty into the same of another. Reads nothing."""
+    change = after.quadratic - before.quadratic
+    J = point.J + 0.5 * inner(change * point.theta, point.theta)
+    return Point(point.theta, point.Z, J, point.gradient + change * point.theta)
 
 
 def near(metric: Metric, start: Point | None = None) -> Solver:

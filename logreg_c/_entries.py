@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A sparse X looked at once for a fit: by rows, sound, in order, and what its columns are like."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _kernels
+from ._compressed import Compressed
+from ._validation import Floats, require_finite_examples
+
+# Rows that tell whether one-hot fields are worth looking for in all.
+FEW = 512
+# Fields that are used: a matrix of them all is factored.
+MOST_FIELDS = 1000
+# What the entries of a column may differ by, relative to their size, to be called equal.
+EQUAL = 1e-12
+
+
+class Examined(NamedTuple):
+    """What `examined` returns.
+
+    Attributes
+    ----------
+    X : Compressed
+        By rows, sound, each row's entries in order and none twice; `data` is None if all are 1.
+    extreme : bool
+        Whether some entries are so large or small that columns had better be scaled.
+    """
+
+    X: Compressed
+    extreme: bool
+
+
+class Fields(NamedTuple):
+    """One-hot fields: contiguous columns of which every row has an entry in exactly one.
+
+    All entries of a column are the same, so that a combination of the columns is 1 in every row.
+
+    Attributes
+    ----------
+    first, last : ndarray of shape (q,)
+        Field f is the columns first[f] to last[f] - 1.
+    combination : ndarray of shape (d,)
+        1 / the entry of each column in a field, 0 elsewhere.
+    """
+
+    first: NDArray[np.intp]
+    last: NDArray[np.intp]
+    combination: Floats
+
+
+def transposed(X: Compressed, threads: int) -> Compressed:
+    """Return the same matrix by its other lines: its rows by columns, or the other way round.
+
+    Entries of a line come in their order, copied once. X must be sound.
+    """
+    lines = X if X.by_rows else X.T
+    entries = int(X.indptr[-1])
+    starts = np.empty(lines.shape[1] + 1, dtype=np.int64)
+    places = np.empty(entries, dtype=np.int32)
+    values = None if X.data is None else np.empty(entries, dtype=X.data.dtype)
+    _kernels.kernels.transpose(lines, starts, places, values, threads)
+    if entries <= np.iinfo(np.int32).max:
+        starts = starts.astype(np.int32)
+    return Compressed(starts, places, values, X.shape, not X.by_rows, True)
+
+
+def without_repeats(X: Compressed) -> Compressed:
+    """Return X with entries of the same place added up; its lines are in order."""
+    lengths = np.diff(X.indptr)
+    line = np.repeat(np.arange(len(lengths)), lengths)
+    first = np.ones(len(line), dtype=bool)
+    first[1:] = (X.indices[1:] != X.indices[:-1]) | (line[1:] != line[:-1])
+    if first.all():
+        return X
+    starts = np.flatnonzero(first)
+    data = np.ones(len(line)) if X.data is None else X.data
+    sums = np.add.reduceat(data, starts)
+    indptr = np.concatenate(([0], np.cumsum(np.bincount(line[starts], minlength=len(lengths)))))
+    return Compressed(
+        indptr.astype(X.indptr.dtype), X.indices[starts], sums, X.shape, X.by_rows, True
+    )
+
+
+def examined(X: Compressed, threads: int) -> Examined:
+    """Look at every entry once; copy X only if it is by columns, or not in order.
+
+    Raises ValueError if an index is out of range or an entry is not a finite number.
+    """
+    lines = X if X.by_rows else X.T
+    falls, not_finite, not_one, extreme = _kernels.kernels.inspect(lines, threads)
+    if not_finite:
+        require_finite_examples(X)
+    X = Compressed(X.indptr, X.indices, X.data if not_one else None, X.shape, X.by_rows, True)
+    if falls and X.by_rows:
+        X = transposed(X, threads)
+    if not X.by_rows:
+        X = transposed(X, threads)
+    return Examined(without_repeats(X) if falls else X, bool(extreme))
+
+
+def scattered(X: Compressed, R: Floats, threads: int, squared: bool = False) -> Floats:
+    """Return R [X, 1] of an X by rows, with the squares of its entries if wanted."""
+    out = np.empty((len(R), X.shape[1] + 1))
+    _kernels.kernels.class_transpose_product(X, R, out, threads, squared)
+    return out
+
+
+def one_hot_fields(X: Compressed, random: np.random.Generator, threads: int) -> Fields | None:
+    """Return the one-hot fields of an examined X, None if there are none.
+
+    Every row has a random number. Columns whose rows' numbers add up to those of all rows, and
+    which have an entry for each row between them, are a field but for chances that do not occur.
+    Some rows are looked at first: what is no field there is none.
+    """
+    n, d = X.shape
+    rows = min(n, FEW)
+    some = Compressed(X.indptr[: rows + 1], X.indices, None, (rows, d), True, True)
+    if not len(_blocks(some, random, threads)):
+        return None
+    pattern = Compressed(X.indptr, X.indices, None, X.shape, True, True)
+    blocks = _blocks(pattern, random, threads)
+    if not len(blocks):
+        return None
+    inside = np.zeros(d + 1)
+    np.add.at(inside, blocks[:, 0], 1.0)
+    np.add.at(inside, blocks[:, 1], -1.0)
+    combination = np.cumsum(inside)[:d]
+    if X.data is not None:
+        ones = np.ones((1, n))
+        count, total = (scattered(A, ones, threads)[0, :d] for A in (pattern, X))
+        squares = scattered(X, ones, threads, squared=True)[0, :d]
+        equal = (total != 0.0) & (count * squares - total * total <= EQUAL * total * total)
+        other = np.concatenate(([0], np.cumsum((count > 0.0) & ~equal)))
+        blocks = blocks[other[blocks[:, 1]] == other[blocks[:, 0]]]
+        if not len(blocks):
+            return None
+        usable = equal & (combination > 0.0)
+        combination = np.divide(count, total, out=np.zeros(d), where=usable)
+    return Fields(blocks[:MOST_FIELDS, 0], blocks[:MOST_FIELDS, 1], combination)
+
+
+def _blocks(
+    pattern: Compressed, random: np.random.Generator, threads: int
+) -> NDArray[np.intp]:
+    """Return where blocks of columns begin and end, (q, 2), that may be fields."""
+    n, d = pattern.shape
+    # Whole numbers whose sum over all rows is exact.
+    numbers = random.integers(1, 2**52 // (n + 1), n).astype(np.float64)
+    sums = scattered(pattern, numbers[None, :], threads)[0]
+    before = np.zeros(d + 1, dtype=np.int64)
+    np.cumsum(sums[:d].astype(np.int64), out=before[1:])
+    wanted = before + np.int64(sums[d])
+    end = np.searchsorted(before, wanted)
+    found = np.flatnonzero((end <= d) & (before[np.minimum(end, d)] == wanted))
+    blocks: list[tuple[int, int]] = []
+    for first in found:
+        last = int(end[first])
+        if blocks and last == blocks[-1][1]:
+            blocks[-1] = (int(first), last)  # the columns in between are empty
+        elif not blocks or first >= blocks[-1][1]:
+            blocks.append((int(first), last))
+    return np.array(blocks, dtype=np.intp).reshape(-1, 2)

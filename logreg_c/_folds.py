@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A grid of penalties fitted to all examples, and to all but those of each fold.
+
+Folds are weights over the same X: held-out examples have weight 0. Where a fold is fitted at a
+penalty, it starts from its own solution at the penalty before, plus what the solution for all
+examples has changed by since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._continuation import Continuation, Fitted
+from ._objective import Point
+from ._penalty import Penalty
+from ._progress import Bar
+from ._validation import Floats
+from .fitting import Problem
+
+
+class Grid(NamedTuple):
+    """What was found; axes are folds, shares of L1, strengths.
+
+    Attributes
+    ----------
+    full : list of list of Fitted
+        The fits to all examples, by share of L1 and strength.
+    coefficients : ndarray of shape (folds, shares, strengths, K, d + 1)
+        Weights and bias of the fits to folds.
+    scores, n_iter, converged : ndarray of shape (folds, shares, strengths)
+        Of the fits to folds.
+    reasons : list of str
+        Why fits ended that did not converge.
+    """
+
+    full: list[list[Fitted]]
+    coefficients: Floats
+    scores: Floats
+    n_iter: NDArray[np.int32]
+    converged: NDArray[np.bool_]
+    reasons: list[str]
+
+
+Score = Callable[[int, Point, Floats], float]
+
+
+def fold_problems(
+    problem: Problem, trains: Sequence[NDArray[np.intp]], describe: Callable[[int], str]
+) -> list[Problem]:
+    """Return the problem of each fold's training rows; `describe` names a class by its number."""
+    problems = []
+    for k, train in enumerate(trains):
+        s = np.zeros(problem.data.n)
+        weights = problem.data.sample_weight
+        # A splitter may draw a row several times.
+        np.add.at(s, train, 1.0 if weights is None else weights[train])
+        totals = _class_totals(problem, s)
+        if not (totals > 0.0).all():
+            missing = int(np.argmin(totals))
+            raise ValueError(
+                f"the training rows of fold {k} hold no example of class {describe(missing)} that "
+                "has weight; take fewer folds, a splitter that is stratified, or drop the class"
+            )
+        problems.append(problem.weighing(s))
+    return problems
+
+
+def _class_totals(problem: Problem, s: Floats) -> Floats:
+    y = problem.data.y
+    ids = y if y.ndim == 1 else y[0].astype(np.intp)
+    return np.bincount(ids, s, 2 if y.ndim == 2 else problem.data.K).astype(np.float64, copy=False)
+
+
+def fit_grid(
+    problem: Problem,
+    folds: Sequence[Problem],
+    strengths: Sequence[float],
+    shares: Sequence[float],
+    continuation: Continuation,
+    score: Score,
+    progress: bool,
+) -> Grid:
+    """Fit all strengths (C, the larger the weaker) and shares of L1, to all examples and folds.
+
+    `score` is given a fold's number, the point and its coefficients (K, d + 1).
+    """
+    shape = len(folds), len(shares), len(strengths)
+    K, D = problem.data.K, problem.data.d + 1
+    coefficients = np.empty((*shape, K, D))
+    scores, n_iter = np.empty(shape), np.empty(shape, dtype=np.int32)
+    converged = np.empty(shape, dtype=bool)
+    full: list[list[Fitted]] = []
+    reasons: list[str] = []
+    with Bar("cross-validation", "fit", (len(folds) + 1) * shape[1] * shape[2], progress) as bar:
+        for i, share in enumerate(shares):
+            found: dict[int, Fitted] = {}
+            before: list[Fitted] = []
+            last: list[Fitted | None] = [None] * len(folds)
+            # From the strongest penalty to the weakest.
+            for j in np.argsort(strengths, kind="stable").tolist():
+                posed = problem.pose(penalty_of(strengths[j], share, problem.data.total))
+                now = continuation.fit_next(
+                    posed, before[-1] if before else None, before[-2] if len(before) > 1 else None
+                )
+                bar.update(1)
+                for k, fold in enumerate(folds):
+                    posed = fold.pose(penalty_of(strengths[j], share, fold.data.total))
+                    theta = now.theta_for(posed)
+                    own = last[k]
+                    if own is not None:
+                        theta = own.theta_for(posed) + (theta - before[-1].theta_for(posed))
+                        if posed.objective.nonsmooth is not None:
+                            zero = (now.theta_for(posed) == 0.0) & (own.theta_for(posed) == 0.0)
+                            theta[zero] = 0.0
+                    fit = last[k] = continuation.fit(posed, theta)
+                    raw = posed.objective.to_raw(fit.point.theta)
+                    coefficients[k, i, j] = raw
+                    scores[k, i, j] = score(k, fit.point, coefficients[k, i, j])
+                    outcome = fit.review.outcome
+                    n_iter[k, i, j] = len(outcome.history)
+                    converged[k, i, j] = outcome.converged
+                    if not outcome.converged:
+                        reasons.append(outcome.reason)
+                    bar.update(1)
+                if not now.review.outcome.converged:
+                    reasons.append(now.review.outcome.reason)
+                before.append(now)
+                found[j] = now
+            full.append([found[j] for j in range(len(strengths))])
+    return Grid(full, coefficients, scores, n_iter, converged, reasons)
+
+
+def penalty_of(C: float, share: float, total: float) -> Penalty:
+    """Return the penalty of scikit-learn's C and l1_ratio."""
+    if np.isinf(C):
+        return Penalty(0.0, 0.0, None, None, None)
+    return Penalty((1.0 - share) / (C * total), share / (C * total), None, None, None)

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Scores of held-out rows: from margins for the usual scorers, by an estimator for all others."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._objective import Point
+from ._validation import Floats
+from .sklearn import LogisticRegression
+
+# Scorers whose scores are sums over rows that follow from their margins.
+FROM_MARGINS = ("accuracy", "neg_log_loss")
+# No example's loss is more: scikit-learn's log_loss clips probabilities at the same.
+MOST_LOSS = -float(np.log(np.finfo(np.float64).eps))
+
+
+class HeldOut:
+    """Scores the rows of each fold that were held out.
+
+    Parameters
+    ----------
+    scorer : callable
+        scikit-learn's, or anything called with an estimator, X and y.
+    name : str or callable
+        Its name, if it has one of scikit-learn's, else itself.
+    X, y : ndarray
+        All examples, and their labels as they came.
+    ids : ndarray of shape (n,)
+        The labels as positions among `classes`.
+    tests : sequence of ndarray
+        The rows of each fold.
+    parameters : dict
+        What the scorer is called with beside; arrays of n entries are cut to the rows.
+    """
+
+    def __init__(
+        self,
+        scorer: Any,
+        name: Any,
+        X: NDArray[Any],
+        y: NDArray[Any],
+        ids: NDArray[Any],
+        classes: NDArray[Any],
+        tests: Sequence[NDArray[np.intp]],
+        parameters: dict[str, Any],
+    ) -> None:
+        self._tests = tests
+        self._classes = classes
+        self._parameters = [_rows_of(parameters, len(y), rows) for rows in tests]
+        simple = isinstance(name, str) and name in FROM_MARGINS
+        self._name = name if simple and set(parameters) <= {"sample_weight"} else None
+        if self._name is None:
+            self._scorer = with_labels(scorer, classes)
+            self._X = [X[rows] for rows in tests]
+            self._y = [y[rows] for rows in tests]
+        else:
+            self._ids = [ids[rows].astype(np.intp) for rows in tests]
+
+    def __call__(self, fold: int, point: Point, coefficients: Floats) -> float:
+        """Return a fold's score at a point."""
+        if self._name is None:
+            return self._by_estimator(fold, coefficients)
+        Z = point.Z[:, self._tests[fold]]
+        ids = self._ids[fold]
+        values = _hits(Z, ids) if self._name == "accuracy" else -_losses(Z, ids)
+        weight = self._parameters[fold].get("sample_weight")
+        return float(np.average(values, weights=weight))
+
+    def _by_estimator(self, fold: int, coefficients: Floats) -> float:
+        model = LogisticRegression()
+        model.classes_ = self._classes
+        model.coef_ = np.ascontiguousarray(coefficients[:, :-1])
+        model.intercept_ = coefficients[:, -1].copy()
+        model.n_features_in_ = model.coef_.shape[1]
+        X, y = self._X[fold], self._y[fold]
+        return float(self._scorer(model, X, y, **self._parameters[fold]))
+
+
+def with_labels(scorer: Any, classes: NDArray[Any]) -> Any:
+    """Return a scorer that knows of all classes, of which a fold need not hold one each."""
+    function = getattr(scorer, "_score_func", None)
+    known = getattr(scorer, "_kwargs", None)
+    if function is None or known is None:
+        return scorer
+    takes = inspect.signature(function).parameters
+    if "labels" not in takes:
+        return scorer
+    added: dict[str, Any] = {"labels": classes}
+    if len(classes) == 2 and "pos_label" in takes:
+        added["pos_label"] = classes[-1]
+    scorer = copy.copy(scorer)
+    scorer._kwargs = {**added, **known}
+    return scorer
+
+
+def _rows_of(parameters: dict[str, Any], n: int, rows: NDArray[np.intp]) -> dict[str, Any]:
+    """Return the parameters with arrays that have an entry a row cut to these rows."""
+    cut = {}
+    for name, value in parameters.items():
+        array = np.asarray(value)
+        cut[name] = array[rows] if array.ndim and len(array) == n else value
+    return cut
+
+
+def _hits(Z: Floats, ids: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Return which rows are predicted right."""
+    hits: NDArray[np.bool_] = ((Z[0] > 0.0) if len(Z) == 1 else Z.argmax(axis=0)) == ids
+    return hits
+
+
+def _losses(Z: Floats, ids: NDArray[np.intp]) -> Floats:
+    """Return the cross-entropy of each row."""
+    if len(Z) == 1:
+        losses = np.logaddexp(0.0, np.where(ids == 1, -Z[0], Z[0]))
+    else:
+        top = Z.max(axis=0)
+        losses = np.log(np.exp(Z - top).sum(axis=0)) + top - Z[ids, np.arange(Z.shape[1])]
+    return np.asarray(np.minimum(losses, MOST_LOSS))

@@ -1,0 +1,408 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Cross-validation for scikit-learn: `LogisticRegressionCV`."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+try:
+    import sklearn.exceptions
+    from sklearn.metrics import get_scorer
+    from sklearn.model_selection import check_cv
+    from sklearn.utils.metadata_routing import (
+        UNUSED,
+        MetadataRouter,
+        MethodMapping,
+        process_routing,
+    )
+    from sklearn.utils.multiclass import check_classification_targets
+    from sklearn.utils.validation import validate_data
+except ImportError as error:
+    raise ImportError(
+        f"logreg_c.LogisticRegressionCV needs scikit-learn 1.6 or newer ({error}); "
+        'python -m pip install "logreg_c[sklearn]"'
+    ) from error
+
+from ._classes import encode
+from ._continuation import Continuation
+from ._folds import Grid, fit_grid, fold_problems
+from ._linear import FLOATS, LinearClassifier, require_two
+from ._scoring import HeldOut
+from ._validation import Floats, as_array, as_count, as_number
+from .fitting import Problem
+from .solvers._driver import Goal
+
+# Ends of the default grid of C, as in scikit-learn.
+SMALLEST_C, LARGEST_C = 1e-4, 1e4
+
+
+class LogisticRegressionCV(LinearClassifier):
+    r"""Logistic regression whose penalty is chosen by cross-validation, every fit certified.
+
+    Each C and each share of L1 is fitted to all examples and to all but those of each fold; what
+    predicts the held-out examples best is chosen, and the fit to all examples at that place is
+    the model. Folds are weights over one X, and a fit starts from what is known already, so that
+    all of them take about as long as a few.
+
+    Parameters
+    ----------
+    Cs : int or array_like
+        Inverse strengths of the penalty, above 0; a number is that many from 1e-4 to 1e4, at
+        equal ratios.
+    l1_ratios : array_like
+        Shares of the L1 penalty, from 0 to 1.
+    fit_intercept : bool
+        Whether there is a bias. It is never penalised.
+    cv : int, splitter or iterable, optional
+        The folds; a number is that many stratified ones. None is 5, or as many as the rarest class
+        has examples, but at least 2.
+    scoring : str, callable or None
+        Any of scikit-learn's scorers, the higher the better; None is "accuracy".
+    selection : str
+        "best" for the highest mean score; "one_standard_error" for the strongest penalty whose
+        mean score is at most one standard error below that, at the best share of L1.
+    refit : bool
+        Whether the model is the fit to all examples. Else it is the mean of the folds' fits, each
+        at its own best place.
+    solver, tol, max_iter
+        As in `logreg_c.fit`, for each fit.
+    class_weight : dict or "balanced", optional
+        As in `LogisticRegression`; "balanced" is by the classes of all examples.
+    random_state : int, numpy.random.RandomState or numpy.random.Generator, optional
+        Seed of what is random in a solver; the folds are the splitter's.
+    use_legacy_attributes : bool
+        Whether C_, l1_ratio_, coefs_paths_, scores_ and n_iter_ have the shapes that they had
+        before scikit-learn 1.10: dicts by class, and arrays with an entry a class.
+    verbose : int
+        Above 0, show a progress bar (needs tqdm).
+    n_jobs : int, optional
+        Threads; -1 is all, -2 all but one, None the default of `logreg_c.set_num_threads`. The
+        result does not depend on it.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (1, d) or (K, d)
+        Weights: one row for two classes, the score of the second one; else a row a class.
+    intercept_ : ndarray of shape (1,) or (K,)
+        Biases.
+    classes_ : ndarray of shape (K,)
+        The labels, sorted.
+    C_ : float
+        The C that was chosen; without `refit` the mean of the folds'.
+    l1_ratio_ : float
+        The share of L1 that was chosen; without `refit` the mean of the folds'.
+    Cs_ : ndarray of shape (n_cs,)
+        All C.
+    l1_ratios_ : ndarray of shape (n_l1_ratios,)
+        All shares of L1.
+    coefs_paths_ : ndarray of shape (n_folds, n_l1_ratios, n_cs, K, d + 1)
+        Weights, and biases last, of the fits to folds; K is 1 for two classes. Without
+        `fit_intercept` there are no biases.
+    scores_ : ndarray of shape (n_folds, n_l1_ratios, n_cs)
+        Scores of the held-out examples.
+    n_iter_ : ndarray of shape (n_folds, n_l1_ratios, n_cs)
+        Iterations.
+    converged_ : bool
+        Whether every fit is proved to be as near to its optimum as `tol` asks for.
+    gap_ : float
+        Proved: J - J* of the model is at most this. With `refit`.
+    objective_ : float
+        J of the model. With `refit`.
+    n_passes_ : float
+        Passes over the examples.
+    n_features_in_ : int
+        The number of columns d.
+    feature_names_in_ : ndarray of shape (d,)
+        Names of the columns, if X has them and all are strings.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from logreg_c import LogisticRegressionCV
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.standard_normal((200, 3))
+    >>> y = X[:, 0] + rng.standard_normal(200) > 0
+    >>> model = LogisticRegressionCV(Cs=[0.01, 1.0, 100.0]).fit(X, y)
+    >>> model.C_, model.scores_.shape, model.converged_
+    (1.0, (5, 1, 3), True)
+    """
+
+    # `score` passes the weights on; whether they are wanted is asked of the scorer.
+    __metadata_request__score: ClassVar = {"sample_weight": UNUSED}
+
+    C_: Any
+    l1_ratio_: Any
+    coefs_paths_: Any
+    scores_: Any
+    n_iter_: Any
+
+    def __init__(
+        self,
+        *,
+        Cs: Any = 10,
+        l1_ratios: Any = (0.0,),
+        fit_intercept: bool = True,
+        cv: Any = None,
+        scoring: Any = "neg_log_loss",
+        selection: str = "best",
+        refit: bool = True,
+        solver: str = "auto",
+        tol: float = 1e-6,
+        max_iter: int = 1000,
+        class_weight: Any = None,
+        random_state: Any = None,
+        use_legacy_attributes: bool = False,
+        verbose: int = 0,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.Cs = Cs
+        self.l1_ratios = l1_ratios
+        self.fit_intercept = fit_intercept
+        self.cv = cv
+        self.scoring = scoring
+        self.selection = selection
+        self.refit = refit
+        self.solver = solver
+        self.tol = tol
+        self.max_iter = max_iter
+        self.class_weight = class_weight
+        self.random_state = random_state
+        self.use_legacy_attributes = use_legacy_attributes
+        self.verbose = verbose
+        self.n_jobs = n_jobs
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, **params: Any) -> Self:
+        """Fit all strengths to all folds, and choose.
+
+        Parameters
+        ----------
+        X : array_like or data frame of shape (n, d)
+            Examples in rows; float32 or float64, C- or Fortran-contiguous, is used as it is.
+        y : array_like of shape (n,)
+            Labels of any type, at least two different ones.
+        sample_weight : array_like of shape (n,), optional
+            Weights of the examples, none negative, for the fits and for the scorer (with metadata
+            routing: if that requests them).
+        **params : dict
+            For the splitter and the scorer, with scikit-learn's metadata routing.
+
+        Returns
+        -------
+        LogisticRegressionCV
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument or a parameter is wrong, something is not finite, or the training rows
+            of a fold lack a class.
+
+        Warns
+        -----
+        sklearn.exceptions.ConvergenceWarning
+            If `tol` was not reached in some of the fits; it says in how many, and why.
+        """
+        split_params, score_params = self._routed(sample_weight, params)
+        Cs, shares = self._strengths(), self._shares()
+        if self.selection not in ("best", "one_standard_error"):
+            raise ValueError(
+                f"selection is {self.selection!r}; give 'best' or 'one_standard_error'"
+            )
+        if self.selection != "best" and not self.refit:
+            raise ValueError(f"selection is {self.selection!r}, which needs refit=True")
+        X, y = validate_data(self, X, y, dtype=FLOATS)
+        check_classification_targets(y)
+        classes, ids = encode(y)
+        require_two(classes, "y holds")
+        s, _ = self._weights(sample_weight, classes, ids, all_occur=True)
+        cv = min(5, max(2, int(np.bincount(ids).min()))) if self.cv is None else self.cv
+        splitter = check_cv(cv, y, classifier=True)
+        splits = list(splitter.split(X, y, **split_params))
+        tests = [np.asarray(test) for _, test in splits]
+        problem = Problem(X, ids, s, None, self.fit_intercept, self._seed(), self._threads())
+        folds = fold_problems(
+            problem, [train for train, _ in splits], lambda k: repr(classes[k].item())
+        )
+        held_out = HeldOut(
+            self._scorer(), "accuracy" if self.scoring is None else self.scoring, X, y, ids,
+            classes, tests, score_params,
+        )  # fmt: skip
+        goal = Goal(as_number(self.tol, "tol", above=0.0))
+        continuation = Continuation(self.solver, goal, as_count(self.max_iter, "max_iter"))
+        grid = fit_grid(
+            problem, folds, Cs.tolist(), shares.tolist(), continuation, held_out,
+            bool(self.verbose),
+        )  # fmt: skip
+        self.classes_, self.Cs_, self.l1_ratios_ = classes, Cs, shares
+        self.n_passes_ = problem.data.meter.reads
+        self.converged_ = not grid.reasons
+        self._choose(grid)
+        if grid.reasons:
+            warnings.warn(
+                f"{len(grid.reasons)} of {(len(folds) + 1) * grid.scores[0].size} fits did not "
+                f"converge to tol={self.tol:g}, one of them because: {grid.reasons[0]}",
+                sklearn.exceptions.ConvergenceWarning,
+                stacklevel=2,
+            )
+        return self
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None, **score_params: Any) -> float:
+        """Compute the score that `scoring` stands for.
+
+        Parameters
+        ----------
+        X : array_like or data frame of shape (n, d)
+            Examples in rows.
+        y : array_like of shape (n,)
+            Their labels.
+        sample_weight : array_like of shape (n,), optional
+            Weights of the examples.
+        **score_params : dict
+            For the scorer, with scikit-learn's metadata routing.
+
+        Returns
+        -------
+        float
+            The score, the higher the better.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X is not what it was in `fit`, or something is wrong with it.
+        """
+        if sample_weight is not None:
+            score_params["sample_weight"] = sample_weight
+        if _routing():
+            score_params = process_routing(self, "score", **score_params).scorer.score
+        else:
+            self._refuse_routed(set(score_params) - {"sample_weight"}, "score")
+        return float(self._scorer()(self, X, y, **score_params))
+
+    def get_metadata_routing(self) -> Any:
+        """Tell which parameters go to the splitter and to the scorer.
+
+        Returns
+        -------
+        sklearn.utils.metadata_routing.MetadataRouter
+            scikit-learn's.
+        """
+        return (
+            MetadataRouter(owner=self)
+            .add_self_request(self)
+            .add(
+                splitter=self.cv,
+                method_mapping=MethodMapping().add(caller="fit", callee="split"),
+            )
+            .add(
+                scorer=self._scorer(),
+                method_mapping=MethodMapping()
+                .add(caller="fit", callee="score")
+                .add(caller="score", callee="score"),
+            )
+        )
+
+    def _scorer(self) -> Any:
+        return get_scorer("accuracy" if self.scoring is None else self.scoring)
+
+    def _routed(self, sample_weight: Any, params: dict[str, Any]) -> tuple[Any, Any]:
+        """Return what the splitter and what the scorer is called with."""
+        if _routing():
+            routed = process_routing(self, "fit", sample_weight=sample_weight, **params)
+            return routed.splitter.split, routed.scorer.score
+        self._refuse_routed(set(params), "fit")
+        return {}, {} if sample_weight is None else {"sample_weight": sample_weight}
+
+    def _refuse_routed(self, names: set[str], method: str) -> None:
+        if names:
+            raise ValueError(
+                f"{method} was given {', '.join(sorted(names))}, which takes scikit-learn's "
+                "metadata routing: sklearn.set_config(enable_metadata_routing=True)"
+            )
+
+    def _strengths(self) -> Floats:
+        """Return all C."""
+        if isinstance(self.Cs, int | np.integer) and not isinstance(self.Cs, bool):
+            lowest, highest = np.log10(SMALLEST_C), np.log10(LARGEST_C)
+            return np.logspace(lowest, highest, as_count(self.Cs, "Cs"))
+        Cs = as_array(self.Cs, "Cs").astype(np.float64)
+        if Cs.ndim != 1 or not Cs.size or not (Cs > 0.0).all():
+            raise ValueError(f"Cs is {self.Cs!r}; give a number of them, or a list, all above 0")
+        return Cs
+
+    def _shares(self) -> Floats:
+        """Return all shares of L1."""
+        shares = np.zeros(1) if self.l1_ratios is None else as_array(self.l1_ratios, "l1_ratios")
+        if shares.ndim != 1 or not shares.size or not ((shares >= 0.0) & (shares <= 1.0)).all():
+            raise ValueError(f"l1_ratios is {self.l1_ratios!r}; give a list of shares from 0 to 1")
+        return shares.astype(np.float64)
+
+    def _choose(self, grid: Grid) -> None:
+        """Set the coefficients and what they were chosen by."""
+        scores = grid.scores
+        if not np.isfinite(scores).all():
+            k, i, j = (int(index) for index in np.argwhere(~np.isfinite(scores))[0])
+            raise ValueError(
+                f"the score of fold {k} at C={self.Cs_[j]:g} and l1_ratio={self.l1_ratios_[i]:g} "
+                f"is {scores[k, i, j]}; give a scoring that is a finite number for every fold"
+            )
+        if self.refit:
+            i, j = best_place(scores, self.Cs_, self.selection)
+            chosen = grid.full[i][j]
+            raw = chosen.posed.objective.to_raw(chosen.point.theta)
+            outcome = chosen.review.outcome
+            self.gap_ = max(outcome.point.J - outcome.lower, 0.0)
+            self.objective_ = outcome.point.J
+            self.C_, self.l1_ratio_ = float(self.Cs_[j]), float(self.l1_ratios_[i])
+        else:
+            places = [best_place(part[None], self.Cs_, "best") for part in scores]
+            raw = np.mean([grid.coefficients[k, i, j] for k, (i, j) in enumerate(places)], axis=0)
+            for name in ("gap_", "objective_"):
+                self.__dict__.pop(name, None)
+            self.C_ = float(np.mean([self.Cs_[j] for _, j in places]))
+            self.l1_ratio_ = float(np.mean([self.l1_ratios_[i] for i, _ in places]))
+        self.coef_ = np.ascontiguousarray(raw[:, :-1])
+        self.intercept_ = raw[:, -1].copy()
+        self.scores_, self.n_iter_ = scores, grid.n_iter
+        self.coefs_paths_ = grid.coefficients
+        if not self.fit_intercept:
+            self.coefs_paths_ = grid.coefficients[..., :-1]
+        if self.use_legacy_attributes:
+            self._make_legacy()
+
+    def _make_legacy(self) -> None:
+        """Give the attributes the shapes that they had before scikit-learn 1.10."""
+        labels = self.classes_ if len(self.classes_) > 2 else self.classes_[1:]
+
+        def arranged(array: NDArray[Any]) -> NDArray[Any]:
+            """Put shares of L1 behind strengths, or leave them out where none were given."""
+            array = np.swapaxes(array, 1, 2)
+            return array[:, :, 0] if self.l1_ratios is None else array
+
+        paths = self.coefs_paths_
+        self.coefs_paths_ = {c: arranged(paths[..., k, :]) for k, c in enumerate(labels)}
+        self.scores_ = {c: arranged(self.scores_) for c in labels}
+        self.n_iter_ = arranged(self.n_iter_)[None]
+        self.C_ = np.full(len(labels), self.C_)
+        self.l1_ratio_ = np.full(len(labels), self.l1_ratio_)
+
+
+def best_place(scores: Floats, Cs: Floats, selection: str) -> tuple[int, int]:
+    """Return the indices of the best share of L1 and strength; of equals, the first strength.
+
+    `scores` has axes folds, shares, strengths.
+    """
+    means = scores.mean(axis=0)
+    j, i = np.unravel_index(int(means.T.argmax()), means.T.shape)
+    if selection == "one_standard_error":
+        error = scores[:, i, j].std(ddof=1) / np.sqrt(len(scores))
+        good = np.flatnonzero(means[i] >= means[i, j] - error)
+        j = good[np.argmin(Cs[good])]
+    return int(i), int(j)
+
+
+def _routing() -> bool:
+    return bool(sklearn.get_config().get("enable_metadata_routing"))

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# What solvers ask of the entries of a sparse X themselves, row by row: whether they are in order,
+# the Gram matrix of some columns, and the transpose. No threads, no Python objects.
+
+cdef enum:
+    # What stands in `sums` after inspect_pass.
+    FALLS = 0           # entries whose column is not behind that of the one before
+    NOT_FINITE = 1
+    NOT_ONE = 2
+    EXTREME = 3         # entries far from 1, whose squares are not for one sum with others'
+    INSPECTED = 4
+
+
+cdef inline void inspect_line(const index* at, const real* x, Py_ssize_t m,
+                              double* sums) noexcept nogil:
+    cdef Py_ssize_t k, falls = 0
+    cdef double bad = 0, other = 0, extreme = 0, size
+    for k in range(1, m):
+        falls += at[k] <= at[k - 1]
+    sums[FALLS] += falls
+    if x == NULL:
+        return
+    for k in range(m):
+        size = fabs(<double> x[k])
+        bad += not_finite(size)
+        other += <double> (x[k] != 1)
+        extreme += <double> (size > 1e6) + <double> (size < 1e-30) * <double> (size > 0)
+    sums[NOT_FINITE] += bad
+    sums[NOT_ONE] += other
+    sums[EXTREME] += extreme
+
+
+cdef inline void inspect_rows(const Sparse* x, const index* columns, const real* values,
+                              Py_ssize_t begin, Py_ssize_t m, double* sums) noexcept nogil:
+    cdef Py_ssize_t i, first
+    for i in range(begin, begin + m):
+        first = start_of(x, i)
+        inspect_line(columns + first, values + first if values != NULL else NULL,
+                     start_of(x, i + 1) - first, sums)
+
+
+cdef void inspect_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
+                       double* sums) noexcept nogil:
+    """Look at the entries once: their columns in range and in order, their values."""
+    cdef const Sparse* x = &p.sparse
+    cdef Py_ssize_t rows = rows_at_once(p), i = begin, m
+    while i < end:
+        m = min(rows, end - i)
+        if block_at(p, i, m, False, NULL).begin >= 0:
+            if x.wide_columns:
+                if x.is_float:
+                    inspect_rows(x, <const int64_t*> x.columns, <const float*> x.values, i, m, sums)
+                else:
+                    inspect_rows(x, <const int64_t*> x.columns, <const double*> x.values, i, m,
+                                 sums)
+            elif x.is_float:
+                inspect_rows(x, <const int32_t*> x.columns, <const float*> x.values, i, m, sums)
+            else:
+                inspect_rows(x, <const int32_t*> x.columns, <const double*> x.values, i, m, sums)
+        i += m
+
+
+cdef struct Heads:
+    # The Gram matrix of the columns j with place[j] >= 0, and of a column of ones behind them
+    const Pass* x               # X, and the order of its rows
+    const int32_t* place        # (d): rises with j where it is not negative
+    const double* h             # (m): weights of the rows
+    Py_ssize_t m, k             # rows, columns without that of ones
+
+
+cdef inline void head_row(const index* at, const real* x, Py_ssize_t m, const int32_t* place,
+                          double h, Py_ssize_t k, int32_t* places, double* values,
+                          alone sums) noexcept nogil:
+    """Add h v v' to the upper triangle, v being the row's entries in the head, and 1."""
+    cdef Py_ssize_t i, j, found = 0
+    cdef int32_t q
+    cdef double s
+    cdef double* row
+    for i in range(m):
+        q = place[at[i]]
+        places[found] = q
+        values[found] = 1.0 if x == NULL else <double> x[i]
+        found += q >= 0
+    for i in range(found):
+        s = h * values[i]
+        row = sums + places[i] * (k + 1)
+        for j in range(i, found):
+            row[places[j]] += s * values[j]
+        row[k] += s
+    sums[k * (k + 1) + k] += h
+
+
+cdef inline void head_rows(const Heads* g, const index* columns, const real* values,
+                           Py_ssize_t begin, Py_ssize_t end, double* sums) noexcept nogil:
+    cdef const Sparse* x = &g.x.sparse
+    cdef Py_ssize_t size = (g.k + 1) * (g.k + 1), i, row, first
+    cdef double* found = sums + size            # scratch: values, then places
+    cdef int32_t* places = <int32_t*> (found + g.k + 1)
+    for i in range(begin, end):
+        row = row_at(g.x.order, i)
+        first = start_of(x, row)
+        if g.h[i] != 0:
+            head_row(columns + first, values + first if values != NULL else NULL,
+                     start_of(x, row + 1) - first, g.place, g.h[i], g.k, places, found, sums)
+
+
+cdef void head_chunk(const Heads* g, Py_ssize_t begin, Py_ssize_t end,
+                     double* sums) noexcept nogil:
+    """Add rows to a matrix of k + 1 rows and columns, which has room for a row behind it."""
+    cdef const Sparse* x = &g.x.sparse
+    if x.wide_columns:
+        if x.is_float:
+            head_rows(g, <const int64_t*> x.columns, <const float*> x.values, begin, end, sums)
+        else:
+            head_rows(g, <const int64_t*> x.columns, <const double*> x.values, begin, end, sums)
+    elif x.is_float:
+        head_rows(g, <const int32_t*> x.columns, <const float*> x.values, begin, end, sums)
+    else:
+        head_rows(g, <const int32_t*> x.columns, <const double*> x.values, begin, end, sums)
+
+
+cdef inline void count_line(const index* at, Py_ssize_t m, int64_t* counts) noexcept nogil:
+    cdef Py_ssize_t k
+    for k in range(m):
+        counts[at[k]] += 1
+
+
+cdef void count_columns(const Sparse* x, Py_ssize_t begin, Py_ssize_t end,
+                        int64_t* counts) noexcept nogil:
+    """Count the entries of each column in some rows."""
+    cdef Py_ssize_t first = start_of(x, begin), m = start_of(x, end) - first
+    if x.wide_columns:
+        count_line(<const int64_t*> x.columns + first, m, counts)
+    else:
+        count_line(<const int32_t*> x.columns + first, m, counts)
+
+
+cdef inline void turn_rows(const Sparse* x, const index* columns, const real* values,
+                           Py_ssize_t begin, Py_ssize_t end, int64_t* next, int32_t* rows,
+                           real* out) noexcept nogil:
+    cdef Py_ssize_t i, k
+    cdef int64_t place
+    for i in range(begin, end):
+        for k in range(start_of(x, i), start_of(x, i + 1)):
+            place = next[columns[k]]
+            next[columns[k]] = place + 1
+            rows[place] = <int32_t> i
+            if values != NULL:
+                out[place] = values[k]
+
+
+cdef void turn_chunk(const Sparse* x, Py_ssize_t begin, Py_ssize_t end, int64_t* next,
+                     int32_t* rows, void* out) noexcept nogil:
+    """Write the entries of some rows to where `next` says that each column's next one is."""
+    if x.wide_columns:
+        if x.is_float:
+            turn_rows(x, <const int64_t*> x.columns, <const float*> x.values, begin, end, next,
+                      rows, <float*> out)
+        else:
+            turn_rows(x, <const int64_t*> x.columns, <const double*> x.values, begin, end, next,
+                      rows, <double*> out)
+    elif x.is_float:
+        turn_rows(x, <const int32_t*> x.columns, <const float*> x.values, begin, end, next, rows,
+                  <float*> out)
+    else:
+        turn_rows(x, <const int32_t*> x.columns, <const double*> x.values, begin, end, next, rows,
+                  <double*> out)

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# The threads of entries.pxi, as parallel.pxi has those of the passes.
+
+cdef enum:
+    HEAD_CHUNKS = 8             # at most, whose sums are added in their order
+    HEAD_BYTES = 67108864       # of their sums together, unless two chunks take more
+    TURN_ENTRIES = 100000       # of X below which one thread transposes it
+
+
+cdef int run_heads(const Heads* g, int threads, double* out) except -1 nogil:
+    """Fill out, symmetric, with the Gram matrix of the head."""
+    cdef Py_ssize_t D = g.k + 1, size = D * D
+    # Scratch behind the sums: a row's values and places, and a cache line between threads.
+    cdef Py_ssize_t width = (size + 2 * D + 8 + 7) // 8 * 8, c, i, j
+    cdef Py_ssize_t chunks = min(<Py_ssize_t> HEAD_CHUNKS,
+                                 HEAD_BYTES // (width * <Py_ssize_t> sizeof(double)))
+    chunks = max(min(chunks, g.m // LEAST_CHUNK_ROWS), min(<Py_ssize_t> 2, g.m // LEAST_CHUNK_ROWS))
+    chunks = max(chunks, 1)
+    cdef double* all_sums = <double*> calloc(chunks * width, sizeof(double))
+    if all_sums == NULL:
+        with gil:
+            raise MemoryError(f"no memory for the Gram matrix of {g.k} columns")
+    try:
+        if threads == 1 or chunks == 1:
+            for c in range(chunks):
+                head_chunk(g, g.m * c // chunks, g.m * (c + 1) // chunks, all_sums + c * width)
+        else:
+            for c in prange(chunks, schedule="dynamic", chunksize=1, num_threads=threads):
+                head_chunk(g, g.m * c // chunks, g.m * (c + 1) // chunks, all_sums + c * width)
+        memset(out, 0, size * sizeof(double))
+        add_all_in_order(all_sums, chunks, width, size, threads, out)
+    finally:
+        free(all_sums)
+    for i in range(D):
+        for j in range(i):
+            out[i * D + j] = out[j * D + i]
+    return 0
+
+
+cdef int run_transpose(const Pass* p, int threads, int64_t* starts, int32_t* rows,
+                       void* values) except -1 nogil:
+    """Fill the arrays of the transpose, whose lines are X's columns, their rows in order."""
+    cdef Py_ssize_t d = p.d, chunks = threads, c, j
+    cdef const Sparse* x = &p.sparse
+    if start_of(x, p.n) < TURN_ENTRIES:
+        chunks = 1
+    chunks = max(min(chunks, start_of(x, p.n) // d), 1)
+    cdef int64_t* next = <int64_t*> calloc(chunks * d, sizeof(int64_t))
+    cdef int64_t at = 0, count
+    if next == NULL:
+        with gil:
+            raise MemoryError(f"no memory for the counts of {d} columns")
+    for c in prange(chunks, schedule="static", chunksize=1, num_threads=<int> chunks):
+        count_columns(x, row_of_part(p, c, chunks), row_of_part(p, c + 1, chunks), next + c * d)
+    for j in range(d):
+        starts[j] = at
+        for c in range(chunks):
+            count = next[c * d + j]
+            next[c * d + j] = at
+            at += count
+    starts[d] = at
+    for c in prange(chunks, schedule="static", chunksize=1, num_threads=<int> chunks):
+        turn_chunk(x, row_of_part(p, c, chunks), row_of_part(p, c + 1, chunks), next + c * d, rows,
+                   values)
+    free(next)
+    return 0
+
+
+cdef inline Py_ssize_t row_of_part(const Pass* p, Py_ssize_t c, Py_ssize_t parts) noexcept nogil:
+    """Where part c of the rows begins, the parts having about as many entries as each other."""
+    cdef Py_ssize_t low = 0, high = p.n, middle
+    cdef Py_ssize_t target = <Py_ssize_t> (start_of(&p.sparse, p.n) * (<double> c / parts))
+    if c == parts:
+        return p.n
+    while low < high:
+        middle = (low + high) // 2
+        if start_of(&p.sparse, middle) < target:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def inspect(X, int threads):
+    """Look at every entry of a sparse X by rows; return how many are not behind the one before,
+    not finite, not 1, and of a size far from 1."""
+    cdef Pass p
+    set_data(&p, X)
+    p.entries = INSPECTED
+    cdef double* sums = run_all(&p, inspect_pass, threads)
+    found = sums[FALLS], sums[NOT_FINITE], sums[NOT_ONE], sums[EXTREME]
+    free(sums)
+    return found
+
+
+def head_gram(X, rows, cnp.ndarray h, cnp.ndarray place, cnp.ndarray out, int threads):
+    """Fill out = sum_i h[i] v_i v_i' over the rows (None: all) of a sparse X that is sound and in
+    order, v_i being the entries whose column has a place, in that place, and then a 1."""
+    cdef Pass p
+    cdef Heads g
+    set_data(&p, X)
+    g.x = &p
+    g.m = p.n
+    if rows is not None:
+        p.order = <const Py_ssize_t*> cnp.PyArray_DATA(rows)
+        g.m = cnp.PyArray_SIZE(rows)
+    g.place = <const int32_t*> cnp.PyArray_DATA(place)
+    g.h = doubles(h)
+    g.k = cnp.PyArray_DIM(out, 0) - 1
+    cdef double* sums = doubles(out)
+    with nogil:
+        run_heads(&g, threads, sums)
+
+
+def transpose(X, cnp.ndarray starts, cnp.ndarray rows, values, int threads):
+    """Fill the int64 starts (d + 1), int32 rows and, if any, values of the transpose of a sound
+    sparse X with fewer than 2^31 rows."""
+    cdef Pass p
+    set_data(&p, X)
+    cdef int64_t* starts_out = <int64_t*> cnp.PyArray_DATA(starts)
+    cdef int32_t* rows_out = <int32_t*> cnp.PyArray_DATA(rows)
+    cdef void* out = NULL if values is None else cnp.PyArray_DATA(values)
+    with nogil:
+        run_transpose(&p, threads, starts_out, rows_out, out)

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A path is the fits it stands for, each with its proof, from the largest useful penalty down."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+from fit_problems import problem
+
+from logreg_c import ConvergenceWarning, fit, loss, regularization_path
+
+
+def case(kind, K=2):
+    X, y, arguments = problem(kind, K)
+    arguments = {name: value for name, value in arguments.items() if name != "l2"}
+    return X, y, arguments
+
+
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize(
+    ("kind", "K"),
+    [
+        ("gaussian", 2), ("scales", 2), ("rare", 2), ("few positives", 2), ("soft", 2),
+        ("weights", 2), ("offset", 2), ("no bias", 2), ("wide", 2), ("gaussian", 3),
+        ("weights", 3), ("offset", 3),
+    ],
+)  # fmt: skip
+def test_a_path_is_separate_fits(kind, K, l1_ratio):
+    X, y, arguments = case(kind, K)
+    path = regularization_path(X, y, l1_ratio=l1_ratio, n_penalties=12, eps=1e-2, **arguments)
+    assert path.converged.all()
+    assert (path.gap <= 1e-6 * path.objective).all()
+    for k in (0, 5, 11):
+        strength = path.penalties[k]
+        alone = fit(
+            X, y, l1=l1_ratio * strength, l2=(1.0 - l1_ratio) * strength, tol=1e-8, **arguments
+        )
+        assert path.objective[k] - path.gap[k] <= alone.objective
+        assert alone.objective - alone.gap <= path.objective[k]
+        assert path.objective[k] <= alone.objective * (1.0 + 2e-6)
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "scales", "weights", "offset", "no bias", "wide"])
+@pytest.mark.parametrize("K", [2, 3])
+def test_the_largest_penalty_is_the_least_that_leaves_nothing(kind, K):
+    X, y, arguments = case(kind, K)
+    path = regularization_path(X, y, n_penalties=2, eps=0.98, **arguments)
+    assert path.n_nonzero[0] == 0
+    assert path.n_nonzero[1] >= 1
+    assert path.deviance_explained[0] == pytest.approx(0.0, abs=1e-6)
+    assert path.deviance_explained[1] > 0.0
+
+
+def test_a_ridge_begins_where_hardly_anything_is_explained():
+    X, y, _ = case("gaussian")
+    path = regularization_path(X, y, l1_ratio=0.0, n_penalties=30)
+    assert 0.0 < path.deviance_explained[0] <= 1e-3
+    assert (np.diff(path.deviance_explained) >= 0.0).all()
+    unpenalised = fit(X, y)
+    assert path.objective[-1] == pytest.approx(unpenalised.objective, rel=1e-3)
+
+
+def test_what_is_said_of_a_path():
+    X, y, _ = case("gaussian")
+    path = regularization_path(X, y, n_penalties=9)
+    np.testing.assert_allclose(path.penalties[1:] / path.penalties[:-1], 1e-4 ** (1 / 8))
+    assert path.w.shape == (9, X.shape[1])
+    assert path.b.shape == path.gap.shape == path.n_iter.shape == (9,)
+    np.testing.assert_array_equal(path.n_nonzero, (path.w != 0.0).sum(axis=1))
+    base = loss(X, y, np.zeros(X.shape[1]), path.b[0])
+    for k in (0, 4, 8):
+        here = loss(X, y, path.w[k], path.b[k])
+        assert path.deviance_explained[k] == pytest.approx(1.0 - here / base, abs=1e-6)
+
+
+def test_soft_labels_explain_all_there_is():
+    X, y, _ = case("soft")
+    path = regularization_path(X, y, n_penalties=10)
+    assert path.deviance_explained[-1] == pytest.approx(1.0, abs=1e-3)
+
+
+def test_several_classes():
+    X, y, _ = case("gaussian", 3)
+    path = regularization_path(X, y, n_penalties=5)
+    assert path.w.shape == (5, 3, X.shape[1])
+    assert path.b.shape == (5, 3)
+    np.testing.assert_array_equal(path.n_nonzero, path.w.any(axis=1).sum(axis=1))
+
+
+def test_ones_own_penalties_come_back_in_order():
+    X, y, _ = case("gaussian")
+    path = regularization_path(X, y, penalties=[0.01, 0.1, 0.0], l1_ratio=0.5)
+    assert path.penalties.tolist() == [0.1, 0.01, 0.0]
+    assert path.converged.all()
+    assert path.objective[2] == pytest.approx(fit(X, y).objective, rel=2e-6)
+
+
+def test_columns_that_are_never_penalised_are_in_from_the_start():
+    X, y, _ = case("gaussian")
+    factor = np.array([0.0, 1.0, 2.0, 1.0])
+    path = regularization_path(X, y, n_penalties=4, eps=0.1, penalty_factor=factor)
+    assert path.n_nonzero[0] == 1
+    assert path.w[0, 0] != 0.0
+    assert path.deviance_explained[0] == pytest.approx(0.0, abs=1e-5)
+    alone = fit(X, y, l1=path.penalties[2], penalty_factor=factor)
+    assert path.objective[2] == pytest.approx(alone.objective, rel=2e-6)
+
+
+def test_bounds():
+    X, y, _ = case("gaussian")
+    path = regularization_path(X, y, n_penalties=4, lower=0.0, upper=0.02)
+    assert (path.w >= 0.0).all()
+    assert path.w.max() == 0.02
+    assert path.n_nonzero.tolist()[:2] == [0, 1]
+    alone = fit(X, y, l1=path.penalties[3], lower=0.0, upper=0.02)
+    assert path.objective[3] == pytest.approx(alone.objective, rel=2e-6)
+
+
+@pytest.mark.parametrize("l1_ratio", [0.0, 1.0])
+@pytest.mark.parametrize("K", [2, 3])
+def test_the_bits_do_not_depend_on_threads(K, l1_ratio):
+    X, y, _ = case("gaussian", K)
+    paths = [
+        regularization_path(X, y, l1_ratio=l1_ratio, n_penalties=8, n_threads=k)
+        for k in (1, 2, 3, 8)
+    ]
+    for path in paths[1:]:
+        np.testing.assert_array_equal(path.w, paths[0].w)
+        np.testing.assert_array_equal(path.gap, paths[0].gap)
+        np.testing.assert_array_equal(path.deviance_explained, paths[0].deviance_explained)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_layouts(order, dtype):
+    X, y, _ = case("gaussian")
+    path = regularization_path(np.asarray(X, dtype, order=order), y, n_penalties=5)
+    expected = regularization_path(X, y, n_penalties=5)
+    np.testing.assert_allclose(path.w, expected.w, atol=2e-3)
+
+
+def test_a_named_solver_is_used():
+    X, y, _ = case("gaussian")
+    path = regularization_path(X, y, l1_ratio=0.0, n_penalties=4, solver="lbfgs")
+    expected = regularization_path(X, y, l1_ratio=0.0, n_penalties=4)
+    np.testing.assert_allclose(path.objective, expected.objective, rtol=2e-6)
+
+
+def test_fits_that_are_not_proved_are_told_of():
+    X, y, _ = case("gaussian")
+    with pytest.warns(ConvergenceWarning, match=r"of 6 fits did not converge.*first at penalty"):
+        path = regularization_path(X, y, n_penalties=6, max_iter=1, tol=1e-12)
+    assert not path.converged.all()
+
+
+def test_a_plot():
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    X, y, _ = case("gaussian")
+    path = regularization_path(X, y, n_penalties=5)
+    _, ax = pyplot.subplots()
+    assert path.plot(ax, names=["a", "b", "c", "d"]) is ax
+    used = path.w.any(axis=0).sum()
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["a", "b", "c", "d"][:used]
+    several = regularization_path(*case("gaussian", 3)[:2], n_penalties=5)
+    assert several.plot() is pyplot.gca()
+    pyplot.close("all")
+
+
+def test_a_plot_without_matplotlib(monkeypatch):
+    X, y, _ = case("gaussian")
+    path = regularization_path(X, y, n_penalties=2)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match=r"logreg_c\[plot\]"):
+        path.plot()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "says"),
+    [
+        ({"l1_ratio": 1.5}, ValueError, "l1_ratio is 1.5"),
+        ({"l1_ratio": -0.1}, ValueError, "l1_ratio is -0.1"),
+        ({"n_penalties": 0}, ValueError, "n_penalties is 0"),
+        ({"n_penalties": 2.5}, TypeError, "n_penalties is 2.5"),
+        ({"eps": 0.0}, ValueError, "eps is 0"),
+        ({"eps": 2.0}, ValueError, "eps is 2"),
+        ({"penalties": [1.0, -1.0]}, ValueError, r"penalties\[1\] is -1"),
+        ({"penalties": []}, ValueError, "penalties has shape"),
+        ({"penalties": 0.1}, ValueError, "penalties has shape"),
+        ({"solver": "magic"}, ValueError, "solver is 'magic'"),
+        ({"tol": 0.0}, ValueError, "tol is 0"),
+        ({"max_iter": 0}, ValueError, "max_iter is 0"),
+        ({"penalty_factor": [1.0]}, ValueError, "penalty_factor has 1"),
+    ],
+)
+def test_bad_arguments(arguments, error, says):
+    X, y, _ = case("gaussian")
+    with pytest.raises(error, match=says):
+        regularization_path(X, y, **arguments)
+
+
+def test_bad_data():
+    X, y, _ = case("gaussian")
+    X = X.copy()
+    X[7, 2] = np.nan
+    with pytest.raises(ValueError, match=r"X\[7, 2\] is nan"):
+        regularization_path(X, y)
+    with pytest.raises(ValueError, match="anything to do with y"):
+        regularization_path(np.ones((4, 2)), [0, 1, 0, 1])
