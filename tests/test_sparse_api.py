@@ -167,7 +167,7 @@ def test_per_example_gradients_come_back_as_x_came():
 
 
 @pytest.mark.parametrize("kind", ["csr", "csc"])
-@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (400, 900), (3, 200_000)], ids=str)
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (400, 900), (3, 20_000)], ids=str)
 def test_check_gradient(shape, kind):
     entries = sparse_problems.entries(*shape, min(0.3, 3000 / (shape[0] * shape[1])))
     X = sparse_problems.held(*shape, *entries, kind + "-int32-float64")

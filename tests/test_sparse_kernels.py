@@ -188,8 +188,8 @@ def test_the_other_lines(isa, shape, layout):
     assert other.data.dtype == x.data.dtype
     assert other.indices.dtype == x.indices.dtype
     np.testing.assert_allclose(other.toarray(), X, atol=1e-13)
-    for line in range(len(other.indptr) - 1):
-        assert (np.diff(other.indices[other.indptr[line] : other.indptr[line + 1]]) >= 0).all()
+    line = np.repeat(np.arange(len(other.indptr) - 1), np.diff(other.indptr))
+    assert (np.diff(other.indices)[np.diff(line) == 0] >= 0).all()
     once = x.summed()
     assert len(once.data) == len({*zip(*problem(*shape)[0][:2], strict=True)})
     np.testing.assert_allclose(once.toarray(), X, atol=1e-13)
