@@ -17,6 +17,7 @@ from sparse_problems import LAYOUTS
 import logreg_c
 from logreg_c import _kernels
 from logreg_c._compressed import Compressed
+from logreg_c._entries import examined, transposed
 from logreg_c._validation import as_examples
 
 TOLERANCE = 1e-14 if np.finfo(reference.BIG).eps < 1e-18 else 1e-13
@@ -183,17 +184,17 @@ def test_products_with_values_of_one_and_with_squares(isa, layout):
 def test_the_other_lines(isa, shape, layout):
     _, X, *_ = problem(*shape)
     x = as_examples(held(shape, layout))
-    other = x.flipped()
+    other = transposed(x, 2)
     assert other.by_rows != x.by_rows
     assert other.data.dtype == x.data.dtype
-    assert other.indices.dtype == x.indices.dtype
-    np.testing.assert_allclose(other.toarray(), X, atol=1e-13)
+    np.testing.assert_allclose(other.dense(), X, atol=1e-13)
     line = np.repeat(np.arange(len(other.indptr) - 1), np.diff(other.indptr))
     assert (np.diff(other.indices)[np.diff(line) == 0] >= 0).all()
-    once = x.summed()
+    once = examined(x, 2).X
+    assert once.by_rows
     assert len(once.data) == len({*zip(*problem(*shape)[0][:2], strict=True)})
-    np.testing.assert_allclose(once.toarray(), X, atol=1e-13)
-    assert once.summed() is once
+    np.testing.assert_allclose(once.dense(), X, atol=1e-13)
+    assert examined(once, 2).X.indices is once.indices
 
 
 # What may be wrong with the arrays is tried on arrays that end where a page of nothing may begin.
@@ -264,7 +265,7 @@ def test_any_arrays_are_right_or_an_error(isa, parts, by_rows):
             with pytest.raises(ValueError, match=r"X\.ind(ptr|ices)"):
                 call(x)
         return
-    X = Compressed(indptr, indices, data, (n, d), by_rows).toarray()
+    X = Compressed(indptr, indices, data, (n, d), by_rows).dense()
     for call in calls:
         np.testing.assert_allclose(call(x), call(X), rtol=1e-9, atol=1e-9)
 
