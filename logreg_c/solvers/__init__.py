@@ -32,7 +32,7 @@ SOLVERS: dict[str, Solver] = {
 NONSMOOTH = ("newton", "sampled", "working-set")
 
 # Those that a sparse X is for.
-SPARSE = ("preconditioned", "lbfgs", "newton-cg", "gradient-descent")
+SPARSE = ("preconditioned", "newton", "lbfgs", "newton-cg", "gradient-descent")
 
 # Flops of a Hessian of all rows: nothing beside the rest of a fit; worth it; too many even for a
 # solver that gets where others do not.
@@ -64,20 +64,21 @@ def choose(name: str, objective: Objective) -> list[str]:
     """
     if name != "auto" and name not in SOLVERS:
         raise ValueError(f"solver is {name!r}; give 'auto' or one of {', '.join(SOLVERS)}")
+    n, D, K = objective.n, objective.D, objective.K
+    flops = n * D * D * (K * (K + 1) // 2)
+    factored = K * D <= (FACTORED if K > 1 else FACTORED_PAIR)
+    stronger = "newton" if factored and flops < TOO_LARGE else "newton-cg"
     if isinstance(objective.data, Sparse):
-        return _choose_sparse(name, objective)
+        return _choose_sparse(name, stronger, objective)
     if name == "preconditioned":
         raise ValueError("solver is 'preconditioned', which is for a sparse X; take 'auto'")
-    n, D, K = objective.n, objective.D, objective.K
     if name == "compressed" and n > MOST_EXAMPLES:
         raise ValueError(
             f"solver is 'compressed', which makes a matrix of {n} x {n} for the {n} rows of X; it "
             f"is for up to {MOST_EXAMPLES} rows: take 'auto'"
         )
-    flops = n * D * D * (K * (K + 1) // 2)
     if objective.nonsmooth is not None:
         return _choose_nonsmooth(name, flops, objective)
-    factored = K * D <= (FACTORED if K > 1 else FACTORED_PAIR)
     if name == "auto":
         if 2 * n <= D and K * n <= FEW_EXAMPLES:
             name = "compressed"
@@ -89,21 +90,22 @@ def choose(name: str, objective: Objective) -> list[str]:
             name = "blocks"
         else:
             name = "lbfgs"
-    stronger = "newton" if factored and flops < TOO_LARGE else "newton-cg"
     return [name] if name == stronger else [name, stronger]
 
 
-def _choose_sparse(name: str, objective: Objective) -> list[str]:
+def _choose_sparse(name: str, stronger: str, objective: Objective) -> list[str]:
     """Return the solvers to try where X is sparse."""
     if objective.nonsmooth is not None:
-        raise NotImplementedError("no L1 penalty and no bounds for a sparse X yet; pass X.toarray()")
+        raise NotImplementedError(
+            "a sparse X goes with no L1 penalty and no bounds yet; pass X.toarray()"
+        )
     if name == "auto":
         name = "preconditioned"
     if name not in SPARSE:
         raise ValueError(
             f"solver is {name!r}, which is for a dense X; give 'auto' or one of {', '.join(SPARSE)}"
         )
-    return [name] if name == "newton-cg" else [name, "newton-cg"]
+    return [name] if name == stronger else [name, stronger]
 
 
 def _choose_nonsmooth(name: str, flops: int, objective: Objective) -> list[str]:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._certificate import bound_at
-from .._data import Rows
+from .._examples import Rows
 from .._objective import Objective, Point
 from .._quadratic import model_step
 from .._validation import Floats
