@@ -18,6 +18,8 @@ from ._entries import Fields, one_hot_fields, scattered
 from ._examples import Examples, Rows
 from ._validation import Floats
 
+_ENTRIES_AT_ONCE = 1_000_000
+
 
 class Sparse(Examples):
     """A sparse X with its labels and weights."""
@@ -208,3 +210,32 @@ def _gathered(X: Compressed, theta: Floats, offset: Floats | None, threads: int)
     Z = np.empty((len(theta), X.shape[0]))
     _kernels.kernels.class_margins_of(X, theta, offset, Z, threads)
     return Z
+
+
+def squared_deviations(X: Compressed, dz: Floats, share: Floats, center: Floats) -> Floats:
+    """Return the d + 1 sums over rows of (share_i · (dz_i · [x_i, 1] - center))^2, X by rows.
+
+    What the zeros of a column add, share_i^2 center^2 each, is known without visiting them. No
+    entry of X may come twice.
+    """
+    d = X.shape[1]
+    squares, covered, entries = np.zeros(d), np.zeros(d), np.zeros(d)
+    begin = 0
+    while begin < X.shape[0]:
+        # As many rows as there are entries to take at once, and at least one.
+        until = np.searchsorted(X.indptr, X.indptr[begin] + _ENTRIES_AT_ONCE, side="right") - 1
+        rows = slice(begin, max(begin + 1, int(until)))
+        begin = rows.stop
+        lengths = np.diff(X.indptr[rows.start : rows.stop + 1])
+        k = slice(X.indptr[rows.start], X.indptr[rows.stop])
+        at = X.indices[k]
+        x = 1.0 if X.data is None else X.data[k]
+        p = np.repeat(share[rows], lengths)
+        deviation = p * (np.repeat(dz[rows], lengths) * x - center[at])
+        squares += np.bincount(at, deviation * deviation, d)
+        covered += np.bincount(at, p * p, d)
+        entries += np.bincount(at, p > 0.0, d)
+    # A column without zeros has nothing left, which rounding would not say.
+    zeros = np.where(entries < np.count_nonzero(share), np.sum(share * share) - covered, 0.0)
+    squares += np.maximum(zeros, 0.0) * center[:d] ** 2
+    return np.append(squares, np.sum((share * (dz - center[d])) ** 2))

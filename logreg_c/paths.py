@@ -189,10 +189,10 @@ def regularization_path(
     Examples
     --------
     >>> from logreg_c import regularization_path
-    >>> X, y = [[0.0, 1.0], [1.0, 0.0], [2.0, 1.0], [3.0, 1.0]], [0, 1, 0, 1]
+    >>> X, y = [[0.0, 1.0], [1.0, 0.0], [2.0, 1.0], [3.0, 1.0], [4.0, 0.0]], [1, 0, 0, 1, 1]
     >>> path = regularization_path(X, y, n_penalties=3, eps=0.1)
     >>> path.penalties.round(4), path.n_nonzero.tolist()
-    (array([0.25  , 0.0791, 0.025 ]), [0, 1, 2])
+    (array([0.2   , 0.0632, 0.02  ]), [0, 1, 2])
     """
     problem = Problem(X, y, sample_weight, offset, fit_intercept, random_state, n_threads)
     ratio = as_number(l1_ratio, "l1_ratio", least=0.0)

@@ -209,5 +209,5 @@ def test_bad_data():
     X[7, 2] = np.nan
     with pytest.raises(ValueError, match=r"X\[7, 2\] is nan"):
         regularization_path(X, y)
-    with pytest.raises(ValueError, match="nothing|anything to do with y"):
+    with pytest.raises(ValueError, match="anything to do with y"):
         regularization_path(np.ones((4, 2)), [0, 1, 0, 1])

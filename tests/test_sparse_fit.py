@@ -157,8 +157,7 @@ def test_repeated_and_unordered_entries_are_added_up(kept_sparse):
     assert one.objective == pytest.approx(two.objective, rel=1e-9)
 
 
-@pytest.mark.parametrize("K", [2, 3])
-@pytest.mark.parametrize("kind", ["plain", "one-hot", "weights"])
+@pytest.mark.parametrize(("kind", "K"), [("plain", 2), ("one-hot", 2), ("weights", 3)])
 def test_same_bits_for_any_number_of_threads(kind, K, kept_sparse, monkeypatch):
     monkeypatch.setattr("logreg_c.solvers._head.SMALL", 0)
     monkeypatch.setattr("logreg_c.solvers._head.COMPLETE", 0.0)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from .._objective import Objective
 from .._sparse import Sparse
 from ._driver import Solver
@@ -59,8 +61,18 @@ def choose(name: str, objective: Objective) -> list[str]:
     - else several classes whose factors take at most 240 MB: blocks;
     - else lbfgs.
 
+    With a sparse X, but for small ones, which are copied as dense: preconditioned.
+
+    With an L1 penalty or bounds:
+
+    - K D at most 1,500, n at least D/2, and n below 50 D or a Hessian of all rows below 10 Mflop:
+      newton, if that Hessian takes at most 100 Gflop;
+    - else K D at most 1,500 and n at least 50 D: sampled;
+    - else working-set.
+
     What gets stuck is followed by newton if a Hessian of all rows takes at most 1,000 Gflop, else
-    by newton-cg.
+    by newton-cg; with an L1 penalty or bounds, by newton if K D is at most 1,500 too, else by
+    working-set.
     """
     if name != "auto" and name not in SOLVERS:
         raise ValueError(f"solver is {name!r}; give 'auto' or one of {', '.join(SOLVERS)}")
@@ -77,10 +89,16 @@ def choose(name: str, objective: Objective) -> list[str]:
             f"solver is 'compressed', which makes a matrix of {n} x {n} for the {n} rows of X; it "
             f"is for up to {MOST_EXAMPLES} rows: take 'auto'"
         )
+    uniform = np.ndim(objective.penalty) == 0
+    if name == "compressed" and not uniform:
+        raise ValueError(
+            "solver is 'compressed', which takes one penalty for all columns; leave penalty_factor "
+            "out, or take 'auto'"
+        )
     if objective.nonsmooth is not None:
         return _choose_nonsmooth(name, flops, objective)
     if name == "auto":
-        if 2 * n <= D and K * n <= FEW_EXAMPLES:
+        if 2 * n <= D and K * n <= FEW_EXAMPLES and uniform:
             name = "compressed"
         elif factored and (flops < SMALL or (n < FEW_ROWS * D and flops < LARGE)):
             name = "newton"
@@ -116,11 +134,13 @@ def _choose_nonsmooth(name: str, flops: int, objective: Objective) -> list[str]:
             f"{', '.join(NONSMOOTH)}"
         )
     n, D, K = objective.n, objective.D, objective.K
-    factored = K * D <= FACTORED and flops < LARGE
+    factored = K * D <= FACTORED
     if name == "auto":
-        if not factored or 2 * n <= D:
-            name = "working-set"
+        if factored and 2 * n >= D and (flops < SMALL or (n < FEW_ROWS * D and flops < LARGE)):
+            name = "newton"
+        elif factored and n >= FEW_ROWS * D:
+            name = "sampled"
         else:
-            name = "newton" if flops < SMALL or n < FEW_ROWS * D else "sampled"
-    stronger = "newton" if factored else "working-set"
+            name = "working-set"
+    stronger = "newton" if factored and flops < TOO_LARGE else "working-set"
     return [name] if name == stronger else [name, stronger]

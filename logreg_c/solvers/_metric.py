@@ -67,9 +67,9 @@ class Updated:
             return
         s, y = s.ravel(), y.ravel()
         Hs = product(self._H, s)
-        sHs = inner(s, Hs)
-        if sHs > 0.0:
-            self._H = self._H + (y[:, None] * (y / sy) - Hs[:, None] * (Hs / sHs))
+        curvature = inner(s, Hs)
+        if curvature > 0.0:
+            self._H = self._H + (y[:, None] * (y / sy) - Hs[:, None] * (Hs / curvature))
 
     def afresh(self, most: int) -> Updated:
         """Return the matrix before all updates."""
