@@ -164,9 +164,7 @@ def test_same_bits_for_any_number_of_threads(kind, K, kept_sparse, monkeypatch):
     X, y, arguments = problem(kind, K)
     # Enough work for threads to share it, and rows of very different lengths.
     X, y = sparse.vstack([X] * 8).tocsr(), np.tile(y, 8)
-    arguments = {
-        k: np.tile(v, 8) if isinstance(v, np.ndarray) else v for k, v in arguments.items()
-    }
+    arguments = {k: np.tile(v, 8) if isinstance(v, np.ndarray) else v for k, v in arguments.items()}
 
     def everything(threads):
         result = fit(X, y, n_threads=threads, **arguments)
@@ -183,7 +181,7 @@ def test_same_bits_for_any_number_of_threads(kind, K, kept_sparse, monkeypatch):
 @pytest.mark.parametrize("filled", [0.0, 0.1, 1.0])
 def test_odd_shapes(shape, K, filled, kept_sparse):
     rng = np.random.default_rng(0)
-    n, d = shape
+    n = shape[0]
     K = min(K, max(n, 2))
     X = sparse.csr_matrix(rng.standard_normal(shape) * (rng.random(shape) < filled))
     y = np.arange(n) % K
@@ -283,4 +281,3 @@ def test_without_a_penalty_separated_classes_are_found(kept_sparse):
     X = X.tocsr()
     with pytest.warns(SeparationWarning, match="column 5 separates the classes"):
         assert not fit(X, y).converged
-

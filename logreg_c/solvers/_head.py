@@ -53,7 +53,6 @@ class Preconditioner:
     def __init__(self, objective: Objective, random: np.random.Generator) -> None:
         self._objective = objective
         self._random = random
-        d = objective.D - 1
         most = max(SMALL, (COMPLETE * objective.sparse.X.entries) ** (1 / 3))
         self._complete = objective.K * objective.D <= most
         self._rows: Rows | None = None
