@@ -46,13 +46,8 @@ class Sparse(Examples):
 
     def margins(self, theta: Floats, offset: bool = True) -> Floats:
         """Return XW' + b, and the offset if wanted. A gather of all entries."""
-        used = self.offset if offset else None
         self.meter.add_half(self.n)
-        if not self.X.by_rows:
-            W = np.ascontiguousarray(theta[:, :-1])
-            Z = scattered(self.X.T, W, self.threads)[:, :-1] + theta[:, -1:]
-            return Z if used is None else Z + used
-        return _gathered(self.X, theta, used, self.threads)
+        return margins(self.X, theta, self.offset if offset else None, self.threads)
 
     def transpose_product(self, R: Floats) -> Floats:
         """Return R [X, 1]. A scatter of all entries."""
@@ -204,6 +199,15 @@ class Sparse(Examples):
         )
         other._fields = self._fields
         return other
+
+
+def margins(X: Compressed, theta: Floats, offset: Floats | None, threads: int) -> Floats:
+    """Return XW' + b, and the offset if there is one, (K, n)."""
+    if X.by_rows:
+        return _gathered(X, theta, offset, threads)
+    W = np.ascontiguousarray(theta[:, :-1])
+    Z = scattered(X.T, W, threads)[:, :-1] + theta[:, -1:]
+    return Z if offset is None else Z + offset
 
 
 def _gathered(X: Compressed, theta: Floats, offset: Floats | None, threads: int) -> Floats:
