@@ -115,6 +115,11 @@ class Dense(Examples):
         rows = np.concatenate((out[:, 1], out[:, 3]))
         return Ranges(-out[:, 2], out[:, 0], np.unique(rows[rows >= 0.0]).astype(np.intp))
 
+    def rows(self, rows: Rows) -> Floats:
+        """Return some rows as they are, as float64. Counts them as read."""
+        self.meter.add(len(rows))
+        return np.asarray(self.X[rows], dtype=np.float64)
+
     def take(self, rows: Rows, weight: Floats, center: Floats, scale: Floats) -> Dense:
         """Copy rows, centred and scaled, as examples that share this total and this meter.
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from .._certificate import plain_lower_bound
-from .._data import Rows
+from .._examples import Rows
 from .._factor import Factor
 from .._objective import Objective, Point, inner, reciprocal
 from .._sampling import by_importance
