@@ -25,14 +25,15 @@ from . import FACTORED, FACTORED_PAIR
 from ._driver import Iterate, Solver, Task
 from ._line_search import advance
 from ._memory import Memory
+from .lbfgs import LOOSE
 from .newton_cg import conjugate_gradients
 
-MEMORY = 20
+MEMORY = 10
 # A factor serves penalties up to this ratio of its own.
 ALIKE = 1.05
-# Seconds: a flop of a Gram or of a product, an exponential, and what calls cost beside it all.
-# Only their ratios matter.
-FLOP, LINK, CALL = 1.7e-11, 2e-9, 4e-5
+# Seconds, of which only the ratios matter: a flop of a Gram or of a product, an exponential, an
+# entry of a factor in a solve, and the calls of a step and of making a Hessian.
+FLOP, LINK, ENTRY, STEP, MAKE = 1.7e-11, 2e-9, 8e-10, 2.5e-4, 1e-4
 # Rows of the sample that proves a gap, for each column, and in parts of all; without weight
 # the folds' held-out rows count for nothing.
 PROOF_ROWS, PROOF_PART = 100, 0.1
@@ -60,10 +61,10 @@ class Metric:
 
     @staticmethod
     def price(objective: Objective) -> float:
-        """Return what making a Hessian costs, in passes."""
+        """Return what making a Hessian costs, in steps."""
         n, D, K = objective.n, objective.D, objective.K
-        made = FLOP * (n * D * D * (K * (K + 1) // 2) + (K * D) ** 3) + CALL
-        return made / (FLOP * 4 * n * D * K + LINK * n * K + CALL)
+        made = FLOP * (n * D * D * (K * (K + 1) // 2) + (K * D) ** 3) + MAKE
+        return made / (FLOP * 4 * n * D * K + LINK * n * K + ENTRY * (K * D) ** 2 + STEP)
 
     @property
     def exists(self) -> bool:
@@ -141,8 +142,9 @@ def _near(task: Task, metric: Metric, point: Point) -> Iterator[Iterate]:
     while True:
         s = -apply(point.gradient)
         gap = task.goal.gap(point.J)
-        lower = plain_lower_bound(objective, point)
         decrement = -0.5 * inner(point.gradient, s)
+        # The plain bound is never less than the decrement below J.
+        lower = plain_lower_bound(objective, point) if decrement <= gap else -math.inf
         if point.J - lower > gap and decrement <= trigger * gap:
             rows = (None, None) if part is None else part
             found = conjugate_gradients(objective, point, apply, 1e-8, gap, PROOF, *rows)
@@ -165,7 +167,7 @@ def _near(task: Task, metric: Metric, point: Point) -> Iterator[Iterate]:
             factor, fresh, before = metric.factor(objective), True, math.inf
             memory.clear()
             continue
-        step = advance(objective, point, s)
+        step = advance(objective, point, s, LOOSE)
         if step is None:
             if fresh:
                 yield Iterate(point, lower)
