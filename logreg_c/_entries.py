@@ -144,9 +144,7 @@ def one_hot_fields(X: Compressed, random: np.random.Generator, threads: int) -> 
     return Fields(blocks[:MOST_FIELDS, 0], blocks[:MOST_FIELDS, 1], combination)
 
 
-def _blocks(
-    pattern: Compressed, random: np.random.Generator, threads: int
-) -> NDArray[np.intp]:
+def _blocks(pattern: Compressed, random: np.random.Generator, threads: int) -> NDArray[np.intp]:
     """Return where blocks of columns begin and end, (q, 2), that may be fields."""
     n, d = pattern.shape
     # Whole numbers whose sum over all rows is exact.

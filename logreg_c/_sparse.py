@@ -73,7 +73,6 @@ class Sparse(Examples):
         self.meter.add(self.n)
         return out
 
-
     def diagonal(self, h: Floats) -> Floats:
         """Return sum_i h_ki v_ij^2 for v_i = [x_i, 1], (K', d + 1). A scatter of all entries."""
         self.meter.add_half(self.n)

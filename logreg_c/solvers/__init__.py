@@ -96,7 +96,9 @@ def choose(name: str, objective: Objective) -> list[str]:
 def _choose_sparse(name: str, objective: Objective) -> list[str]:
     """Return the solvers to try where X is sparse."""
     if objective.nonsmooth is not None:
-        raise NotImplementedError("no L1 penalty and no bounds for a sparse X yet; pass X.toarray()")
+        raise NotImplementedError(
+            "no L1 penalty and no bounds for a sparse X yet; pass X.toarray()"
+        )
     if name == "auto":
         name = "preconditioned"
     if name not in SPARSE:
