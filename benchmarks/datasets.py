@@ -280,6 +280,7 @@ DATASETS = {
     "magic": Dataset(file="magic04.npz"),
     "satimage": Dataset(file="keel_satimage.npz"),
     "genes": Dataset(file="micro_chowdary.npz", penalties=L1),
+    "notes": Dataset(partial(text, 5_000, 10_000, 40.0), penalties=SPARSE + L1),
     "text": Dataset(text, penalties=SPARSE + L1),
     "clicks": Dataset(clicks, penalties=SPARSE + L1),
     "flights": Dataset(file="nycflights_ohe", penalties=SPARSE + L1),
@@ -288,4 +289,4 @@ DATASETS = {
     "mushrooms": Dataset(file="agaricus", penalties=SPARSE + L1),
     "messages": Dataset(file="sms_spam_tfidf", penalties=SPARSE + L1),
 }
-QUICK = ["tall", "mail", "cancer", "iris"]
+QUICK = ["tall", "mail", "cancer", "iris", "notes"]

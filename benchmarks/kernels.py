@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 import logreg_c
 from logreg_c import _kernels
+from logreg_c._compressed import Compressed
 
 from .measure import Figure, duration, median_ratio, race, table_row
 from .rivals import (
@@ -33,6 +34,7 @@ from .rivals import (
     numpy_per_example,
     python_lists,
 )
+from .sparse_data import clicks, text
 
 # n, d, and the shares of the read bandwidth hoped for: float64 by rows, by columns, and float32.
 BANDWIDTH = [
@@ -226,11 +228,56 @@ def finite_at(y: Floats) -> bool:
     return bool(np.isfinite([found.loss, *found.dw, found.db]).all())
 
 
+def sparse(threads: int) -> Iterator[Figure]:
+    """Compare a pass over compressed rows with the two products of SciPy, which has no threads."""
+    for name, make, target in (
+        ("text", text, 1.0),
+        ("one-hot", clicks, 1.0),
+        ("one-hot, the ones not read", clicks, 0.75),
+    ):
+        X, y = make()
+        rows = X
+        if "not read" in name:  # as `fit` does when it has seen that all are 1
+            rows = Compressed(X.indptr, X.indices, None, X.shape, by_rows=True, sound=True)
+        w, labels = np.random.default_rng(0).standard_normal(X.shape[1]), y.astype(np.float64)
+        dz = 0.5 - labels
+        seconds = race(
+            partial(products, X, w, dz),
+            partial(numpy_gradient, X, labels, w, 0.0),
+            partial(logreg_c.loss_and_gradient, rows, labels, w),
+            repeats=7,
+        )
+        scipy_time, gradient_time, our_time = np.median(seconds, axis=0)
+        yield Figure(
+            f"{shape(*X.shape)}, {name}: SciPy's X @ w and X.T @ dz",
+            median_ratio(seconds, 0, 2),
+            "{:.1f} x",
+            3.0,
+            note=f"{duration(our_time)}, SciPy {duration(scipy_time)}, "
+            f"with dz {duration(gradient_time)}",
+            readme=f"{shape(*X.shape)}, {name}: speed-up over SciPy's two products",
+        )
+        yield Figure(
+            f"{shape(*X.shape)}, {name}: an entry",
+            float(our_time) / X.nnz * 1e9,
+            "{:.2f} ns",
+            target,
+            at_most=True,
+            readme=f"{shape(*X.shape)}, {name}: time of an entry with {threads} threads",
+        )
+
+
+def products(X: Any, w: Floats, dz: Floats) -> tuple[Floats, Floats]:
+    """Return both products with X."""
+    return X @ w, X.T @ dz
+
+
 SECTIONS: dict[str, tuple[str, Callable[[int], Iterator[Figure]]]] = {
     "bandwidth": ("Share of the speed of a plain read of X", bandwidth),
     "rivals": ("How many times as fast as ...", rivals),
     "small": ("Time of a call on next to nothing", small_calls),
     "threads": ("Time with several threads over time with one", thread_ladder),
+    "sparse": ("Sparse data", sparse),
     "exact": ("Exactness", exactness),
 }
 

@@ -77,9 +77,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("sorts", nargs="*", metavar="SORT", help="path, cv; default: both")
     parser.add_argument("--on", nargs="+", choices=list(DATASETS), help="the data")
     parser.add_argument("--peers", nargs="+", help="default: all")
-    parser.add_argument(
-        "--budget", type=float, default=BUDGET, help=f"seconds; default: {BUDGET:g}"
-    )
+    parser.add_argument("--budget", type=float, default=BUDGET, help="seconds for each")
     parser.add_argument("--threads", type=int, default=2, help="default: 2")
     parser.add_argument("--data", type=Path, metavar="DIR", help="the folder of real data")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all runs to a file")

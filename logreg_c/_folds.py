@@ -48,11 +48,11 @@ class Grid(NamedTuple):
 Score = Callable[[int, Point, Floats], float]
 
 
-def fold_problems(
+def fold_weights(
     problem: Problem, trains: Sequence[NDArray[np.intp]], describe: Callable[[int], str]
-) -> list[Problem]:
-    """Return the problem of each fold's training rows; `describe` names a class by its number."""
-    problems = []
+) -> list[Floats]:
+    """Return the weights of each fold's training rows; `describe` names a class by its number."""
+    folds = []
     for k, train in enumerate(trains):
         s = np.zeros(problem.data.n)
         weights = problem.data.sample_weight
@@ -65,8 +65,8 @@ def fold_problems(
                 f"the training rows of fold {k} hold no example of class {describe(missing)} that "
                 "has weight; take fewer folds, a splitter that is stratified, or drop the class"
             )
-        problems.append(problem.weighing(s))
-    return problems
+        folds.append(s)
+    return folds
 
 
 def _class_totals(problem: Problem, s: Floats) -> Floats:
@@ -77,7 +77,7 @@ def _class_totals(problem: Problem, s: Floats) -> Floats:
 
 def fit_grid(
     problem: Problem,
-    folds: Sequence[Problem],
+    folds: Sequence[Floats],
     strengths: Sequence[float],
     shares: Sequence[float],
     continuation: Continuation,
@@ -86,6 +86,7 @@ def fit_grid(
 ) -> Grid:
     """Fit all strengths (C, the larger the weaker) and shares of L1, to all examples and folds.
 
+    `folds` are weights of all examples.
     `score` is given a fold's number, the point and its coefficients (K, d + 1).
     """
     shape = len(folds), len(shares), len(strengths)
@@ -95,6 +96,7 @@ def fit_grid(
     converged = np.empty(shape, dtype=bool)
     full: list[list[Fitted]] = []
     reasons: list[str] = []
+    problems: list[Problem] = []
     with Bar("cross-validation", "fit", (len(folds) + 1) * shape[1] * shape[2], progress) as bar:
         for i, share in enumerate(shares):
             found: dict[int, Fitted] = {}
@@ -107,8 +109,10 @@ def fit_grid(
                     posed, before[-1] if before else None, before[-2] if len(before) > 1 else None
                 )
                 bar.update(1)
+                # Not before the first fit: what it finds out about X is shared.
+                problems = problems or [problem.weighing(s) for s in folds]
                 posed_folds = [
-                    fold.pose(penalty_of(strengths[j], share, fold.data.total)) for fold in folds
+                    p.pose(penalty_of(strengths[j], share, p.data.total)) for p in problems
                 ]
                 thetas = [
                     transported(posed, now, before[-1] if before else None, own)

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 # Parameters that scikit-learn's class has or had and this one does not, and what to write.
 _ELSEWHERE = {
     "penalty": "the ridge penalty is the default, of strength 1/C, and C=numpy.inf is none "
-    "(penalty=None); l1_ratio is the share of an L1 penalty, so far only 0",
+    "(penalty=None); l1_ratio is the share of an L1 penalty, 1 for a lasso",
     "dual": "leave it out, there is only the primal problem",
     "intercept_scaling": "leave it out, the intercept is never penalised",
     "multi_class": "leave it out, several classes are fitted together (multinomial); for one "

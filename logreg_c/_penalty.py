@@ -62,8 +62,12 @@ class Penalty(NamedTuple):
         return self.lower, self.upper
 
     def clip(self, w: Floats) -> Floats:
-        """Return w within the bounds, which rounding may have left."""
-        return w if self.lower is None else np.clip(w, self.lower, self.upper)
+        """Return w within the bounds, and on one where it is off by the rounding of its scale."""
+        if self.lower is None or self.upper is None:
+            return w
+        for bound in (self.lower, self.upper):
+            w = np.where(np.isclose(w, bound, rtol=4e-16, atol=0.0), bound, w)
+        return np.clip(w, self.lower, self.upper)
 
 
 def as_penalty(l2: Any, l1: Any, factor: Any, lower: Any, upper: Any, d: int) -> Penalty:

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from . import _kernels
 from ._compressed import Compressed
-from ._entries import Fields, one_hot_fields, scattered
+from ._entries import Fields, one_hot_fields, scattered, transposed
 from ._examples import Examples, Rows
 from ._validation import Floats
+
+_ENTRIES_AT_ONCE = 1_000_000
 
 
 class Sparse(Examples):
@@ -24,6 +26,7 @@ class Sparse(Examples):
     X: Compressed
     halved = True
     _fields: list[Fields | None] | None = None
+    _by_columns: Compressed | None = None
 
     def evaluate(self, theta: Floats) -> tuple[float, Floats, Floats]:
         """Return the averaged loss, the margins Z and the gradient. Reads X once."""
@@ -110,18 +113,34 @@ class Sparse(Examples):
         self.meter.add(self.n if rows is None else len(rows))
         return out
 
+    @property
+    def gram_work(self) -> float:
+        """Multiplications of a Gram matrix, about; each is as slow as several of `Dense`."""
+        return 10.0 * self.X.entries**2 / self.n
+
     def gram(self, h: Floats, center: Floats, scale: Floats) -> Floats:
         """Return sum_i h_qi v_i v_i' for each row q of h, v_i the scaled [x_i, 1]. As `Dense`."""
         columns, size = np.arange(self.d), np.append(scale, 1.0)
         grams = [self.head_gram(None, np.ascontiguousarray(row), columns) for row in h]
         return np.stack(grams) * size * size[:, None]
 
+    def columns(self, columns: Rows) -> Sparse:
+        """Copy some columns, which rise, of the same examples; their reads are counted apart."""
+        if self._by_columns is None:
+            self._by_columns = transposed(self.X, self.threads)
+            self.meter.add(self.n)
+        X = self._by_columns.lines(columns)
+        return Sparse(
+            transposed(X, self.threads), self.y, self.K, self.sample_weight, self.total,
+            self.offset, self.threads,
+        )  # fmt: skip
+
     def weighing(self, sample_weight: Floats | None, total: float) -> Sparse:
         """Return the same examples with other weights that add up to this total."""
         other = Sparse(
             self.X, self.y, self.K, sample_weight, total, self.offset, self.threads, self.meter
         )
-        other._fields = self._fields
+        other._fields, other._by_columns = self._fields, self._by_columns
         return other
 
 
@@ -130,3 +149,32 @@ def _gathered(X: Compressed, theta: Floats, offset: Floats | None, threads: int)
     Z = np.empty((len(theta), X.shape[0]))
     _kernels.kernels.class_margins_of(X, theta, offset, Z, threads)
     return Z
+
+
+def squared_deviations(X: Compressed, dz: Floats, share: Floats, center: Floats) -> Floats:
+    """Return the d + 1 sums over rows of (share_i · (dz_i · [x_i, 1] - center))^2, X by rows.
+
+    What the zeros of a column add, share_i^2 center^2 each, is known without visiting them. No
+    entry of X may come twice.
+    """
+    d = X.shape[1]
+    squares, covered, entries = np.zeros(d), np.zeros(d), np.zeros(d)
+    begin = 0
+    while begin < X.shape[0]:
+        # As many rows as there are entries to take at once, and at least one.
+        until = np.searchsorted(X.indptr, X.indptr[begin] + _ENTRIES_AT_ONCE, side="right") - 1
+        rows = slice(begin, max(begin + 1, int(until)))
+        begin = rows.stop
+        lengths = np.diff(X.indptr[rows.start : rows.stop + 1])
+        k = slice(X.indptr[rows.start], X.indptr[rows.stop])
+        at = X.indices[k]
+        x = 1.0 if X.data is None else X.data[k]
+        p = np.repeat(share[rows], lengths)
+        deviation = p * (np.repeat(dz[rows], lengths) * x - center[at])
+        squares += np.bincount(at, deviation * deviation, d)
+        covered += np.bincount(at, p * p, d)
+        entries += np.bincount(at, p > 0.0, d)
+    # A column without zeros has nothing left, which rounding would not say.
+    zeros = np.where(entries < np.count_nonzero(share), np.sum(share * share) - covered, 0.0)
+    squares += np.maximum(zeros, 0.0) * center[:d] ** 2
+    return np.append(squares, np.sum((share * (dz - center[d])) ** 2))

@@ -10,10 +10,11 @@ pass: a result that is not finite makes the caller ask `explain_not_finite` why.
 from __future__ import annotations
 
 import math
-from typing import Any, NoReturn, cast
+from operator import index
+from typing import Any, NoReturn, Protocol, cast
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ._compressed import Compressed
 from ._kernels import kernels
@@ -22,8 +23,32 @@ Floats = NDArray[np.float64]
 # X as the passes take it.
 Matrix = NDArray[Any] | Compressed
 
+
+class _CompressedLike(Protocol):
+    """A CSR or CSC matrix of SciPy's or anyone's."""
+
+    @property
+    def indptr(self) -> Any: ...
+    @property
+    def indices(self) -> Any: ...
+    @property
+    def data(self) -> Any: ...
+    @property
+    def shape(self) -> Any: ...
+
+
+class _Compressible(Protocol):
+    """A sparse matrix of another format."""
+
+    def tocsr(self) -> Any: ...
+
+
+# X as people give it.
+MatrixLike = ArrayLike | _CompressedLike | _Compressible
+
 FLOAT32 = np.dtype(np.float32)
 FLOAT64 = np.dtype(np.float64)
+_PARTS = ("indptr", "indices", "data")
 _LABEL_TYPES = frozenset(
     np.dtype(t) for t in (bool, np.uint8, np.int8, np.int32, np.int64, np.float32, np.float64)
 )
@@ -31,9 +56,9 @@ _LABEL_TYPES = frozenset(
 
 def as_array(value: Any, name: str) -> NDArray[Any]:
     """Make an array of real numbers, without a copy where value is one."""
-    if hasattr(value, "indptr") or hasattr(value, "tocsr"):
+    if is_sparse(value):
         raise TypeError(
-            f"{name} is a sparse {type(value).__name__}; pass {name}.toarray(), only X may be sparse"
+            f"{name} is a sparse {type(value).__name__}; only X may be, pass {name}.toarray()"
         )
     if isinstance(value, np.ma.MaskedArray):
         if np.ma.is_masked(value):
@@ -70,10 +95,8 @@ def as_examples(X: Any) -> Matrix:
         return cast("NDArray[Any]", X)
     if isinstance(X, Compressed):
         return X
-    if hasattr(X, "indptr"):
-        return _compressed(X)
-    if hasattr(X, "tocsr"):
-        return _compressed(X.tocsr())
+    if is_sparse(X):
+        return _compressed(by_lines(X))
     array = as_array(X, "X")
     if array.ndim != 2:
         hint = (
@@ -91,25 +114,56 @@ def as_examples(X: Any) -> Matrix:
     return np.require(array, dtype, ["F" if by_columns else "C", "A"])
 
 
+def is_sparse(X: Any) -> bool:
+    """Whether X says by its attributes that it is sparse."""
+    return hasattr(X, "indptr") or hasattr(X, "tocsr")
+
+
+def by_lines(X: Any) -> Any:
+    """Return a sparse X as it is if it is CSR or CSC, and else as CSR if it can be made that."""
+    if getattr(X, "format", "csr") in ("csr", "csc") and hasattr(X, "indptr"):
+        return X
+    if not hasattr(X, "tocsr"):
+        raise TypeError(
+            f"X is a sparse {type(X).__name__} of format {X.format!r}; give CSR or CSC, "
+            "or something with a method tocsr"
+        )
+    return X.tocsr()
+
+
 def _compressed(X: Any) -> Compressed:
     """Return the arrays of a CSR or CSC matrix, in types that the kernels read."""
-    parts = [as_array(getattr(X, name), f"X.{name}") for name in ("indptr", "indices", "data")]
-    shape = tuple(int(k) for k in X.shape)
-    if len(shape) != 2 or min(shape) < 1:
-        raise ValueError(f"X has shape {shape}; give at least one example and one column")
-    by_rows = _lines_are_rows(X, shape, len(parts[0]))
-    if any(part.ndim != 1 for part in parts):
-        raise ValueError(
-            "X.indptr, X.indices and X.data must be one-dimensional, as in CSR and CSC"
+    indptr, indices, data = X.indptr, X.indices, X.data
+    plain = kernels.are_lines(indptr, indices, data)
+    if not plain:
+        indptr, indices, data = (
+            as_array(part, f"X.{name}")
+            for part, name in zip((indptr, indices, data), _PARTS, strict=True)
         )
-    indptr, indices, data = parts
+        for part, name in zip((indptr, indices, data), _PARTS, strict=True):
+            if part.ndim != 1:
+                raise ValueError(
+                    f"X.{name} has {part.ndim} dimension(s); in CSR and CSC it has one"
+                )
+    shape = tuple(map(index, X.shape))
+    if len(shape) != 2:
+        raise ValueError(f"X has shape {shape}; 2 dimensions needed, an example a row")
+    if shape[0] < 1:
+        raise ValueError(f"X has no rows, shape {shape}; give at least one example")
+    if shape[1] < 1:
+        raise ValueError(f"X has no columns, shape {shape}; give at least one")
+    by_rows = _lines_are_rows(X, shape, len(indptr))
     if len(indptr) != shape[0 if by_rows else 1] + 1:
         raise ValueError(
             f"X.indptr has {len(indptr)} entries and X has shape {shape}; "
             f"give one per {'row' if by_rows else 'column'} and one more"
         )
     if len(indices) != len(data):
-        raise ValueError(f"X.indices has {len(indices)} entries and X.data {len(data)}")
+        raise ValueError(
+            f"X.indices has {len(indices)} entries and X.data {len(data)}; each entry has both"
+        )
+    if plain:
+        return Compressed(indptr, indices, data, (shape[0], shape[1]), by_rows)
     dtype = np.float32 if data.dtype.newbyteorder("=") == FLOAT32 else np.float64
     return Compressed(
         _integers(indptr, "X.indptr"),
@@ -125,8 +179,6 @@ def _lines_are_rows(X: Any, shape: tuple[int, ...], starts: int) -> bool:
     told = getattr(X, "format", None)
     if told in ("csr", "csc"):
         return bool(told == "csr")
-    if told is not None:
-        raise TypeError(f"X is a sparse matrix of format {told!r}; pass X.tocsr()")
     if shape[0] == shape[1] or starts not in (shape[0] + 1, shape[1] + 1):
         raise ValueError(
             f"X has shape {shape} and {starts} entries in indptr, which does not tell whether it "
@@ -255,10 +307,13 @@ def _require_finite(values: NDArray[Any], name: str) -> None:
 def require_finite_examples(X: Matrix) -> None:
     """Raise if an entry of X is NaN or infinite, naming its row and column."""
     if isinstance(X, Compressed):
-        finite = True if X.data is None else np.isfinite(X.data)
-        if not np.all(finite):
-            i, j = X.where(int(np.argmin(finite)))
-            _raise_not_finite(i, j, X.data[int(np.argmin(finite))])  # type: ignore[index]
+        if X.data is None:
+            return
+        finite = np.isfinite(X.data[: X.indptr[-1]])
+        if not finite.all():
+            k = int(np.argmin(finite))
+            i, j = X.where(k)
+            _raise_not_finite(i, j, X.data[k])
         return
     rows = max(1, 1_000_000 // X.shape[1])
     for start in range(0, X.shape[0], rows):

@@ -3,23 +3,32 @@
 
 Everywhere, X holds an example a row, shape (n, d), float32 or float64, C- or Fortran-contiguous,
 read-only or memory-mapped, and is never copied. (Any other layout or type is converted once.)
-People who keep examples in columns pass ``X.T``, which costs nothing. All arithmetic and all
-results are float64. `sample_weight` None counts every example 1. The number of threads never
-changes a bit of a result.
+People who keep examples in columns pass ``X.T``, which costs nothing. X may also be sparse: a CSR
+or CSC matrix or array of SciPy's, or anything with their indptr, indices, data and shape, int32 or
+int64, float32 or float64, is used as it is; entries may come in any order, those that come twice
+are added up, and nothing is filled in. Other sparse formats are converted once, by their own
+``tocsr``.
+
+All arithmetic and all results are float64. `sample_weight` None counts every example 1. The number
+of threads never changes a bit of a result.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _kernels
+from ._compressed import Compressed
+from ._sparse import Sparse, squared_deviations
 from ._validation import (
     FLOAT32,
     Floats,
+    Matrix,
+    MatrixLike,
     as_array,
     as_bias,
     as_examples,
@@ -27,7 +36,9 @@ from ._validation import (
     as_labels,
     as_number,
     as_sample_weight,
+    by_lines,
     explain_not_finite,
+    is_sparse,
     require_finite_examples,
     require_labels_in_range,
 )
@@ -85,12 +96,12 @@ def sigmoid(z: ArrayLike) -> Any:
     return result.astype(np.float32) if array.dtype == FLOAT32 else result
 
 
-def forward(X: ArrayLike, w: ArrayLike, b: float, *, n_threads: int | None = None) -> Floats:
+def forward(X: MatrixLike, w: ArrayLike, b: float, *, n_threads: int | None = None) -> Floats:
     r"""Compute the predictions :math:`a = \sigma(X w + b)`, the forward pass.
 
     Parameters
     ----------
-    X : array_like of shape (n, d)
+    X : array_like or sparse of shape (n, d)
         Examples in rows.
     w : array_like of shape (d,)
         Weights.
@@ -121,14 +132,35 @@ def forward(X: ArrayLike, w: ArrayLike, b: float, *, n_threads: int | None = Non
     n, d = X.shape
     w = as_floats(w, "w", d, "column")
     b = as_bias(b)
+    threads = _kernels.threads_of_call(n_threads)
     a = np.empty(n)
-    if not _kernels.kernels.forward(X, w, b, a, _kernels.threads_of_call(n_threads)):
+    if _by_columns(X):
+        passes, theta = _passes(X, None, w, b, None, float(n), threads)
+        z = passes.margins(theta)
+        fine = bool(np.isfinite(z).all())
+        _kernels.kernels.sigmoid(z, a, threads)
+    else:
+        fine = _kernels.kernels.forward(X, w, b, a, threads)
+    if not fine:
         explain_not_finite(X, w, b)
     return a
 
 
+def _by_columns(X: Matrix) -> TypeGuard[Compressed]:
+    """Whether X is a CSC matrix, which one pass does not do: its products are."""
+    return isinstance(X, Compressed) and not X.by_rows
+
+
+def _passes(
+    X: Compressed, y: Any, w: Floats, b: float, s: Floats | None, total: float, threads: int
+) -> tuple[Sparse, Floats]:
+    """Return the products of a sparse X, and the weights with the bias last as they want them."""
+    labels = np.empty((1, 0)) if y is None else y.astype(np.float64)[None]
+    return Sparse(X, labels, 1, s, total, None, threads), np.append(w, b)[None]
+
+
 def backward(
-    X: ArrayLike,
+    X: MatrixLike,
     a: ArrayLike,
     y: ArrayLike,
     *,
@@ -142,7 +174,7 @@ def backward(
 
     Parameters
     ----------
-    X : array_like of shape (n, d)
+    X : array_like or sparse of shape (n, d)
         Examples in rows.
     a : array_like of shape (n,)
         Predictions, as `forward` gives them; only checked to be finite.
@@ -180,7 +212,13 @@ def backward(
     s, total = as_sample_weight(sample_weight, n)
     r = (a - y) / total if s is None else (a - y) * (s / total)
     dw = np.empty(d)
-    db = _kernels.kernels.transpose_product(X, r, dw, _kernels.threads_of_call(n_threads))
+    threads = _kernels.threads_of_call(n_threads)
+    if _by_columns(X):
+        passes, _ = _passes(X, None, dw, 0.0, None, total, threads)
+        sums = passes.transpose_product(r[None])[0]
+        dw, db = sums[:d], float(sums[d])
+    else:
+        db = _kernels.kernels.transpose_product(X, r, dw, threads)
     if not np.isfinite(dw).all():
         require_finite_examples(X)
         raise OverflowError("X'(a - y) is beyond the range of float64; scale the columns of X")
@@ -188,7 +226,7 @@ def backward(
 
 
 def loss(
-    X: ArrayLike,
+    X: MatrixLike,
     y: ArrayLike,
     w: ArrayLike,
     b: float = 0.0,
@@ -216,7 +254,7 @@ def loss(
 
 
 def loss_and_gradient(
-    X: ArrayLike,
+    X: MatrixLike,
     y: ArrayLike,
     w: ArrayLike,
     b: float = 0.0,
@@ -236,7 +274,7 @@ def loss_and_gradient(
 
     Parameters
     ----------
-    X : array_like of shape (n, d)
+    X : array_like or sparse of shape (n, d)
         Examples in rows; float32 or float64, C- or Fortran-contiguous, is used as it is.
     y : array_like of shape (n,)
         Labels: booleans, 0 and 1, or probabilities in [0, 1] (soft labels).
@@ -278,7 +316,7 @@ def loss_and_gradient(
 
 
 def _evaluate(
-    X: NDArray[Any],
+    X: Matrix,
     y: Any,
     w: Any,
     b: Any,
@@ -293,9 +331,17 @@ def _evaluate(
     w = as_floats(w, "w", d, "column")
     b = as_bias(b)
     s, total = as_sample_weight(sample_weight, n)
-    loss, db, outside = _kernels.kernels.loss_and_gradient(
-        X, y, w, b, s, total, dw, _kernels.threads_of_call(n_threads)
-    )
+    threads = _kernels.threads_of_call(n_threads)
+    if _by_columns(X):
+        require_labels_in_range(y)
+        passes, theta = _passes(X, y, w, b, s, total, threads)
+        loss, r = passes.residuals(passes.margins(theta))
+        outside = db = 0.0
+        if dw is not None:
+            sums = passes.transpose_product(r)[0]
+            dw[:], db = sums[:d], float(sums[d])
+    else:
+        loss, db, outside = _kernels.kernels.loss_and_gradient(X, y, w, b, s, total, dw, threads)
     if outside or not math.isfinite(loss):
         explain_not_finite(X, w, b, y)
     if type(l2) is float and l2 == 0.0:
@@ -315,7 +361,7 @@ def _evaluate(
 
 
 def per_example_gradients(
-    X: ArrayLike, y: ArrayLike, w: ArrayLike, b: float = 0.0, *, n_threads: int | None = None
+    X: MatrixLike, y: ArrayLike, w: ArrayLike, b: float = 0.0, *, n_threads: int | None = None
 ) -> Gradient:
     r"""Compute each example's own gradient, :math:`dw_i = dz_i\, x_i` and :math:`db_i = dz_i`.
 
@@ -323,7 +369,7 @@ def per_example_gradients(
 
     Parameters
     ----------
-    X : array_like of shape (n, d)
+    X : array_like or sparse of shape (n, d)
         Examples in rows.
     y : array_like of shape (n,)
         Labels.
@@ -337,7 +383,9 @@ def per_example_gradients(
     Returns
     -------
     Gradient
-        dw of shape (n, d), float64, in the memory layout of X, and db of shape (n,).
+        dw of shape (n, d), float64, in the memory layout of X, and db of shape (n,). For a sparse
+        X dw is sparse, with an entry for each of X: of the same class if that is one of SciPy's,
+        and else an object with the attributes indptr, indices, data, shape and format.
 
     Raises
     ------
@@ -351,7 +399,9 @@ def per_example_gradients(
     array([[-0.5, -1. ],
            [ 1.5, -0.5]])
     """
-    X = as_examples(X)
+    if is_sparse(X):
+        return _sparse_per_example_gradients(by_lines(X), y, w, b, n_threads)
+    X = cast("NDArray[Any]", as_examples(X))
     n, d = X.shape
     y = as_labels(y, n)
     w = as_floats(w, "w", d, "column")
@@ -370,8 +420,26 @@ def per_example_gradients(
     return Gradient(dw, db)
 
 
+def _sparse_per_example_gradients(given: Any, y: Any, w: Any, b: Any, n_threads: Any) -> Gradient:
+    X = cast("Compressed", as_examples(given))
+    n, d = X.shape
+    y = as_labels(y, n)
+    require_labels_in_range(y)
+    w = as_floats(w, "w", d, "column")
+    b = as_bias(b)
+    passes, theta = _passes(X, y, w, b, None, 1.0, _kernels.threads_of_call(n_threads))
+    z = passes.margins(theta)
+    if not np.isfinite(z).all():
+        explain_not_finite(X, w, b)
+    db = passes.residuals(z)[1][0]
+    dw: Any = X.scaled_rows(db)
+    if any(kind.__module__.startswith("scipy.sparse") for kind in type(given).__mro__):
+        dw = type(given)((dw.data, dw.indices, dw.indptr), shape=dw.shape)
+    return Gradient(dw, db)
+
+
 def gradient_noise(
-    X: ArrayLike,
+    X: MatrixLike,
     y: ArrayLike,
     w: ArrayLike,
     b: float = 0.0,
@@ -392,7 +460,7 @@ def gradient_noise(
 
     Parameters
     ----------
-    X : array_like of shape (n, d)
+    X : array_like or sparse of shape (n, d)
         Examples in rows; at least two.
     y : array_like of shape (n,)
         Labels.
@@ -408,7 +476,8 @@ def gradient_noise(
     Returns
     -------
     Gradient
-        The standard errors of dw, shape (d,), and of db. Takes three reads of X.
+        The standard errors of dw, shape (d,), and of db. Takes three reads of X. A sparse X is
+        copied by rows if it is by columns or has entries that come twice.
 
     Raises
     ------
@@ -423,18 +492,25 @@ def gradient_noise(
     """
     X = as_examples(X)
     n, d = X.shape
+    w, b = as_floats(w, "w", d, "column"), as_bias(b)
     if n < 2:
         raise ValueError("X has 1 row; the noise of an average needs at least 2 examples")
     y = as_labels(y, n)
     require_labels_in_range(y)
     s, total = as_sample_weight(sample_weight, n)
     threads = _kernels.threads_of_call(n_threads)
+    if isinstance(X, Compressed):
+        X = X.as_rows()
     dz = forward(X, w, b, n_threads=n_threads) - y
     average = np.empty(d + 1)
     share = dz / total if s is None else dz * (s / total)
     average[d] = _kernels.kernels.transpose_product(X, share, average[:d], threads)
-    squares = np.empty(d + 1)
-    _kernels.kernels.squared_deviations(X, dz, s, total, average, squares, threads)
+    if isinstance(X, Compressed):
+        weights = np.full(n, 1.0 / total) if s is None else s / total
+        squares = squared_deviations(X.summed(), dz, weights, average)
+    else:
+        squares = np.empty(d + 1)
+        _kernels.kernels.squared_deviations(X, dz, s, total, average, squares, threads)
     if not np.isfinite(squares).all():
         raise OverflowError(
             "the squares of the gradients are beyond the range of float64; scale the columns of X"
@@ -444,7 +520,7 @@ def gradient_noise(
 
 
 def predict_proba(
-    X: ArrayLike, w: ArrayLike, b: float = 0.0, *, n_threads: int | None = None
+    X: MatrixLike, w: ArrayLike, b: float = 0.0, *, n_threads: int | None = None
 ) -> Floats:
     """Compute the probabilities of both labels, 1 - a and a, as scikit-learn's method does.
 
@@ -467,7 +543,7 @@ def predict_proba(
 
 
 def predict(
-    X: ArrayLike,
+    X: MatrixLike,
     w: ArrayLike,
     b: float = 0.0,
     *,

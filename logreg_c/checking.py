@@ -3,13 +3,24 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from . import graph
-from ._validation import Floats, as_bias, as_examples, as_floats, as_labels
+from ._compressed import Compressed
+from ._validation import (
+    Floats,
+    Matrix,
+    MatrixLike,
+    as_bias,
+    as_examples,
+    as_floats,
+    as_labels,
+)
 from .api import loss, loss_and_gradient, per_example_gradients
 
 # The graph makes a Python object a number: larger data are checked on evenly spaced rows, and
@@ -65,13 +76,14 @@ class GradientCheck:
         return "\n".join(lines)
 
 
-def check_gradient(X: ArrayLike, y: ArrayLike, w: ArrayLike, b: float = 0.0) -> GradientCheck:
+def check_gradient(X: MatrixLike, y: ArrayLike, w: ArrayLike, b: float = 0.0) -> GradientCheck:
     """Check the kernels' gradient on your own data: against the graph and central differences.
 
     Parameters
     ----------
-    X : array_like of shape (n, d)
-        Examples in rows; of more than 100,000 entries, evenly spaced rows are taken.
+    X : array_like or sparse of shape (n, d)
+        Examples in rows; of more than 100,000 entries, evenly spaced rows are taken, and of a
+        sparse X the columns that have entries in those.
     y : array_like of shape (n,)
         Labels.
     w : array_like of shape (d,)
@@ -101,34 +113,38 @@ def check_gradient(X: ArrayLike, y: ArrayLike, w: ArrayLike, b: float = 0.0) -> 
     y = as_labels(y, n)
     w = as_floats(w, "w", d, "column")
     b = as_bias(b)
-    kept = np.unique(np.linspace(0, n - 1, max(1, min(n, MOST_ENTRIES // d))).astype(int))
+    held, dense, kept, used = _some_rows(X, y, w, b)
     if len(kept) < n:
-        X = as_examples(X[kept])
         y = as_labels(y[kept], len(kept))
 
-    found = loss_and_gradient(X, y, w, b)
+    found = loss_and_gradient(held, y, w, b)
     kernel = np.append(found.dw, found.db)
-    rows, labels = X.astype(np.float64).tolist(), y.astype(np.float64).tolist()
-    _, dw, db = graph.loss_and_gradient(rows, labels, w.tolist(), b)
-    truth = np.array([*dw, db])
+    rows, labels = dense.tolist(), y.astype(np.float64).tolist()
+    _, dw, db = graph.loss_and_gradient(rows, labels, w[used].tolist(), b)
+    truth = np.zeros(d + 1)
+    truth[used], truth[d] = dw, db
 
-    each = per_example_gradients(X, y, w, b)
-    size = np.append(np.abs(each.dw).mean(axis=0), np.abs(each.db).mean())
+    each = per_example_gradients(dense, y, w[used], b)
+    size, scale = np.zeros(d + 1), np.ones(d + 1)
+    size[used], size[d] = np.abs(each.dw).mean(axis=0), np.abs(each.db).mean()
     # Where all gradients vanish, the rounding of z is what is left to compare with.
-    size = np.maximum(size, np.append(np.abs(X).mean(axis=0, dtype=np.float64), 1.0) * 1e-3)
+    size[used] = np.maximum(size[used], np.abs(dense).mean(axis=0) * 1e-3)
+    size[d] = max(size[d], 1e-3)
     size[size == 0] = 1.0
     theta = np.append(w, b)
-    scale = np.append(np.abs(X).max(axis=0).astype(np.float64), 1.0)
+    scale[used] = np.abs(dense).max(axis=0)
     eps = float(np.finfo(float).eps)
     difference = np.full(d + 1, np.nan)
     difference_error = 0.0
-    for j in np.unique(np.linspace(0, d, min(d + 1, MOST_COMPONENTS)).astype(int)):
+    components = np.append(used, d)
+    some = np.linspace(0, len(used), min(len(used) + 1, MOST_COMPONENTS)).astype(int)
+    for j in components[np.unique(some)]:
         # A step that moves z by at most the cube root of the rounding error.
         step = eps ** (1 / 3) / (scale[j] or 1.0)
         high, low = theta.copy(), theta.copy()
         high[j] += step
         low[j] -= step
-        rise = loss(X, y, high[:d], float(high[d])) - loss(X, y, low[:d], float(low[d]))
+        rise = loss(held, y, high[:d], float(high[d])) - loss(held, y, low[:d], float(low[d]))
         # A step that is lost in the weight itself tells nothing.
         difference[j] = rise / (high[j] - low[j]) if high[j] > low[j] else np.nan
         # What the rounding of the two losses, and of z in them, makes of their difference.
@@ -146,3 +162,28 @@ def check_gradient(X: ArrayLike, y: ArrayLike, w: ArrayLike, b: float = 0.0) -> 
         n_examples=len(kept),
         n_given=n,
     )
+
+
+def _some_rows(
+    X: Matrix, y: NDArray[Any], w: Floats, b: float
+) -> tuple[Matrix, Floats, NDArray[np.intp], NDArray[np.intp]]:
+    """Return some rows of X: as X is held, and dense; which they are; the dense columns."""
+    n, d = X.shape
+    if not isinstance(X, Compressed):
+        kept = _evenly(n, MOST_ENTRIES // d)
+        X = X[kept] if len(kept) < n else X
+        return as_examples(X), X.astype(np.float64), kept, np.arange(d)
+    loss(X, y, w, b)  # says what is wrong with X, if anything is
+    # m rows of h entries have m h columns at most.
+    each_row = max(1, len(X.indices) // n)
+    kept = _evenly(n, max(MOST_ENTRIES // d, math.isqrt(MOST_ENTRIES // each_row)))
+    rows = X.as_rows().take(kept)
+    used = np.unique(rows.indices).astype(np.intp)
+    narrow = Compressed(
+        rows.indptr, np.searchsorted(used, rows.indices), rows.data, (len(kept), len(used)), True
+    )
+    return rows if X.by_rows else rows.flipped(), narrow.toarray(), kept, used
+
+
+def _evenly(n: int, most: int) -> NDArray[np.intp]:
+    return np.unique(np.linspace(0, n - 1, max(1, min(n, most))).astype(np.intp))

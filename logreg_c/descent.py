@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import _kernels
+from ._compressed import Compressed
 from ._progress import Bar
 from ._validation import (
     Floats,
+    MatrixLike,
     as_bias,
     as_count,
     as_examples,
@@ -64,7 +66,7 @@ class GradientDescentResult(NamedTuple):
 
 
 def gradient_descent(
-    X: ArrayLike,
+    X: MatrixLike,
     y: ArrayLike,
     *,
     learning_rate: float = 0.1,
@@ -93,9 +95,10 @@ def gradient_descent(
 
     Parameters
     ----------
-    X : array_like of shape (n, d)
+    X : array_like or sparse of shape (n, d)
         Examples in rows. Columns of very different scales make any learning rate too large for
-        some and too small for others: standardise them first.
+        some and too small for others: standardise them first. A sparse X is copied once if it is
+        by columns (CSC); an update takes time for all d weights, however few entries a batch has.
     y : array_like of shape (n,)
         Labels: booleans, 0 and 1, or probabilities.
     learning_rate : float
@@ -162,6 +165,8 @@ def gradient_descent(
     'all 200 passes done'
     """
     X = as_examples(X)
+    if isinstance(X, Compressed):
+        X = X.as_rows()
     n, d = X.shape
     y = as_labels(y, n)
     s, total = as_sample_weight(sample_weight, n)
@@ -177,6 +182,8 @@ def gradient_descent(
 
     # One forward pass at the start tells bad data and a bad start from a bad learning rate.
     start = loss(X, y, w, float(bias[0]), sample_weight=s, l2=l2, n_threads=threads)
+    if isinstance(X, Compressed):
+        X.sound = True
     ceiling = DIVERGED_RISE * max(start, math.log(2))
     last = np.append(w, bias)
     history = np.empty(passes)

@@ -14,18 +14,18 @@ cdef inline double best_value(double x, double slope, double curvature, double l
     return lower if t < lower else (upper if t > upper else t)
 
 
-cdef double descend_once(const double* H, Py_ssize_t N, const double* l, const double* lower,
+cdef double descend_once(const double* H, Py_ssize_t N, const double* l1, const double* lower,
                          const double* upper, bint moving, double* x, double* r) noexcept nogil:
     """One round over the coordinates, or over those with a value: the largest H_jj t_j^2."""
     cdef Py_ssize_t j
     cdef double h, new, t, largest_change = 0
     for j in range(N):
-        if moving and x[j] == 0.0 and l[j] > 0.0:
+        if moving and x[j] == 0.0 and l1[j] > 0.0:
             continue
         h = H[j * N + j]
         if not h > 0:
             continue
-        new = best_value(x[j], r[j], h, l[j], lower[j], upper[j])
+        new = best_value(x[j], r[j], h, l1[j], lower[j], upper[j])
         t = new - x[j]
         if t != 0.0:
             x[j] = new
@@ -44,7 +44,7 @@ def descend_coordinates(cnp.ndarray H, cnp.ndarray l1, cnp.ndarray lower, cnp.nd
     over all coordinates changed.
     """
     cdef const double* h = doubles(H)
-    cdef const double* l = doubles(l1)
+    cdef const double* strength = doubles(l1)
     cdef const double* low = doubles(lower)
     cdef const double* high = doubles(upper)
     cdef double* out = doubles(x)
@@ -53,13 +53,13 @@ def descend_coordinates(cnp.ndarray H, cnp.ndarray l1, cnp.ndarray lower, cnp.nd
     cdef double changed = 0
     with nogil:
         while k < rounds:
-            changed = descend_once(h, N, l, low, high, False, out, slope)
+            changed = descend_once(h, N, strength, low, high, False, out, slope)
             k += 1
             if not changed > enough:
                 break
             while k < rounds:
                 k += 1
-                if not descend_once(h, N, l, low, high, True, out, slope) > enough:
+                if not descend_once(h, N, strength, low, high, True, out, slope) > enough:
                     break
     return changed
 

@@ -38,8 +38,8 @@ cdef double one_epoch(Pass* p, Py_ssize_t batch, double total, double rate, doub
         for j in range(p.d):
             penalty += (l2 * w[j]) * w[j]
             w[j] -= rate * (sums[j] + l2 * w[j])
-        b[0] -= rate * sums[p.d + DB]
-        loss += fraction * (sums[p.d + LOSS] + 0.5 * penalty)
+        b[0] -= rate * sums[p.behind + DB]
+        loss += fraction * (sums[p.behind + LOSS] + 0.5 * penalty)
         patience[0] -= (end - begin) * work_of_row(p)
         if patience[0] < 0:
             patience[0] = PATIENCE_BYTES

@@ -70,8 +70,7 @@ def is_matrix(X):
     """
     if not cnp.PyArray_CheckExact(X) or not is_plain(X, 2):
         return False
-    cdef int kind = cnp.PyArray_TYPE(X)
-    return ((kind == cnp.NPY_FLOAT64 or kind == cnp.NPY_FLOAT32)
+    return (is_value(X)
             and (cnp.PyArray_IS_C_CONTIGUOUS(X) or cnp.PyArray_IS_F_CONTIGUOUS(X))
             and cnp.PyArray_SIZE(X) > 0)
 
@@ -81,6 +80,27 @@ def is_vector(v, Py_ssize_t length):
     return (cnp.PyArray_CheckExact(v) and is_plain(v, 1)
             and cnp.PyArray_TYPE(v) == cnp.NPY_FLOAT64
             and cnp.PyArray_DIM(v, 0) == length and cnp.PyArray_IS_C_CONTIGUOUS(v))
+
+
+def are_lines(indptr, indices, data):
+    """Whether the kernels can read the three arrays of a CSR or CSC matrix as they are."""
+    return is_line(indptr) and is_line(indices) and is_line(data) and (
+        is_index(indptr) and is_index(indices) and is_value(data))
+
+
+cdef inline bint is_line(v) noexcept:
+    return (cnp.PyArray_CheckExact(v) and is_plain(v, 1)
+            and cnp.PyArray_IS_C_CONTIGUOUS(v))
+
+
+cdef inline bint is_index(cnp.ndarray v) noexcept:
+    cdef int size = cnp.PyArray_ITEMSIZE(v)
+    return cnp.PyArray_ISSIGNED(v) and (size == 4 or size == 8)
+
+
+cdef inline bint is_value(cnp.ndarray v) noexcept:
+    cdef int kind = cnp.PyArray_TYPE(v)
+    return kind == cnp.NPY_FLOAT64 or kind == cnp.NPY_FLOAT32
 
 
 cdef inline double* doubles(cnp.ndarray a) noexcept:
@@ -93,6 +113,7 @@ cdef int set_data(Pass* p, X) except -1:
         set_dense(p, X)
     else:
         set_sparse(p, X)
+    set_gradient(p, p.d)
     return 0
 
 
@@ -111,7 +132,6 @@ cdef int set_sparse(Pass* p, X) except -1:
     p.owner = <PyObject*> X
     p.malformed = &p.is_malformed
     p.n, p.d = X.shape
-    p.entries = p.d + SUMS_BEHIND
     if not p.sparse.sound and not starts_rise(&p.sparse, p.n):
         X.malformed()
     return 0
@@ -122,13 +142,18 @@ cdef void set_dense(Pass* p, cnp.ndarray X) noexcept:
     p.is_float = cnp.PyArray_TYPE(X) == cnp.NPY_FLOAT32
     p.n = cnp.PyArray_DIM(X, 0)
     p.d = cnp.PyArray_DIM(X, 1)
-    p.entries = p.d + SUMS_BEHIND
     if cnp.PyArray_IS_C_CONTIGUOUS(X):
         p.row = p.d
         p.column = 1
     else:
         p.row = 1
         p.column = p.n
+
+
+cdef void set_gradient(Pass* p, Py_ssize_t d) noexcept:
+    """The sums are those of d entries of dw, 0 in a pass without them, and what is behind."""
+    p.behind = d
+    p.entries = d + SUMS_BEHIND
 
 
 cdef void set_model(Pass* p, cnp.ndarray w, double b) noexcept:
@@ -205,12 +230,13 @@ def forward(X, cnp.ndarray w, double b, cnp.ndarray a, int threads):
     cdef double check
     set_data(&p, X)
     set_model(&p, w, b)
+    set_gradient(&p, 0)
     p.out = doubles(a)
     cdef double* sums = new_sums(&p)
     try:
         with nogil:
             run(&p, forward_pass, 0, p.n, threads, sums)
-        check = sums[p.d + LOSS]
+        check = sums[p.behind + LOSS]
     finally:
         free(sums)
     return check == 0
@@ -223,15 +249,17 @@ def loss_and_gradient(X, cnp.ndarray y, cnp.ndarray w, double b, sample_weight,
     cdef double loss, db, outside
     cdef Work work = loss_pass if dw is None else gradient_pass
     set_data(&p, X)
+    if dw is None:
+        set_gradient(&p, 0)
     set_model(&p, w, b)
     set_labels(&p, y, sample_weight, total)
     cdef double* sums = new_sums(&p)
     try:
         with nogil:
             run(&p, work, 0, p.n, threads, sums)
-        loss = sums[p.d + LOSS]
-        db = sums[p.d + DB]
-        outside = sums[p.d + OUTSIDE]
+        loss = sums[p.behind + LOSS]
+        db = sums[p.behind + DB]
+        outside = sums[p.behind + OUTSIDE]
         if dw is not None:
             memcpy(doubles(dw), sums, p.d * sizeof(double))
     finally:
@@ -250,7 +278,7 @@ def transpose_product(X, cnp.ndarray r, cnp.ndarray out, int threads):
         with nogil:
             run(&p, transpose_pass, 0, p.n, threads, sums)
         memcpy(doubles(out), sums, p.d * sizeof(double))
-        total = sums[p.d + DB]
+        total = sums[p.behind + DB]
     finally:
         free(sums)
     return total
@@ -270,8 +298,8 @@ def per_example_gradients(X, cnp.ndarray y, cnp.ndarray w, double b,
     try:
         with nogil:
             run(&p, per_example_pass, 0, p.n, threads, sums)
-        loss = sums[p.d + LOSS]
-        outside = sums[p.d + OUTSIDE]
+        loss = sums[p.behind + LOSS]
+        outside = sums[p.behind + OUTSIDE]
     finally:
         free(sums)
     return loss, outside
@@ -294,6 +322,21 @@ def squared_deviations(X, cnp.ndarray dz, sample_weight, double total,
         memcpy(doubles(out), sums, (p.d + 1) * sizeof(double))
     finally:
         free(sums)
+
+
+def flip(X, cnp.ndarray starts, cnp.ndarray lines, values):
+    """Fill the three arrays of a sparse X by its other lines; starts are int64 and zero."""
+    cdef Pass p
+    cdef bint sound
+    cdef void* out = NULL if values is None else cnp.PyArray_DATA(values)
+    set_data(&p, X)
+    with nogil:
+        sound = is_sound(&p.sparse, NULL, 0, p.n, p.d)
+        if sound:
+            flip_sparse(&p.sparse, p.n, p.d, <int64_t*> cnp.PyArray_DATA(starts),
+                        cnp.PyArray_DATA(lines), out)
+    if not sound:
+        X.malformed()
 
 
 def descend(X, cnp.ndarray y, sample_weight, double total, order, Py_ssize_t batch,

@@ -11,7 +11,7 @@ cdef enum LabelKind:
     LABELS_UINT8
 
 cdef enum:
-    # What stands in `sums` behind the d entries of dw.
+    # What stands in `sums` behind the d entries of dw, if there are any: at `behind`.
     DB = 0
     LOSS = 1
     OUTSIDE = 2         # labels outside [0, 1]
@@ -51,6 +51,7 @@ cdef struct Pass:
     const double* scale             # IN (d): what a centred column is multiplied by
     const double* inverse           # IN (K, d + 1) or NULL: what leverage divides squares by
     Py_ssize_t entries              # of the sums
+    Py_ssize_t behind               # where those behind dw are
     bint ranges                     # the sums are ranges.pxi's, which are not added
 
 
@@ -262,7 +263,7 @@ cdef void forward_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
         for k in range(m):
             check += not_finite(z[k])
             p.out[i + k] = sigmoid_one(z[k])
-        sums[p.d + LOSS] += check
+        sums[p.behind + LOSS] += check
         i += m
 
 
@@ -276,9 +277,9 @@ cdef void loss_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
     while i < end:
         m = min(rows, end - i)
         block_margins(p, block_at(p, i, m, False, NULL), m, p.w, p.b, z)
-        sums[p.d + OUTSIDE] += block_labels(p, i, m, y)
+        sums[p.behind + OUTSIDE] += block_labels(p, i, m, y)
         block_shares(p, i, m, share)
-        sums[p.d + LOSS] += link(y, share, m, z)
+        sums[p.behind + LOSS] += link(y, share, m, z)
         i += m
 
 
@@ -295,9 +296,9 @@ cdef void gradient_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
         m = min(rows, end - i)
         block = block_at(p, i, m, True, scratch)
         block_margins(p, block, m, p.w, p.b, z, sums)
-        sums[p.d + OUTSIDE] += block_labels(p, i, m, y)
+        sums[p.behind + OUTSIDE] += block_labels(p, i, m, y)
         block_shares(p, i, m, share)
-        sums[p.d + LOSS] += link(y, share, m, z)
+        sums[p.behind + LOSS] += link(y, share, m, z)
         block_gradient(p, block, m, z, sums)
         i += m
 
@@ -342,9 +343,9 @@ cdef void per_example_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
         z = p.out_b + i
         block = block_at(p, i, m, False, NULL)
         block_margins(p, block, m, p.w, p.b, z)
-        sums[p.d + OUTSIDE] += block_labels(p, i, m, y)
+        sums[p.behind + OUTSIDE] += block_labels(p, i, m, y)
         block_shares(p, i, m, share)
-        sums[p.d + LOSS] += link(y, share, m, z)
+        sums[p.behind + LOSS] += link(y, share, m, z)
         if block.is_float:
             scale_rows[float](<const float*> block.x, p, i, m, z)
         else:
@@ -368,7 +369,7 @@ cdef inline void add_squares(const real* x, const Pass* p, Py_ssize_t m, const d
                 s += (share[i] * (r[i] * x[j * p.column + i] - c)) ** 2
             sums[j] += s
     for i in range(m):
-        sums[p.d + DB] += (share[i] * (r[i] - p.center[p.d])) ** 2
+        sums[p.behind + DB] += (share[i] * (r[i] - p.center[p.d])) ** 2
 
 
 cdef void deviation_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,

@@ -193,3 +193,44 @@ cdef inline void sparse_gradient(const Sparse* x, const Py_ssize_t* order, Py_ss
         scatter_rows(x, <const int32_t*> x.columns, <const float*> x.values, order, begin, m, r, g)
     else:
         scatter_rows(x, <const int32_t*> x.columns, <const double*> x.values, order, begin, m, r, g)
+
+
+cdef inline void flip_rows(const Sparse* x, const index* columns, const real* values,
+                           Py_ssize_t n, Py_ssize_t d, int64_t* starts, index* lines,
+                           real* out) noexcept nogil:
+    """Count the entries of each column, and put each where the ones before leave room."""
+    cdef Py_ssize_t i, j, k, place, before = 0, count
+    for k in range(start_of(x, n)):
+        starts[columns[k] + 1] += 1
+    for j in range(1, d + 1):
+        count = starts[j]
+        starts[j] = before
+        before += count
+    for i in range(n):
+        for k in range(start_of(x, i), start_of(x, i + 1)):
+            place = starts[columns[k] + 1]
+            starts[columns[k] + 1] += 1
+            lines[place] = <index> i
+            if values != NULL:
+                out[place] = values[k]
+
+
+cdef void flip_sparse(const Sparse* x, Py_ssize_t n, Py_ssize_t d, int64_t* starts, void* lines,
+                      void* values) noexcept nogil:
+    """The same entries by columns, whose rows rise: the arrays of the transpose by rows.
+
+    starts are d + 1 zeros. Reads X twice and writes all over the result, on one thread.
+    """
+    if x.wide_columns:
+        if x.is_float:
+            flip_rows(x, <const int64_t*> x.columns, <const float*> x.values, n, d, starts,
+                      <int64_t*> lines, <float*> values)
+        else:
+            flip_rows(x, <const int64_t*> x.columns, <const double*> x.values, n, d, starts,
+                      <int64_t*> lines, <double*> values)
+    elif x.is_float:
+        flip_rows(x, <const int32_t*> x.columns, <const float*> x.values, n, d, starts,
+                  <int32_t*> lines, <float*> values)
+    else:
+        flip_rows(x, <const int32_t*> x.columns, <const double*> x.values, n, d, starts,
+                  <int32_t*> lines, <double*> values)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from .._objective import Objective
 from .._sparse import Sparse
 from ._driver import Solver
@@ -30,6 +32,7 @@ SOLVERS: dict[str, Solver] = {
 
 # Those that know of L1 penalties and bounds.
 NONSMOOTH = ("newton", "sampled", "working-set")
+SPARSE_NONSMOOTH = ("newton", "working-set")
 
 # Those that a sparse X is for.
 SPARSE = ("preconditioned", "lbfgs", "newton-cg", "gradient-descent")
@@ -59,8 +62,16 @@ def choose(name: str, objective: Objective) -> list[str]:
     - else several classes whose factors take at most 240 MB: blocks;
     - else lbfgs.
 
+    With an L1 penalty or bounds:
+
+    - K D at most 1,500, n at least D/2, and n below 50 D or a Hessian of all rows below 10 Mflop:
+      newton, if that Hessian takes at most 100 Gflop;
+    - else K D at most 1,500 and n at least 50 D: sampled;
+    - else working-set.
+
     What gets stuck is followed by newton if a Hessian of all rows takes at most 1,000 Gflop, else
-    by newton-cg.
+    by newton-cg; with an L1 penalty or bounds, by newton if K D is at most 1,500 too, else by
+    working-set.
     """
     if name != "auto" and name not in SOLVERS:
         raise ValueError(f"solver is {name!r}; give 'auto' or one of {', '.join(SOLVERS)}")
@@ -74,12 +85,18 @@ def choose(name: str, objective: Objective) -> list[str]:
             f"solver is 'compressed', which makes a matrix of {n} x {n} for the {n} rows of X; it "
             f"is for up to {MOST_EXAMPLES} rows: take 'auto'"
         )
+    uniform = np.ndim(objective.penalty) == 0
+    if name == "compressed" and not uniform:
+        raise ValueError(
+            "solver is 'compressed', which takes one penalty for all columns; leave penalty_factor "
+            "out, or take 'auto'"
+        )
     flops = n * D * D * (K * (K + 1) // 2)
     if objective.nonsmooth is not None:
         return _choose_nonsmooth(name, flops, objective)
     factored = K * D <= (FACTORED if K > 1 else FACTORED_PAIR)
     if name == "auto":
-        if 2 * n <= D and K * n <= FEW_EXAMPLES:
+        if 2 * n <= D and K * n <= FEW_EXAMPLES and uniform:
             name = "compressed"
         elif factored and (flops < SMALL or (n < FEW_ROWS * D and flops < LARGE)):
             name = "newton"
@@ -96,9 +113,7 @@ def choose(name: str, objective: Objective) -> list[str]:
 def _choose_sparse(name: str, objective: Objective) -> list[str]:
     """Return the solvers to try where X is sparse."""
     if objective.nonsmooth is not None:
-        raise NotImplementedError(
-            "no L1 penalty and no bounds for a sparse X yet; pass X.toarray()"
-        )
+        return _choose_sparse_nonsmooth(name, objective)
     if name == "auto":
         name = "preconditioned"
     if name not in SPARSE:
@@ -106,6 +121,20 @@ def _choose_sparse(name: str, objective: Objective) -> list[str]:
             f"solver is {name!r}, which is for a dense X; give 'auto' or one of {', '.join(SPARSE)}"
         )
     return [name] if name == "newton-cg" else [name, "newton-cg"]
+
+
+def _choose_sparse_nonsmooth(name: str, objective: Objective) -> list[str]:
+    """Return the solvers to try where X is sparse, and there is an L1 penalty or a bound."""
+    if name not in ("auto", *SPARSE_NONSMOOTH):
+        raise ValueError(
+            f"solver is {name!r}, which is for a dense X or knows no L1 penalty and no bounds; "
+            f"give 'auto' or one of {', '.join(SPARSE_NONSMOOTH)}"
+        )
+    factored = objective.K * objective.D <= FACTORED
+    if name == "auto":
+        name = "newton" if factored else "working-set"
+    stronger = "newton" if factored else "working-set"
+    return [name] if name == stronger else [name, stronger]
 
 
 def _choose_nonsmooth(name: str, flops: int, objective: Objective) -> list[str]:
@@ -116,11 +145,13 @@ def _choose_nonsmooth(name: str, flops: int, objective: Objective) -> list[str]:
             f"{', '.join(NONSMOOTH)}"
         )
     n, D, K = objective.n, objective.D, objective.K
-    factored = K * D <= FACTORED and flops < LARGE
+    factored = K * D <= FACTORED
     if name == "auto":
-        if not factored or 2 * n <= D:
-            name = "working-set"
+        if factored and 2 * n >= D and (flops < SMALL or (n < FEW_ROWS * D and flops < LARGE)):
+            name = "newton"
+        elif factored and n >= FEW_ROWS * D:
+            name = "sampled"
         else:
-            name = "newton" if flops < SMALL or n < FEW_ROWS * D else "sampled"
-    stronger = "newton" if factored else "working-set"
+            name = "working-set"
+    stronger = "newton" if factored and flops < TOO_LARGE else "working-set"
     return [name] if name == stronger else [name, stronger]

@@ -195,7 +195,7 @@ def at_penalty(full: Objective, stage: Objective, point: Point) -> Point:
 def penalties(objective: Objective, diagonal: Floats) -> list[float]:
     """Return what the penalty is multiplied by, stage by stage, down to 1."""
     n, D = objective.n, objective.D
-    if objective.penalty == 0.0 or n >= 300 * D or D <= 100:
+    if not objective.quadratic[:-1].all() or n >= 300 * D or D <= 100:
         return [1.0]
     strongest = STRONGEST * float(np.median(diagonal[:, :-1] / objective.quadratic[:-1]))
     stages = []

@@ -45,7 +45,7 @@ CHEAP = 0.7
 # Products with the Hessian that a proof may take.
 PROOF = 40
 # How much smaller than the gap a decrement should be for a proof over all rows to succeed.
-TRIGGER = 0.4
+TRIGGER = 0.7
 
 
 class Metric:
@@ -69,7 +69,7 @@ class Metric:
         """Return what making a Hessian costs, in steps."""
         n, P = objective.n, objective.K * objective.D
         pairs = objective.K * (objective.K + 1) // 2
-        gram = n * (GRAM * objective.D**2 + GRAM_ROW) * pairs
+        gram = (GRAM * objective.data.gram_work + GRAM_ROW * n) * pairs
         step = n * (PASS * P + LINK * objective.K) + SOLVE * P**2 + STEP
         return (gram + FACTOR * P**3 + MAKE) / step
 
