@@ -202,7 +202,7 @@ class Sparse(Examples):
         other = Sparse(
             self.X, self.y, self.K, sample_weight, total, self.offset, self.threads, self.meter
         )
-        other._fields = self._fields
+        other._fields, other._by_columns = self._fields, self._by_columns
         return other
 
 

@@ -231,7 +231,7 @@ def regularization_path(
         np.array([o.converged for o in outcomes]),
         (null_loss - losses) / max(null_loss - saturated, 1e-300),
         np.count_nonzero(w if w.ndim == 2 else w.any(axis=1), axis=1),
-        np.array([len(o.history) for o in outcomes]),
+        np.array([fit.n_iter for fit in fits]),
         problem.data.meter.reads,
     )
     if not path.converged.all():
@@ -284,7 +284,7 @@ def _null_model(problem: Problem, penalty: Penalty) -> Fitted:
     point = posed.objective.evaluate(theta)
     if not is_finite(point):
         explain_not_finite(problem.X, np.zeros(problem.data.d), 0.0)
-    return Fitted(posed, Review(Outcome(point, point.J, True, "", "", ()), False, ()))
+    return Fitted(posed, Review(Outcome(point, point.J, True, "", "", ()), False, ()), 0)
 
 
 def _bias_alone(data: Examples, offset: Floats) -> Floats:
