@@ -57,7 +57,7 @@ def lines(contest: Contest) -> Iterator[str]:
 
 
 def certified_cells(contest: Contest, eps: float) -> list[str]:
-    """Return time, passes and sweeps, certified and true gap of our fit at a tolerance."""
+    """Return time, passes and sweeps, certified and true gap of our fit, in parts of J*."""
     for tol, run in contest.certified():
         if tol == eps:
             verdict = "" if run.told.get("converged") else " (not certified)"
@@ -68,9 +68,9 @@ def certified_cells(contest: Contest, eps: float) -> list[str]:
                     sweeps += f" (of {run.read / contest.entries * 1e9:.2f} ns an entry)"
             return [
                 duration(run.seconds) + verdict,
-                f"{run.told.get('n_passes')} passes",
+                f"{run.told.get('n_passes', math.nan):.4g} passes",
                 f"{sweeps} sweeps",
-                f"gap {float(run.told.get('gap', math.nan)):.0e}",
+                f"gap {float(run.told.get('gap', math.nan)) / contest.best:.0e}",
                 f"true {max(run.objective / contest.best - 1, 0):.0e}",
             ]
     return []
