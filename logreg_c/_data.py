@@ -86,6 +86,11 @@ class Dense(Examples):
         self.meter.add(self.n)
         return out
 
+    @property
+    def gram_work(self) -> float:
+        """Multiplications of a Gram matrix, about."""
+        return self.n * (self.d + 1.0) ** 2
+
     def gram(self, h: Floats, center: Floats, scale: Floats) -> Floats:
         """Return sum_i h_qi v_i v_i' for each row q of h, v_i the centred, scaled [x_i, 1]."""
         D = self.d + 1

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from . import _kernels
 from ._compressed import Compressed
-from ._entries import Fields, one_hot_fields, scattered
+from ._entries import Fields, one_hot_fields, scattered, transposed
 from ._examples import Examples, Rows
 from ._validation import Floats
 
@@ -26,6 +26,7 @@ class Sparse(Examples):
     X: Compressed
     halved = True
     _fields: list[Fields | None] | None = None
+    _by_columns: Compressed | None = None
 
     def evaluate(self, theta: Floats) -> tuple[float, Floats, Floats]:
         """Return the averaged loss, the margins Z and the gradient. Reads X once."""
@@ -113,11 +114,27 @@ class Sparse(Examples):
         self.meter.add(self.n if rows is None else len(rows))
         return out
 
+    @property
+    def gram_work(self) -> float:
+        """Multiplications of a Gram matrix, about; each is as slow as several of `Dense`."""
+        return 10.0 * self.X.entries**2 / self.n
+
     def gram(self, h: Floats, center: Floats, scale: Floats) -> Floats:
         """Return sum_i h_qi v_i v_i' for each row q of h, v_i the scaled [x_i, 1]. As `Dense`."""
         columns, size = np.arange(self.d), np.append(scale, 1.0)
         grams = [self.head_gram(None, np.ascontiguousarray(row), columns) for row in h]
         return np.stack(grams) * size * size[:, None]
+
+    def columns(self, columns: Rows) -> Sparse:
+        """Copy some columns, which rise, of the same examples; their reads are counted apart."""
+        if self._by_columns is None:
+            self._by_columns = transposed(self.X, self.threads)
+            self.meter.add(self.n)
+        X = self._by_columns.lines(columns)
+        return Sparse(
+            transposed(X, self.threads), self.y, self.K, self.sample_weight, self.total,
+            self.offset, self.threads,
+        )  # fmt: skip
 
     def weighing(self, sample_weight: Floats | None, total: float) -> Sparse:
         """Return the same examples with other weights that add up to this total."""

@@ -32,6 +32,7 @@ SOLVERS: dict[str, Solver] = {
 
 # Those that know of L1 penalties and bounds.
 NONSMOOTH = ("newton", "sampled", "working-set")
+SPARSE_NONSMOOTH = ("newton", "working-set")
 
 # Those that a sparse X is for.
 SPARSE = ("preconditioned", "lbfgs", "newton-cg", "gradient-descent")
@@ -112,7 +113,7 @@ def choose(name: str, objective: Objective) -> list[str]:
 def _choose_sparse(name: str, objective: Objective) -> list[str]:
     """Return the solvers to try where X is sparse."""
     if objective.nonsmooth is not None:
-        raise NotImplementedError("no L1 penalty and no bounds for a sparse X yet; pass X.toarray()")
+        return _choose_sparse_nonsmooth(name, objective)
     if name == "auto":
         name = "preconditioned"
     if name not in SPARSE:
@@ -120,6 +121,20 @@ def _choose_sparse(name: str, objective: Objective) -> list[str]:
             f"solver is {name!r}, which is for a dense X; give 'auto' or one of {', '.join(SPARSE)}"
         )
     return [name] if name == "newton-cg" else [name, "newton-cg"]
+
+
+def _choose_sparse_nonsmooth(name: str, objective: Objective) -> list[str]:
+    """Return the solvers to try where X is sparse, and there is an L1 penalty or a bound."""
+    if name not in ("auto", *SPARSE_NONSMOOTH):
+        raise ValueError(
+            f"solver is {name!r}, which is for a dense X or knows no L1 penalty and no bounds; "
+            f"give 'auto' or one of {', '.join(SPARSE_NONSMOOTH)}"
+        )
+    factored = objective.K * objective.D <= FACTORED
+    if name == "auto":
+        name = "newton" if factored else "working-set"
+    stronger = "newton" if factored else "working-set"
+    return [name] if name == stronger else [name, stronger]
 
 
 def _choose_nonsmooth(name: str, flops: int, objective: Objective) -> list[str]:

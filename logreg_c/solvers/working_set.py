@@ -10,6 +10,7 @@ column whose weight stays zero shows it long before the weights of others have c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -18,18 +19,25 @@ import numpy as np
 from .._certificate import bound_at
 from .._examples import Rows
 from .._objective import Objective, Point
-from .._quadratic import model_step
 from .._validation import Floats
 from ._driver import Iterate, Task
 from ._line_search import advance
+from ._metric import Updated
 
 # Columns at first, and how many for each one with a weight.
 FIRST, SPARE = 400, 2
-# Parameters whose Hessian is made, unless more have a weight.
-MOST = 2000
+# Parameters whose Hessian is made, unless more have a weight; then a part more than these.
+MOST, MORE = 2000, 0.25
+# A Hessian of so many multiplications is made anew for each step. Others learn from steps, until
+# one leaves more than a part of the decrement.
+CHEAP, SLOW = 1e8, 0.3
 # A smaller problem is solved to this part of what could be proved before it, and further than its
 # predecessor by this factor.
 ENOUGH, FURTHER = 0.03, 0.1
+# A decrement of so many times what has to be proved is worth the exact Hessian.
+PROVABLE = 10.0
+# Coordinate descent in its models ends at this part of what is enough.
+ROUGH = 1e-3
 
 
 class Solved(NamedTuple):
@@ -52,7 +60,8 @@ def working_set(task: Task) -> Iterator[Iterate]:
         part = objective.columns(among)
         coordinates = np.append(among, objective.D - 1)
         theta = np.ascontiguousarray(point.theta[:, coordinates])
-        last = solve(part, theta, max(enough, 0.3 * goal.gap(point.J)))
+        least = 0.3 * goal.gap(point.J)
+        last = solve(part, theta, max(enough, least), least)
         passes = part.data.meter.reads * len(among) / objective.data.d
         objective.data.meter.add(int(passes * objective.n))
         point, lower = prove(objective, coordinates, last)
@@ -77,23 +86,47 @@ def choose_columns(objective: Objective, point: Point) -> Rows:
     kept = (point.theta[:, :-1] != 0.0).any(axis=0) | (penalty == 0.0)
     score[kept] = np.inf
     count = int(np.count_nonzero(kept))
-    wanted = max(count, min(max(FIRST, SPARE * count), MOST // objective.K))
+    most = max(MOST // objective.K, int((1.0 + MORE) * count) + 1)
+    wanted = min(max(FIRST, SPARE * count), most)
     if wanted >= len(score):
         return np.arange(len(score))
     return np.sort(np.argpartition(-score, wanted)[:wanted])
 
 
-def solve(part: Objective, theta: Floats, enough: float) -> Solved:
-    """Minimise over these columns until a step promised no more than `enough`."""
+def solve(part: Objective, theta: Floats, enough: float, least: float) -> Solved:
+    """Minimise over these columns until a step promised no more than `enough`.
+
+    The last step is that of the Hessian there, to rounding, if it could prove `least`.
+    """
     point = part.evaluate(theta)
+    metric: Updated | None = None
+    fresh = False
+    before = math.inf
     while True:
-        a = part.data.predictions(point.Z)
-        s, decrement = model_step(part, part.hessian(a), point)
+        if metric is None:
+            metric = Updated(part, part.hessian(part.data.predictions(point.Z)))
+            fresh = True
+        s, decrement = metric.model(point, ROUGH * enough)
+        done = decrement <= enough
+        if done and decrement <= PROVABLE * least:
+            if not fresh:
+                metric = None
+                continue
+            s, decrement = metric.model(point)
         step = advance(part, point, s)
         if step is None:
+            if not fresh:
+                metric = None
+                continue
             return Solved(point, s, part.direction_margins(s), decrement, point)
-        if decrement <= enough:
+        if done:
             return Solved(point, s, step.margins(point), decrement, step.point)
+        if part.data.gram_work <= CHEAP or step.length < 1.0 or decrement > SLOW * before:
+            metric = None
+        else:
+            metric.learn(step.length * s, step.point.gradient - point.gradient)
+        fresh = False
+        before = decrement
         point = step.point
 
 
