@@ -137,9 +137,7 @@ def ours(task: Task, effort: float) -> Fitted:
     import logreg_c
 
     y = task.y if task.classes > 2 else task.y.astype(np.float64)
-    found = logreg_c.fit(  # type: ignore[attr-defined, unused-ignore]
-        task.X, y, **penalty(task), tol=1 / effort, n_threads=task.threads
-    )
+    found = logreg_c.fit(task.X, y, **penalty(task), tol=1 / effort, n_threads=task.threads)
     names = ("objective", "gap", "converged", "reason", "n_iter", "n_passes", "solver")
     return Fitted(found.w, found.b, told={name: getattr(found, name) for name in names})
 
@@ -148,7 +146,7 @@ def our_estimator(task: Task, effort: float) -> Fitted:
     """Our scikit-learn face, at the same tolerances."""
     import logreg_c
 
-    Model = logreg_c.LogisticRegression  # type: ignore[attr-defined, unused-ignore]
+    Model = logreg_c.LogisticRegression
     model = Model(C=task.C, l1_ratio=task.l1_ratio, tol=1 / effort)
     return from_estimator(model.fit(task.X, task.y), ended=False)
 

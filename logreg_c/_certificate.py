@@ -79,28 +79,29 @@ def bound_with_kinks(
     divergence: float,
 ) -> float:
     """Return the bound for an L1 penalty or bounds, J being that at theta."""
-    q = np.where(quadratic > WEAKEST, quadratic, 0.0)
-    l1 = nonsmooth.l1
     u = quadratic * (theta + s) - residual
-    far = np.full(theta.shape, math.inf)
-    np.divide(J, l1, out=far, where=np.broadcast_to(l1 > 0.0, theta.shape))
-    around = np.where(l1 > 0.0, 0.0, REACH * np.maximum(np.abs(theta), 1.0))
-    low = np.maximum(nonsmooth.lower, np.where(l1 > 0.0, -far, theta - around))
-    high = np.minimum(nonsmooth.upper, np.where(l1 > 0.0, far, theta + around))
+    # Where theta is 0 and |u| at most l, nothing is added.
+    some = np.flatnonzero((theta != 0.0) | ~(np.abs(u) <= nonsmooth.l1))
+    column = some % theta.shape[1]
+    l1, lower, upper = nonsmooth.of(column)
+    q = np.where(quadratic[column] > WEAKEST, quadratic[column], 0.0)
+    x, u = theta.ravel()[some], u.ravel()[some]
+    far = np.divide(J, l1, out=np.full(len(some), math.inf), where=l1 > 0.0)
+    around = REACH * np.maximum(np.abs(x), 1.0)
+    low = np.maximum(lower, np.where(l1 > 0.0, -far, x - around))
+    high = np.minimum(upper, np.where(l1 > 0.0, far, x + around))
     over = np.maximum(np.abs(u) - l1, 0.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        best = np.where(over > 0.0, np.sign(u) * np.where(q > 0.0, over / q, math.inf), 0.0)
+    ends = np.where(u > 0.0, high, low)
+    best = np.divide(np.sign(u) * over, q, out=np.where(over > 0.0, ends, 0.0), where=q > 0.0)
     best = np.minimum(np.maximum(best, low), high)
     # Those that only the penalty's own size holds share it.
-    joint = (l1 > 0.0) & (q == 0.0) & (np.where(u > 0.0, nonsmooth.upper, -nonsmooth.lower) >= far)
-    shared = 0.0
-    if joint.any():
-        shared = J * float(np.max(over / np.where(l1 > 0.0, l1, 1.0), where=joint, initial=0.0))
-        best = np.where(joint, 0.0, best)
-    away = theta - best
-    gaps = 0.5 * q * away * away + (q * best - u) * away + l1 * (np.abs(theta) - np.abs(best))
+    joint = (l1 > 0.0) & (q == 0.0) & (np.where(u > 0.0, upper, -lower) >= far)
+    best[joint] = 0.0
+    shared = J * float((over[joint] / l1[joint]).max(initial=0.0))
+    away = x - best
+    gaps = 0.5 * q * away * away + (q * best - u) * away + l1 * (np.abs(x) - np.abs(best))
     gaps = np.where(joint, gaps, np.maximum(gaps, 0.0))
-    bound = divergence + shared + float(np.add.reduce(gaps.ravel()))
+    bound = divergence + shared + float(np.add.reduce(gaps))
     return bound if bound >= 0.0 else math.inf
 
 

@@ -45,12 +45,17 @@ class ModelStep(NamedTuple):
     decrement: float
 
 
-def model_step(objective: Objective, H: Floats, point: Point) -> ModelStep:
-    """Return the step to the minimum of the model with the Hessian H, (K D, K D), at a point."""
+def model_step(objective: Objective, H: Floats, point: Point, enough: float = 0.0) -> ModelStep:
+    """Return the step to the minimum of the model with the Hessian H, (K D, K D), at a point.
+
+    Coordinate descent may end where no coordinate gains more than `enough`.
+    """
     if objective.nonsmooth is None:
         s = -Factor(H, objective.data.threads).solve(point.gradient)
         return ModelStep(s, -0.5 * inner(point.gradient, s))
-    x, r = minimum(H, point.gradient, point.theta, objective.nonsmooth, objective.data.threads)
+    x, r = minimum(
+        H, point.gradient, point.theta, objective.nonsmooth, objective.data.threads, enough
+    )
     s = x - point.theta
     # H s = r - g
     fall = 0.5 * (inner(point.gradient, s) + inner(r, s))
@@ -59,7 +64,12 @@ def model_step(objective: Objective, H: Floats, point: Point) -> ModelStep:
 
 
 def minimum(
-    H: Floats, gradient: Floats, theta: Floats, nonsmooth: Nonsmooth, threads: int
+    H: Floats,
+    gradient: Floats,
+    theta: Floats,
+    nonsmooth: Nonsmooth,
+    threads: int,
+    enough: float = 0.0,
 ) -> tuple[Floats, Floats]:
     """Return the minimum x of the model, and the gradient of its quadratic part there."""
     K = len(theta)
@@ -71,7 +81,6 @@ def minimum(
         _kernels.kernels.add_rows(H, moved, start[moved], r)
     curvature = H.ravel()[:: len(H) + 1]
     before = None
-    enough = 0.0
     for _ in range(MOST_ROUNDS // ROUNDS):
         change = _kernels.kernels.descend_coordinates(H, l1, lower, upper, x, r, ROUNDS, enough)
         enough = max(enough, ENOUGH * change)

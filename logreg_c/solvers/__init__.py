@@ -32,9 +32,10 @@ SOLVERS: dict[str, Solver] = {
 
 # Those that know of L1 penalties and bounds.
 NONSMOOTH = ("newton", "sampled", "working-set")
+SPARSE_NONSMOOTH = ("newton", "working-set")
 
 # Those that a sparse X is for.
-SPARSE = ("preconditioned", "lbfgs", "newton-cg", "gradient-descent")
+SPARSE = ("preconditioned", "newton", "lbfgs", "newton-cg", "gradient-descent")
 
 # Flops of a Hessian of all rows: nothing beside the rest of a fit; worth it; too many even for a
 # solver that gets where others do not.
@@ -61,6 +62,8 @@ def choose(name: str, objective: Objective) -> list[str]:
     - else several classes whose factors take at most 240 MB: blocks;
     - else lbfgs.
 
+    With a sparse X, but for small ones, which are copied as dense: preconditioned.
+
     With an L1 penalty or bounds:
 
     - K D at most 1,500, n at least D/2, and n below 50 D or a Hessian of all rows below 10 Mflop:
@@ -74,11 +77,14 @@ def choose(name: str, objective: Objective) -> list[str]:
     """
     if name != "auto" and name not in SOLVERS:
         raise ValueError(f"solver is {name!r}; give 'auto' or one of {', '.join(SOLVERS)}")
+    n, D, K = objective.n, objective.D, objective.K
+    flops = n * D * D * (K * (K + 1) // 2)
+    factored = K * D <= (FACTORED if K > 1 else FACTORED_PAIR)
+    stronger = "newton" if factored and flops < TOO_LARGE else "newton-cg"
     if isinstance(objective.data, Sparse):
-        return _choose_sparse(name, objective)
+        return _choose_sparse(name, stronger, objective)
     if name == "preconditioned":
         raise ValueError("solver is 'preconditioned', which is for a sparse X; take 'auto'")
-    n, D, K = objective.n, objective.D, objective.K
     if name == "compressed" and n > MOST_EXAMPLES:
         raise ValueError(
             f"solver is 'compressed', which makes a matrix of {n} x {n} for the {n} rows of X; it "
@@ -90,10 +96,8 @@ def choose(name: str, objective: Objective) -> list[str]:
             "solver is 'compressed', which takes one penalty for all columns; leave penalty_factor "
             "out, or take 'auto'"
         )
-    flops = n * D * D * (K * (K + 1) // 2)
     if objective.nonsmooth is not None:
         return _choose_nonsmooth(name, flops, objective)
-    factored = K * D <= (FACTORED if K > 1 else FACTORED_PAIR)
     if name == "auto":
         if 2 * n <= D and K * n <= FEW_EXAMPLES and uniform:
             name = "compressed"
@@ -105,21 +109,34 @@ def choose(name: str, objective: Objective) -> list[str]:
             name = "blocks"
         else:
             name = "lbfgs"
-    stronger = "newton" if factored and flops < TOO_LARGE else "newton-cg"
     return [name] if name == stronger else [name, stronger]
 
 
-def _choose_sparse(name: str, objective: Objective) -> list[str]:
+def _choose_sparse(name: str, stronger: str, objective: Objective) -> list[str]:
     """Return the solvers to try where X is sparse."""
     if objective.nonsmooth is not None:
-        raise NotImplementedError("no L1 penalty and no bounds for a sparse X yet; pass X.toarray()")
+        return _choose_sparse_nonsmooth(name, objective)
     if name == "auto":
         name = "preconditioned"
     if name not in SPARSE:
         raise ValueError(
             f"solver is {name!r}, which is for a dense X; give 'auto' or one of {', '.join(SPARSE)}"
         )
-    return [name] if name == "newton-cg" else [name, "newton-cg"]
+    return [name] if name == stronger else [name, stronger]
+
+
+def _choose_sparse_nonsmooth(name: str, objective: Objective) -> list[str]:
+    """Return the solvers to try where X is sparse, and there is an L1 penalty or a bound."""
+    if name not in ("auto", *SPARSE_NONSMOOTH):
+        raise ValueError(
+            f"solver is {name!r}, which is for a dense X or knows no L1 penalty and no bounds; "
+            f"give 'auto' or one of {', '.join(SPARSE_NONSMOOTH)}"
+        )
+    factored = objective.K * objective.D <= FACTORED
+    if name == "auto":
+        name = "newton" if factored else "working-set"
+    stronger = "newton" if factored else "working-set"
+    return [name] if name == stronger else [name, stronger]
 
 
 def _choose_nonsmooth(name: str, flops: int, objective: Objective) -> list[str]:

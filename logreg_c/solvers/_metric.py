@@ -56,9 +56,9 @@ class Updated:
         self._first = H
         self._H = H
 
-    def model(self, point: Point) -> ModelStep:
-        """Return the step to the minimum of the model with the penalty as it is."""
-        return model_step(self._objective, self._H, point)
+    def model(self, point: Point, enough: float = 0.0) -> ModelStep:
+        """Return the step to the minimum of the model, to `enough` as `model_step` has it."""
+        return model_step(self._objective, self._H, point, enough)
 
     def learn(self, s: Floats, y: Floats) -> None:
         """Update the matrix, if the curvature is positive beyond rounding."""

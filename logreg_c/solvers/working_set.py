@@ -10,26 +10,44 @@ column whose weight stays zero shows it long before the weights of others have c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from .._certificate import bound_at
 from .._examples import Rows
-from .._objective import Objective, Point
-from .._quadratic import model_step
+from .._objective import Objective, Point, inner
 from .._validation import Floats
 from ._driver import Iterate, Task
 from ._line_search import advance
+from ._metric import Updated
+from ._orthant import (
+    face,
+    inverse_diagonal,
+    newton_direction,
+    orthant_step,
+    shrinking_step,
+)
 
 # Columns at first, and how many for each one with a weight.
-FIRST, SPARE = 400, 2
-# Parameters whose Hessian is made, unless more have a weight.
-MOST = 2000
+FIRST, SPARE = 400, 3
+# Parameters whose Hessian is made, and what it may cost: multiplications, or passes over it.
+FACTORED = 2000
+WORTH, WORTH_PASSES = 1e9, 40.0
+# A Hessian of so many multiplications is made anew for each step. Others learn from steps, until
+# one leaves more than a part of the decrement.
+CHEAP, SLOW = 1e8, 0.3
 # A smaller problem is solved to this part of what could be proved before it, and further than its
 # predecessor by this factor.
 ENOUGH, FURTHER = 0.03, 0.1
+# A decrement of so many times what has to be proved is worth the exact Hessian.
+PROVABLE = 10.0
+# Steps with the same columns where there is no Hessian.
+STEPS = 30
+# Coordinate descent in its models ends at this part of what is enough.
+ROUGH = 1e-3
 
 
 class Solved(NamedTuple):
@@ -49,12 +67,14 @@ def working_set(task: Task) -> Iterator[Iterate]:
     enough, before = ENOUGH * point.J, None
     while True:
         among = choose_columns(objective, point)
-        part = objective.columns(among)
         coordinates = np.append(among, objective.D - 1)
+        part = objective if len(among) == objective.data.d else objective.columns(among)
         theta = np.ascontiguousarray(point.theta[:, coordinates])
-        last = solve(part, theta, max(enough, 0.3 * goal.gap(point.J)))
-        passes = part.data.meter.reads * len(among) / objective.data.d
-        objective.data.meter.add(int(passes * objective.n))
+        least = 0.3 * goal.gap(point.J)
+        last = solver_for(part)(part, theta, max(enough, least), least)
+        if part is not objective:
+            passes = part.data.meter.reads * len(among) / objective.data.d
+            objective.data.meter.add(int(passes * objective.n))
         point, lower = prove(objective, coordinates, last)
         yield Iterate(point, lower)
         enough = min(ENOUGH * (point.J - lower), FURTHER * last.decrement)
@@ -77,23 +97,77 @@ def choose_columns(objective: Objective, point: Point) -> Rows:
     kept = (point.theta[:, :-1] != 0.0).any(axis=0) | (penalty == 0.0)
     score[kept] = np.inf
     count = int(np.count_nonzero(kept))
-    wanted = max(count, min(max(FIRST, SPARE * count), MOST // objective.K))
+    wanted = max(FIRST, SPARE * count)
     if wanted >= len(score):
         return np.arange(len(score))
     return np.sort(np.argpartition(-score, wanted)[:wanted])
 
 
-def solve(part: Objective, theta: Floats, enough: float) -> Solved:
-    """Minimise over these columns until a step promised no more than `enough`."""
+def solver_for(part: Objective) -> Callable[[Objective, Floats, float, float], Solved]:
+    """Return what solves the problem of some columns: whether their Hessian is worth its price."""
+    data = part.data
+    worth = data.gram_work <= WORTH or data.gram_passes <= WORTH_PASSES
+    return solve if part.K * part.D <= FACTORED and worth else solve_unfactored
+
+
+def solve(part: Objective, theta: Floats, enough: float, least: float) -> Solved:
+    """Minimise over these columns until a step promised no more than `enough`.
+
+    The last step is that of the Hessian there, to rounding, if it could prove `least`.
+    """
     point = part.evaluate(theta)
+    metric: Updated | None = None
+    fresh = False
+    before = math.inf
     while True:
-        a = part.data.predictions(point.Z)
-        s, decrement = model_step(part, part.hessian(a), point)
+        if metric is None:
+            metric = Updated(part, part.hessian(part.data.predictions(point.Z)))
+            fresh = True
+        s, decrement = metric.model(point, ROUGH * enough)
+        done = decrement <= enough
+        if done and decrement <= PROVABLE * least:
+            if not fresh:
+                metric = None
+                continue
+            s, decrement = metric.model(point)
         step = advance(part, point, s)
         if step is None:
+            if not fresh:
+                metric = None
+                continue
             return Solved(point, s, part.direction_margins(s), decrement, point)
-        if decrement <= enough:
+        if done:
             return Solved(point, s, step.margins(point), decrement, step.point)
+        if part.data.gram_work <= CHEAP or step.length < 1.0 or decrement > SLOW * before:
+            metric = None
+        else:
+            metric.learn(step.length * s, step.point.gradient - point.gradient)
+        fresh = False
+        before = decrement
+        point = step.point
+
+
+def solve_unfactored(part: Objective, theta: Floats, enough: float, least: float) -> Solved:
+    """Do what `solve` does, without a Hessian."""
+    assert part.nonsmooth is not None
+    point = part.evaluate(theta)
+    inverse = inverse_diagonal(part, point)
+    steps = 0
+    while True:
+        where = face(part.nonsmooth, point)
+        found = newton_direction(part, point, where, inverse, None)
+        step = orthant_step(part, point, where, found.s)
+        decrement = -0.5 * inner(where.slope, found.s)
+        steps += 1
+        if step is None:
+            step = shrinking_step(part, point, inverse)
+        if step is None or decrement <= enough or steps >= STEPS:
+            if decrement <= PROVABLE * least or step is None:
+                found = newton_direction(part, point, where, inverse, least)
+                better = orthant_step(part, point, where, found.s)
+                step = step if better is None else better
+            after = point if step is None else step.point
+            return Solved(point, found.s, found.U, decrement, after)
         point = step.point
 
 
