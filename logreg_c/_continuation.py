@@ -13,8 +13,9 @@ from ._unpenalised import Review
 from ._validation import Floats
 from .fitting import Posed
 from .solvers import SOLVERS, choose
-from .solvers._driver import Goal, Outcome
+from .solvers._driver import Goal, Outcome, Solver
 from .solvers.near import CHEAP, Metric, moved, near
+from .solvers.screened import Screen, screened
 from .solvers.together import MOST, evaluate_all, together
 
 PROVED = "J is within tol of the optimum, proved"
@@ -58,6 +59,7 @@ class Continuation:
         self._goal = goal
         self._max_iter = max_iter
         self._metric = Metric()
+        self._screen = Screen()
 
     def fit(self, posed: Posed, theta: Floats, start: Point | None = None) -> Fitted:
         """Fit from theta; `start` is what is known there already."""
@@ -80,12 +82,20 @@ class Continuation:
         smooth = objective.K == 1 and self._metric.suits(objective)
         return wanted and smooth and self._metric.price(objective) <= CHEAP
 
-    def _alone(self, posed: Posed, theta: Floats, start: Point | None, rounds: int) -> Fitted:
-        """Fit from theta, after some rounds with others."""
+    def _alone(
+        self,
+        posed: Posed,
+        theta: Floats,
+        start: Point | None,
+        rounds: int,
+        first: Sequence[tuple[str, Solver]] = (),
+    ) -> Fitted:
+        """Fit from theta, after some rounds with others, by certain solvers first."""
         objective = posed.objective
         solvers = [(name, SOLVERS[name]) for name in choose(self._solver, objective)]
         if self._solver == "auto" and self._metric.suits(objective):
-            solvers.insert(0, ("near", near(self._metric, start)))
+            first = [("near", near(self._metric, start))]
+        solvers = [*first, *solvers]
         review = posed.minimise(theta, solvers, self._goal, self._max_iter - rounds)
         return Fitted(posed, review, rounds + len(review.outcome.history))
 
@@ -115,6 +125,10 @@ class Continuation:
             return self.fit(posed, theta)
         if older is not None:
             theta = secant(theta, older.theta_for(posed), mine.penalty.l1, posed, older)
+        kinks = mine.objective.nonsmooth
+        if self._solver == "auto" and kinks is not None and Screen.suits(posed.objective):
+            solver = screened(self._screen, before.point, kinks.l1)
+            return self._alone(posed, theta, None, 0, [("screened", solver)])
         return self.fit(posed, theta)
 
 
