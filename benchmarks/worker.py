@@ -180,7 +180,7 @@ def reading_time(task: Task) -> float:
         start = time.perf_counter()
         sweep()
         seconds.append(time.perf_counter() - start)
-    return float(np.median(seconds))
+    return min(seconds)
 
 
 def busy_seconds() -> float | None:

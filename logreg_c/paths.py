@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._continuation import Continuation, Fitted
-from ._data import Dense
+from ._examples import Examples
 from ._objective import is_finite
 from ._penalty import Penalty, as_penalty
 from ._progress import Bar
@@ -288,7 +288,7 @@ def _null_model(problem: Problem, penalty: Penalty) -> Fitted:
     return Fitted(posed, Review(Outcome(point, point.J, True, "", "", ()), False, ()), 0)
 
 
-def _bias_alone(data: Dense, offset: Floats) -> Floats:
+def _bias_alone(data: Examples, offset: Floats) -> Floats:
     """Return the biases that are best beside offsets, by Newton's method. Reads no X."""
     b = np.zeros(data.K)
     loss, R = data.residuals(offset)

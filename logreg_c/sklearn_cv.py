@@ -214,7 +214,7 @@ class LogisticRegressionCV(LinearClassifier):
             )
         if self.selection != "best" and not self.refit:
             raise ValueError(f"selection is {self.selection!r}, which needs refit=True")
-        X, y = validate_data(self, X, y, dtype=FLOATS)
+        X, y = validate_data(self, X, y, dtype=FLOATS, accept_sparse="csr")
         check_classification_targets(y)
         classes, ids = encode(y)
         require_two(classes, "y holds")
