@@ -14,10 +14,13 @@ from ._validation import Floats
 from .fitting import Posed
 from .solvers import SOLVERS, choose
 from .solvers._driver import Goal, Outcome, Solver
-from .solvers.near import CHEAP, Metric, moved, near
+from .solvers.blocks import at_penalty
+from .solvers.near import CHEAP, Metric, near
 from .solvers.screened import Screen, screened
 from .solvers.together import MOST, evaluate_all, together
 
+# What the tolerance of the model itself is multiplied by, and the smallest that makes sense.
+REFINED, SMALLEST_TOL = 1e-3, 1e-13
 PROVED = "J is within tol of the optimum, proved"
 
 
@@ -112,6 +115,22 @@ class Continuation:
                 fits.append(self._alone(posed, point.theta, start, rounds))
         return fits
 
+    def refine(self, fitted: Fitted) -> Fitted:
+        """Take a step of Newton's further, where Hessians are no trouble.
+
+        Tolerances aside, the model should not depend on the way to it.
+        """
+        objective = fitted.posed.objective
+        if choose("auto", objective)[0] != "newton":
+            return fitted
+        goal = Goal(max(REFINED * self._goal.tol, SMALLEST_TOL))
+        solvers = [("newton", SOLVERS["newton"])]
+        review = fitted.posed.minimise(fitted.point.theta, solvers, goal, self._max_iter)
+        found = review.outcome
+        outcome = fitted.review.outcome
+        outcome = outcome._replace(point=found.point, lower=max(outcome.lower, found.lower))
+        return Fitted(fitted.posed, fitted.review._replace(outcome=outcome), fitted.n_iter)
+
     def fit_next(self, posed: Posed, before: Fitted | None, older: Fitted | None = None) -> Fitted:
         """Fit with another penalty, from where those before it lead."""
         if before is None:
@@ -120,7 +139,7 @@ class Continuation:
         mine, theirs = before.posed, posed
         if theirs.objective.nonsmooth is None and mine.objective.nonsmooth is None:
             if mine.objective.scale is theirs.objective.scale:
-                point = moved(mine.objective, theirs.objective, before.point)
+                point = at_penalty(mine.objective, theirs.objective, before.point)
                 return self.fit(posed, theta, point)
             return self.fit(posed, theta)
         if older is not None:

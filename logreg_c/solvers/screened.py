@@ -19,7 +19,7 @@ from .._objective import Objective, Point
 from .._validation import Floats
 from . import FACTORED
 from ._driver import Iterate, Solver, Task
-from .working_set import prove, solve
+from .working_set import prove, scores, solve
 
 # The rule's threshold is not below this part of the penalty, however large the step between two.
 LEAST = 0.5
@@ -45,7 +45,7 @@ class Screen:
     def suits(objective: Objective) -> bool:
         """Whether there is an L1 penalty, and there are enough columns."""
         kinks = objective.nonsmooth
-        return kinks is not None and kinks.l1.any() and objective.D > WORTH
+        return kinks is not None and bool(kinks.l1.any()) and objective.D > WORTH
 
     def part(self, objective: Objective, needed: Rows, score: Floats) -> tuple[Rows, Objective]:
         """Return some columns, those needed among them, and the objective for these."""
@@ -84,10 +84,7 @@ def _screened(task: Task, screen: Screen, before: Point, l1: Floats) -> Iterator
     point, enough = before, ENOUGH * before.J
     needed = np.zeros(0, dtype=np.intp)
     while True:
-        g = point.gradient[:, :-1]
-        movable = np.where(g > 0.0, nonsmooth.lower[:-1] < 0.0, nonsmooth.upper[:-1] > 0.0)
-        size = np.where(movable, np.abs(g), 0.0).max(axis=0)
-        score = np.divide(size, threshold, out=np.full(len(size), np.inf), where=threshold > 0.0)
+        score = scores(objective, point, threshold)
         score[(theta[:, :-1] != 0.0).any(axis=0)] = np.inf
         needed = np.union1d(needed, np.flatnonzero(score >= 1.0))
         if objective.K * (len(needed) + 1) > FACTORED:
