@@ -92,7 +92,8 @@ def scores(objective: Objective, point: Point, penalty: Floats) -> Floats:
     g = point.gradient[:, :-1]
     movable = np.where(g > 0.0, nonsmooth.lower[:-1] < 0.0, nonsmooth.upper[:-1] > 0.0)
     size = np.where(movable, np.abs(g), 0.0).max(axis=0)
-    return np.divide(size, penalty, out=np.full(len(size), np.inf), where=penalty > 0.0)
+    full = np.full(len(size), np.inf)
+    return np.asarray(np.divide(size, penalty, out=full, where=penalty > 0.0))
 
 
 def choose_columns(objective: Objective, point: Point) -> Rows:
