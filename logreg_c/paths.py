@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._continuation import Continuation, Fitted
-from ._data import Dense
+from ._examples import Examples
 from ._objective import is_finite
 from ._penalty import Penalty, as_penalty
 from ._progress import Bar
@@ -231,7 +231,7 @@ def regularization_path(
         np.array([o.converged for o in outcomes]),
         (null_loss - losses) / max(null_loss - saturated, 1e-300),
         np.count_nonzero(w if w.ndim == 2 else w.any(axis=1), axis=1),
-        np.array([len(o.history) for o in outcomes]),
+        np.array([fit.n_iter for fit in fits]),
         problem.data.meter.reads,
     )
     if not path.converged.all():
@@ -284,10 +284,10 @@ def _null_model(problem: Problem, penalty: Penalty) -> Fitted:
     point = posed.objective.evaluate(theta)
     if not is_finite(point):
         explain_not_finite(problem.X, np.zeros(problem.data.d), 0.0)
-    return Fitted(posed, Review(Outcome(point, point.J, True, "", "", ()), False, ()))
+    return Fitted(posed, Review(Outcome(point, point.J, True, "", "", ()), False, ()), 0)
 
 
-def _bias_alone(data: Dense, offset: Floats) -> Floats:
+def _bias_alone(data: Examples, offset: Floats) -> Floats:
     """Return the biases that are best beside offsets, by Newton's method. Reads no X."""
     b = np.zeros(data.K)
     loss, R = data.residuals(offset)

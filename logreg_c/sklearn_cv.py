@@ -29,7 +29,7 @@ except ImportError as error:
 
 from ._classes import encode
 from ._continuation import Continuation
-from ._folds import Grid, fit_grid, fold_problems
+from ._folds import Grid, fit_grid, fold_weights
 from ._linear import FLOATS, LinearClassifier, require_two
 from ._scoring import HeldOut
 from ._validation import Floats, as_array, as_count, as_number
@@ -214,7 +214,7 @@ class LogisticRegressionCV(LinearClassifier):
             )
         if self.selection != "best" and not self.refit:
             raise ValueError(f"selection is {self.selection!r}, which needs refit=True")
-        X, y = validate_data(self, X, y, dtype=FLOATS)
+        X, y = validate_data(self, X, y, dtype=FLOATS, accept_sparse="csr")
         check_classification_targets(y)
         classes, ids = encode(y)
         require_two(classes, "y holds")
@@ -224,7 +224,7 @@ class LogisticRegressionCV(LinearClassifier):
         splits = list(splitter.split(X, y, **split_params))
         tests = [np.asarray(test) for _, test in splits]
         problem = Problem(X, ids, s, None, self.fit_intercept, self._seed(), self._threads())
-        folds = fold_problems(
+        folds = fold_weights(
             problem, [train for train, _ in splits], lambda k: repr(classes[k].item())
         )
         held_out = HeldOut(

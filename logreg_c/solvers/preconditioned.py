@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Iterator
 
 from .._certificate import combined_lower_bound, plain_lower_bound
-from .._objective import inner
 from ._driver import Iterate, Task
 from ._head import Preconditioner
 from ._line_search import along
@@ -39,8 +38,7 @@ def preconditioned(task: Task) -> Iterator[Iterate]:
     """Yield an iterate a gather and a scatter."""
     objective, point = task.objective, task.begin()
     matrix = Preconditioner(objective, task.random)
-    X = objective.data.X
-    few = X.entries < ENTRIES_A_COLUMN * objective.D
+    few = objective.sparse.X.entries < ENTRIES_A_COLUMN * objective.D
     memory = Memory(SHORT_MEMORY if few else MEMORY)
     points = deque([point], maxlen=COMBINED)
     count, refreshed, stuck = 0, -1, False
