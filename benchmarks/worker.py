@@ -138,9 +138,9 @@ def take_turn(peer: Peer, task: Task, effort: float) -> Turn:
     best = math.inf
     mine, busy, begin = time.process_time(), busy_seconds(), time.perf_counter()
     while not spent or (len(spent) < REPEATS and sum(spent) < ENOUGH_SECONDS):
-        for task in tasks:
+        for one in tasks:
             start = now()
-            found = peer.fit(task, effort)
+            found = peer.fit(one, effort)
             spent.append(now() - start)
             if spent[-1] < best:
                 best, fitted = spent[-1], found
