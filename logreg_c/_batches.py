@@ -17,7 +17,7 @@ from .api import sigmoid
 
 
 def one_pass(
-    X: NDArray[Any],
+    X: Any,
     ids: NDArray[np.intp],
     share: Floats,
     W: Floats,
@@ -36,7 +36,7 @@ def one_pass(
 
     Parameters
     ----------
-    X : ndarray of shape (n, d)
+    X : ndarray or SciPy's CSR matrix of shape (n, d)
         Examples in rows.
     ids : ndarray of shape (n,)
         Positions of their classes.

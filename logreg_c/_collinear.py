@@ -70,9 +70,7 @@ class Dependencies(NamedTuple):
 def centred(objective: Objective, rows: Rows) -> Floats:
     """Copy some rows, centred and scaled, with a column of ones for a free bias."""
     data = objective.data
-    X = np.empty((len(rows), data.d))
-    _kernels.kernels.take(data.X, rows, objective.center, objective.scale, X, data.threads)
-    data.meter.add(len(rows))
+    X = data.take(rows, np.ones(len(rows)), objective.center, objective.scale).X
     return np.column_stack((X, np.full(len(rows), float(objective.fit_bias))))
 
 

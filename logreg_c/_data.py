@@ -64,7 +64,7 @@ class Dense(Examples):
 
     def margins(self, theta: Floats, offset: bool = True) -> Floats:
         """Return XW' + b, and the offset if wanted. Reads X once."""
-        Z = np.empty((self.K, self.n))
+        Z = np.empty((len(theta), self.n))
         used = self.offset if offset else None
         _kernels.kernels.class_margins_of(self.X, theta, used, Z, self.threads)
         self.meter.add_half(self.n)
@@ -72,7 +72,7 @@ class Dense(Examples):
 
     def transpose_product(self, R: Floats) -> Floats:
         """Return R [X, 1]. Reads X once."""
-        out = np.empty((self.K, self.d + 1))
+        out = np.empty((len(R), self.d + 1))
         _kernels.kernels.class_transpose_product(self.X, R, out, self.threads)
         self.meter.add_half(self.n)
         return out
@@ -119,6 +119,11 @@ class Dense(Examples):
         self.meter.add_half(self.n)
         rows = np.concatenate((out[:, 1], out[:, 3]))
         return Ranges(-out[:, 2], out[:, 0], np.unique(rows[rows >= 0.0]).astype(np.intp))
+
+    def rows(self, rows: Rows) -> Floats:
+        """Return some rows as they are, as float64. Counts them as read."""
+        self.meter.add(len(rows))
+        return np.asarray(self.X[rows], dtype=np.float64)
 
     def take(self, rows: Rows, weight: Floats, center: Floats, scale: Floats) -> Dense:
         """Copy rows, centred and scaled, as examples that share this total and this meter.

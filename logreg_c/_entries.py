@@ -78,7 +78,7 @@ def without_repeats(X: Compressed) -> Compressed:
     if first.all():
         return X
     starts = np.flatnonzero(first)
-    data = np.ones(len(line)) if X.data is None else X.data
+    data = np.ones(len(line)) if X.data is None else X.data.astype(np.float64)
     sums = np.add.reduceat(data, starts)
     indptr = np.concatenate(([0], np.cumsum(np.bincount(line[starts], minlength=len(lengths)))))
     return Compressed(
@@ -144,9 +144,7 @@ def one_hot_fields(X: Compressed, random: np.random.Generator, threads: int) -> 
     return Fields(blocks[:MOST_FIELDS, 0], blocks[:MOST_FIELDS, 1], combination)
 
 
-def _blocks(
-    pattern: Compressed, random: np.random.Generator, threads: int
-) -> NDArray[np.intp]:
+def _blocks(pattern: Compressed, random: np.random.Generator, threads: int) -> NDArray[np.intp]:
     """Return where blocks of columns begin and end, (q, 2), that may be fields."""
     n, d = pattern.shape
     # Whole numbers whose sum over all rows is exact.

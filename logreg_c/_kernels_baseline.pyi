@@ -55,9 +55,6 @@ def squared_deviations(
     out: NDArray[np.float64],
     threads: int,
 ) -> None: ...
-def flip(
-    X: Matrix, starts: NDArray[np.int64], lines: NDArray[Any], values: NDArray[Any] | None
-) -> None: ...
 def descend(
     X: Matrix,
     y: NDArray[Any],
@@ -163,6 +160,29 @@ def dual_step(
     change: NDArray[np.float64],
     threads: int,
 ) -> tuple[float, float]: ...
+def divergence(
+    Z: NDArray[np.float64],
+    sample_weight: NDArray[np.float64] | None,
+    total: float,
+    change: NDArray[np.float64],
+    threads: int,
+) -> tuple[float, float]: ...
+def inspect(X: Matrix, threads: int) -> tuple[float, float, float, float]: ...
+def head_gram(
+    X: Matrix,
+    rows: NDArray[np.intp] | None,
+    h: NDArray[np.float64],
+    place: NDArray[np.int32],
+    out: NDArray[np.float64],
+    threads: int,
+) -> None: ...
+def transpose(
+    X: Matrix,
+    starts: NDArray[np.int64],
+    rows: NDArray[np.int32],
+    values: NDArray[Any] | None,
+    threads: int,
+) -> None: ...
 def predictions(Z: NDArray[np.float64], a: NDArray[np.float64], threads: int) -> None: ...
 def residuals(
     y: NDArray[Any],

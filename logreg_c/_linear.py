@@ -19,6 +19,8 @@ from ._prediction import log_probabilities, probabilities, scores
 from ._validation import Floats, as_examples, as_floats, as_sample_weight
 
 FLOATS = (np.float64, np.float32)
+# Sparse formats that are taken as they are.
+FORMATS = ["csr", "csc"]
 
 
 class LinearClassifier(ClassifierMixin, TellsNewSpelling):  # type: ignore[misc]
@@ -32,12 +34,17 @@ class LinearClassifier(ClassifierMixin, TellsNewSpelling):  # type: ignore[misc]
     random_state: Any
     n_jobs: int | None
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
     def decision_function(self, X: Any) -> Floats:
         """Compute the scores z = Xw + b.
 
         Parameters
         ----------
-        X : array_like or data frame of shape (n, d)
+        X : array_like, data frame or sparse matrix of shape (n, d)
             Examples in rows.
 
         Returns
@@ -140,7 +147,7 @@ class LinearClassifier(ClassifierMixin, TellsNewSpelling):  # type: ignore[misc]
             except (ValueError, OverflowError):
                 pass
         check_is_fitted(self, "coef_")
-        X = validate_data(self, X, dtype=FLOATS, reset=False)
+        X = validate_data(self, X, dtype=FLOATS, reset=False, accept_sparse=FORMATS)
         return function(as_examples(X), dense(self.coef_), self.intercept_)
 
     def _seed(self) -> int:

@@ -27,7 +27,10 @@ from ._data import Dense
 from ._examples import Rows
 from ._factor import Factor
 from ._nonsmooth import Nonsmooth
+from ._sparse import Sparse
 from ._validation import Floats
+
+Source = Dense | Sparse
 
 
 class Point(NamedTuple):
@@ -68,7 +71,7 @@ class Objective:
 
     Parameters
     ----------
-    data : Dense
+    data : Dense or Sparse
         The examples.
     penalty : float or ndarray of shape (d,)
         The strength of the ridge penalty on the weights of the columns as they are.
@@ -86,7 +89,7 @@ class Objective:
 
     def __init__(
         self,
-        data: Dense,
+        data: Source,
         penalty: float | Floats,
         center: Floats,
         scale: Floats,
@@ -257,6 +260,12 @@ class Objective:
 
     # What sparse data are preconditioned by: one curvature a row, shared by all classes
 
+    @property
+    def sparse(self) -> Sparse:
+        """The examples, which must be sparse."""
+        assert isinstance(self.data, Sparse)
+        return self.data
+
     def mean_curvature(self, point: Point) -> Floats:
         """Return share · a (1 - a) of each row, the mean over the classes, (n,)."""
         a = self.data.predictions(point.Z)
@@ -268,14 +277,22 @@ class Objective:
 
     def mean_diagonal(self, h: Floats) -> Floats:
         """Return sum_i h_i v_ij^2, v_i the scaled [x_i, 1], (d + 1,). A scatter."""
-        diagonal: Floats = self.data.diagonal(h[None])[0]
+        diagonal: Floats = self.sparse.diagonal(h[None])[0]
         diagonal[:-1] *= self.scale * self.scale
         return diagonal
+
+    def mean_column(self, h: Floats, diagonal: Floats) -> Floats:
+        """Return sum_i h_i v_ij, (d + 1,), given `mean_diagonal`, which may know it already."""
+        if self.sparse.X.data is not None:
+            return np.asarray(self.pull_back(h[None])[0])
+        column = diagonal / np.append(self.scale, 1.0)
+        column[-1] *= self.fit_bias
+        return np.asarray(column)
 
     def head_gram(self, rows: Rows | None, h: Floats, columns: Rows) -> Floats:
         """Return sum_i h_i v_i v_i' over rows, for some columns and the bias."""
         size = np.append(self.scale[columns], 1.0)
-        return np.asarray(self.data.head_gram(rows, h, columns) * size * size[:, None])
+        return np.asarray(self.sparse.head_gram(rows, h, columns) * size * size[:, None])
 
     def factor(self, a: Floats, least: Floats | None = None) -> Factor:
         """Return the Cholesky factor of the Hessian at predictions a. Reads X once."""
@@ -309,16 +326,20 @@ class Objective:
         s, total = self.data.sample_weight, self.data.total
         return self._of_copy(part.data.weighing(None if s is None else s[rows], total))
 
-    def columns(self, columns: Rows) -> Objective:
-        """Return the objective for some of the columns, copied, all other weights being zero."""
+    def columns(self, columns: Rows, copied: Objective | None = None) -> Objective:
+        """Return the objective for some of the columns, all other weights being zero.
+
+        They are copied, unless `copied` has their data from another penalty.
+        """
         among = np.append(columns, self.D - 1)
+        data = self.data.columns(columns) if copied is None else copied.data
         return Objective(
-            self.data.columns(columns), 0.0, self.center[columns], self.scale[columns],
+            data, 0.0, self.center[columns], self.scale[columns],
             self.fit_bias, self.quadratic[among], None,
             None if self.nonsmooth is None else self.nonsmooth.of(among),
         )  # fmt: skip
 
-    def _of_copy(self, data: Dense) -> Objective:
+    def _of_copy(self, data: Source) -> Objective:
         d = self.D - 1
         return Objective(
             data, self.penalty, np.zeros(d), np.ones(d), self.fit_bias, self.quadratic, None,

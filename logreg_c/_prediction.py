@@ -7,17 +7,16 @@ there is one row, that of the second. What is in X is checked only where a score
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from . import _kernels
-from ._validation import Floats, require_finite_examples
+from ._compressed import Compressed
+from ._sparse import margins
+from ._validation import Floats, Matrix, require_finite_examples
 from .api import forward
 
 
-def scores(X: NDArray[Any], W: Floats, b: Floats) -> Floats:
+def scores(X: Matrix, W: Floats, b: Floats) -> Floats:
     """Compute z = Xw + b, shape (n,), for two classes, and Z = XW' + b, shape (n, K), for several.
 
     Raises
@@ -27,9 +26,12 @@ def scores(X: NDArray[Any], W: Floats, b: Floats) -> Floats:
     OverflowError
         If a score is not, though X is.
     """
-    Z = np.empty((len(W), len(X)))
-    theta = np.column_stack((W, b))
-    _kernels.kernels.class_margins_of(X, theta, None, Z, _kernels.threads_of_call(None))
+    theta, threads = np.column_stack((W, b)), _kernels.threads_of_call(None)
+    if isinstance(X, Compressed):
+        Z = margins(X, theta, None, threads)
+    else:
+        Z = np.empty((len(W), len(X)))
+        _kernels.kernels.class_margins_of(X, theta, None, Z, threads)
     z = Z[0] if len(W) == 1 else np.ascontiguousarray(Z.T)
     if not np.isfinite(z).all():
         require_finite_examples(X)
@@ -39,7 +41,7 @@ def scores(X: NDArray[Any], W: Floats, b: Floats) -> Floats:
     return z
 
 
-def probabilities(X: NDArray[Any], W: Floats, b: Floats) -> Floats:
+def probabilities(X: Matrix, W: Floats, b: Floats) -> Floats:
     """Compute the probability of each class, shape (n, K); raises as `scores` does."""
     if len(W) > 1:
         return softmax(scores(X, W, b))
@@ -50,7 +52,7 @@ def probabilities(X: NDArray[Any], W: Floats, b: Floats) -> Floats:
     return P
 
 
-def log_probabilities(X: NDArray[Any], W: Floats, b: Floats) -> Floats:
+def log_probabilities(X: Matrix, W: Floats, b: Floats) -> Floats:
     """Compute the logarithm of each class's probability, shape (n, K), from the scores.
 
     So it is exact and finite where a probability is as good as 0 or 1. Raises as `scores` does.

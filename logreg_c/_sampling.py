@@ -6,15 +6,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ._data import Dense
-from ._examples import Rows
+from ._examples import Examples, Rows
 from ._validation import Floats
 
 # The part of an importance sample's probability that is the same for every row.
 UNIFORM_MIX = 0.3
 
 
-def _class_rows(data: Dense) -> list[Rows]:
+def _class_rows(data: Examples) -> list[Rows]:
     """Return the rows of each class; a soft label belongs to its likeliest class."""
     if data.K == 1:
         positive = data.y[0] > 0.5
@@ -25,7 +24,7 @@ def _class_rows(data: Dense) -> list[Rows]:
     return np.split(order, ends)
 
 
-def stratified(data: Dense, m: int, random: np.random.Generator) -> tuple[Rows, Floats]:
+def stratified(data: Examples, m: int, random: np.random.Generator) -> tuple[Rows, Floats]:
     """Draw about m rows, no class less than a part of its equal share, in random order.
 
     Returns the rows and 1 / probability of each: case-control sampling with weights that correct

@@ -23,8 +23,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ._data import Dense, Ranges
-from ._examples import Rows
+from ._data import Ranges
+from ._examples import Examples, Rows
 from ._names import columns_in_words
 from ._objective import Objective, Point
 from ._sampling import stratified
@@ -53,9 +53,11 @@ PROJECTIONS = 6
 PROJECTED = 1500
 # Rows that nearly always tell that a column separates nothing.
 FEW, MORE = 1024, 4096
+# Columns from where on some rows tell nothing that the ranges of a sparse X don't.
+MANY = 4096
 
 
-def label_groups(data: Dense) -> tuple[NDArray[np.int32], int]:
+def label_groups(data: Examples) -> tuple[NDArray[np.int32], int]:
     """Return each row's class and the number K of classes; K for soft labels, -1 without weight."""
     K = max(data.K, 2)
     if data.K == 1:
@@ -229,7 +231,7 @@ class Separation:
     def _columns(self) -> list[tuple[int, int]]:
         """Return what `separating_columns` does, by a few rows where these tell that it is none."""
         objective, data = self._objective, self._objective.data
-        if data.n > MORE:
+        if data.n > MORE and data.d <= MANY:
             strided = np.arange(0, data.n, data.n // FEW)
             if not self._separate(self._some(strided)):
                 return []
@@ -334,7 +336,7 @@ class Separation:
         helps = False
         rows = max(1_000_000 // objective.D, 1)
         for begin in range(0, data.n, rows):
-            X = np.asarray(data.X[begin : begin + rows], dtype=np.float64)
+            X = data.rows(np.arange(begin, min(begin + rows, data.n)))
             groups = self._groups[begin : begin + rows]
             scaled = (X - objective.center) * objective.scale
             U = v[:, :-1] @ scaled.T + v[:, -1:]
@@ -347,7 +349,6 @@ class Separation:
                 return False
             spread = U.max(axis=0) - U.min(axis=0) if len(U) > 1 else np.abs(U[0])
             helps |= bool((spread[groups >= 0] > still[groups >= 0]).any())
-        data.meter.add(data.n)
         return helps
 
     def _almost(self, start: Point, end: Point) -> bool:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from . import _kernels
 from ._compressed import Compressed
+from ._data import Dense, Ranges
 from ._entries import Fields, one_hot_fields, scattered, transposed
 from ._examples import Examples, Rows
 from ._validation import Floats
@@ -34,6 +35,12 @@ class Sparse(Examples):
             Z = self.margins(theta)
             loss, R = self.residuals(Z)
             return loss, Z, self.transpose_product(R)
+        if not theta[:, :-1].any():
+            # Where most fits start there is nothing to gather.
+            Z = np.repeat(theta[:, -1:], self.n, axis=1)
+            Z = Z if self.offset is None else Z + self.offset
+            loss, R = self.residuals(Z)
+            return loss, Z, self.transpose_product(R)
         Z = np.empty((self.K, self.n))
         gradient = np.empty_like(theta)
         loss = _kernels.kernels.evaluate(
@@ -45,13 +52,8 @@ class Sparse(Examples):
 
     def margins(self, theta: Floats, offset: bool = True) -> Floats:
         """Return XW' + b, and the offset if wanted. A gather of all entries."""
-        used = self.offset if offset else None
         self.meter.add_half(self.n)
-        if not self.X.by_rows:
-            W = np.ascontiguousarray(theta[:, :-1])
-            Z = scattered(self.X.T, W, self.threads)[:, :-1] + theta[:, -1:]
-            return Z if used is None else Z + used
-        return _gathered(self.X, theta, used, self.threads)
+        return margins(self.X, theta, self.offset if offset else None, self.threads)
 
     def transpose_product(self, R: Floats) -> Floats:
         """Return R [X, 1]. A scatter of all entries."""
@@ -75,7 +77,6 @@ class Sparse(Examples):
         )
         self.meter.add(self.n)
         return out
-
 
     def diagonal(self, h: Floats) -> Floats:
         """Return sum_i h_ki v_ij^2 for v_i = [x_i, 1], (K', d + 1). A scatter of all entries."""
@@ -128,7 +129,68 @@ class Sparse(Examples):
         """Return sum_i h_qi v_i v_i' for each row q of h, v_i the scaled [x_i, 1]. As `Dense`."""
         columns, size = np.arange(self.d), np.append(scale, 1.0)
         grams = [self.head_gram(None, np.ascontiguousarray(row), columns) for row in h]
-        return np.stack(grams) * size * size[:, None]
+        out: Floats = np.stack(grams) * size * size[:, None]
+        return out
+
+    def gram_of(self, rows: Rows, h: Floats, center: Floats, scale: Floats) -> Floats:
+        """As `gram`, of some rows with a weight each."""
+        return self.take(rows, np.ones(len(rows)), center, scale).gram(h, center, np.ones(self.d))
+
+    def rows(self, rows: Rows) -> Floats:
+        """Return some rows as a dense array."""
+        X = self.X
+        first, lengths = X.indptr[rows], np.diff(X.indptr)[rows]
+        ends = np.cumsum(lengths)
+        at = np.arange(ends[-1] if len(ends) else 0) + np.repeat(first - (ends - lengths), lengths)
+        out = np.zeros((len(rows), self.d))
+        lines = np.repeat(np.arange(len(rows)), lengths)
+        out[lines, X.indices[at]] = 1.0 if X.data is None else X.data[at]
+        self.meter.add(len(rows))
+        return out
+
+    def take(self, rows: Rows, weight: Floats, center: Floats, scale: Floats) -> Dense:
+        """Copy rows as `Dense.take` does: they are few, and columns not very many."""
+        X = (self.rows(rows) - center) * scale
+        weights = weight if self.sample_weight is None else weight * self.sample_weight[rows]
+        offset = None if self.offset is None else np.ascontiguousarray(self.offset[:, rows])
+        y = np.ascontiguousarray(self.y[..., rows])
+        return Dense(X, y, self.K, weights, self.total, offset, self.threads, self.meter)
+
+    def root_mean_squares(self) -> Floats:
+        """Return the root mean square of each column, (d,); nothing overflows on the way."""
+        X, d = self.X, self.d
+        share = np.full(self.n, 1.0) if self.sample_weight is None else self.sample_weight
+        share = np.repeat(share / self.total, np.diff(X.indptr))
+        if X.data is None:
+            return np.asarray(np.sqrt(np.bincount(X.indices, share, d)))
+        values = np.abs(X.data).astype(np.float64)
+        size = np.zeros(d)
+        np.maximum.at(size, X.indices[share > 0.0], values[share > 0.0])
+        values /= np.where(size > 0.0, size, 1.0)[X.indices]
+        return np.asarray(size * np.sqrt(np.bincount(X.indices, share * values**2, d)))
+
+    def ranges(self, groups: NDArray[np.int32], count: int) -> Ranges:
+        """Return the ranges of the columns in groups 0 to count - 1 of the rows, zeros included."""
+        X, d = self.X, self.d
+        group = np.repeat(groups, np.diff(X.indptr))
+        line = np.repeat(np.arange(self.n), np.diff(X.indptr))
+        used = np.flatnonzero(group >= 0)
+        place = group[used].astype(np.intp) * d + X.indices[used]
+        values = np.ones(len(used)) if X.data is None else X.data[used].astype(np.float64)
+        low, high = np.full(count * d, np.inf), np.full(count * d, -np.inf)
+        np.minimum.at(low, place, values)
+        np.maximum.at(high, place, values)
+        extremes = np.full((2, count * d), -1)
+        for row, ends in zip(extremes, (low, high), strict=True):
+            hit = values == ends[place]
+            row[place[hit]] = line[used[hit]]
+        sizes = np.bincount(groups[groups >= 0], minlength=count)
+        absent = np.bincount(place, minlength=count * d) < np.repeat(sizes, d)
+        low[absent] = np.minimum(low[absent], 0.0)
+        high[absent] = np.maximum(high[absent], 0.0)
+        self.meter.add_half(self.n)
+        rows = np.unique(extremes[extremes >= 0]).astype(np.intp)
+        return Ranges(low.reshape(count, d), high.reshape(count, d), rows)
 
     def columns(self, columns: Rows) -> Sparse:
         """Copy some columns, which rise, of the same examples; their reads are counted apart."""
@@ -146,8 +208,17 @@ class Sparse(Examples):
         other = Sparse(
             self.X, self.y, self.K, sample_weight, total, self.offset, self.threads, self.meter
         )
-        other._fields = self._fields
+        other._fields, other._by_columns = self._fields, self._by_columns
         return other
+
+
+def margins(X: Compressed, theta: Floats, offset: Floats | None, threads: int) -> Floats:
+    """Return XW' + b, and the offset if there is one, (K, n)."""
+    if X.by_rows:
+        return _gathered(X, theta, offset, threads)
+    W = np.ascontiguousarray(theta[:, :-1])
+    Z = scattered(X.T, W, threads)[:, :-1] + theta[:, -1:]
+    return Z if offset is None else Z + offset
 
 
 def _gathered(X: Compressed, theta: Floats, offset: Floats | None, threads: int) -> Floats:

@@ -160,9 +160,7 @@ def sparse_coordinates(data: Sparse, most: float, scaled: bool) -> tuple[Floats,
     """Return no centre, which would fill X in, and a scale, of the root mean square if wanted."""
     center, scale = np.zeros(data.d), np.ones(data.d)
     if scaled:
-        share = np.full(data.n, 1.0) if data.sample_weight is None else data.sample_weight
-        with np.errstate(all="ignore"):
-            spread = np.sqrt(data.diagonal(share[None] / data.total)[0, :-1])
+        spread = data.root_mean_squares()
         _require_squares(spread, spread == 0.0)
         spread[spread == 0.0] = 1.0
         scale = 1.0 / np.maximum(spread, 1.0 / most)

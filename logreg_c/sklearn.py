@@ -33,7 +33,7 @@ except ImportError as error:
 from . import _kernels
 from ._batches import one_pass
 from ._classes import encode, encode_plain, positions
-from ._linear import FLOATS, LinearClassifier, dense, require_two
+from ._linear import FLOATS, FORMATS, LinearClassifier, dense, require_two
 from ._validation import (
     as_count,
     as_examples,
@@ -175,8 +175,9 @@ class LogisticRegression(LinearClassifier):
 
         Parameters
         ----------
-        X : array_like or data frame of shape (n, d)
-            Examples in rows; float32 or float64, C- or Fortran-contiguous, is used as it is.
+        X : array_like, data frame or sparse matrix of shape (n, d)
+            Examples in rows; float32 or float64, C- or Fortran-contiguous, or CSR, is used as it
+            is.
         y : array_like of shape (n,)
             Labels of any type, at least two different ones.
         sample_weight : array_like of shape (n,), optional
@@ -190,7 +191,7 @@ class LogisticRegression(LinearClassifier):
         Raises
         ------
         ValueError, TypeError
-            If an argument or a parameter is wrong, X is sparse, or something is not finite.
+            If an argument or a parameter is wrong, or something is not finite.
 
         Warns
         -----
@@ -200,7 +201,7 @@ class LogisticRegression(LinearClassifier):
         encoded = encode_plain(y, len(X)) if _kernels.kernels.is_matrix(X) else None
         plain = encoded is not None
         if encoded is None:
-            X, y = validate_data(self, X, y, dtype=FLOATS)
+            X, y = validate_data(self, X, y, dtype=FLOATS, accept_sparse=FORMATS)
             check_classification_targets(y)
             encoded = encode(y)
         classes, ids = encoded
@@ -249,7 +250,7 @@ class LogisticRegression(LinearClassifier):
 
         Parameters
         ----------
-        X : array_like or data frame of shape (n, d)
+        X : array_like, data frame or sparse matrix of shape (n, d)
             Examples in rows. Standardise columns of very different scales first.
         y : array_like of shape (n,)
             Labels; they need not include all classes.
@@ -266,7 +267,7 @@ class LogisticRegression(LinearClassifier):
         Raises
         ------
         ValueError, TypeError
-            If an argument or a parameter is wrong, X is sparse, or something is not finite.
+            If an argument or a parameter is wrong, or something is not finite.
         OverflowError
             If the weights leave the range of float64; the coefficients stay as they were.
 
@@ -277,8 +278,10 @@ class LogisticRegression(LinearClassifier):
         """
         first = not hasattr(self, "classes_")
         classes = self._all_classes(classes)
-        X, y = validate_data(self, X, y, dtype=FLOATS, reset=first)
-        X, ids = as_examples(X), positions(y, classes)
+        X, y = validate_data(self, X, y, dtype=FLOATS, reset=first, accept_sparse="csr")
+        if not hasattr(X, "indptr"):
+            X = as_examples(X)
+        ids = positions(y, classes)
         n, d = X.shape
         if isinstance(self.class_weight, str):
             raise ValueError(

@@ -35,7 +35,7 @@ NONSMOOTH = ("newton", "sampled", "working-set")
 SPARSE_NONSMOOTH = ("newton", "working-set")
 
 # Those that a sparse X is for.
-SPARSE = ("preconditioned", "lbfgs", "newton-cg", "gradient-descent")
+SPARSE = ("preconditioned", "newton", "lbfgs", "newton-cg", "gradient-descent")
 
 # Flops of a Hessian of all rows: nothing beside the rest of a fit; worth it; too many even for a
 # solver that gets where others do not.
@@ -62,6 +62,8 @@ def choose(name: str, objective: Objective) -> list[str]:
     - else several classes whose factors take at most 240 MB: blocks;
     - else lbfgs.
 
+    With a sparse X, but for small ones, which are copied as dense: preconditioned.
+
     With an L1 penalty or bounds:
 
     - K D at most 1,500, n at least D/2, and n below 50 D or a Hessian of all rows below 10 Mflop:
@@ -75,11 +77,14 @@ def choose(name: str, objective: Objective) -> list[str]:
     """
     if name != "auto" and name not in SOLVERS:
         raise ValueError(f"solver is {name!r}; give 'auto' or one of {', '.join(SOLVERS)}")
+    n, D, K = objective.n, objective.D, objective.K
+    flops = n * D * D * (K * (K + 1) // 2)
+    factored = K * D <= (FACTORED if K > 1 else FACTORED_PAIR)
+    stronger = "newton" if factored and flops < TOO_LARGE else "newton-cg"
     if isinstance(objective.data, Sparse):
-        return _choose_sparse(name, objective)
+        return _choose_sparse(name, stronger, objective)
     if name == "preconditioned":
         raise ValueError("solver is 'preconditioned', which is for a sparse X; take 'auto'")
-    n, D, K = objective.n, objective.D, objective.K
     if name == "compressed" and n > MOST_EXAMPLES:
         raise ValueError(
             f"solver is 'compressed', which makes a matrix of {n} x {n} for the {n} rows of X; it "
@@ -91,10 +96,8 @@ def choose(name: str, objective: Objective) -> list[str]:
             "solver is 'compressed', which takes one penalty for all columns; leave penalty_factor "
             "out, or take 'auto'"
         )
-    flops = n * D * D * (K * (K + 1) // 2)
     if objective.nonsmooth is not None:
         return _choose_nonsmooth(name, flops, objective)
-    factored = K * D <= (FACTORED if K > 1 else FACTORED_PAIR)
     if name == "auto":
         if 2 * n <= D and K * n <= FEW_EXAMPLES and uniform:
             name = "compressed"
@@ -106,11 +109,10 @@ def choose(name: str, objective: Objective) -> list[str]:
             name = "blocks"
         else:
             name = "lbfgs"
-    stronger = "newton" if factored and flops < TOO_LARGE else "newton-cg"
     return [name] if name == stronger else [name, stronger]
 
 
-def _choose_sparse(name: str, objective: Objective) -> list[str]:
+def _choose_sparse(name: str, stronger: str, objective: Objective) -> list[str]:
     """Return the solvers to try where X is sparse."""
     if objective.nonsmooth is not None:
         return _choose_sparse_nonsmooth(name, objective)
@@ -120,7 +122,7 @@ def _choose_sparse(name: str, objective: Objective) -> list[str]:
         raise ValueError(
             f"solver is {name!r}, which is for a dense X; give 'auto' or one of {', '.join(SPARSE)}"
         )
-    return [name] if name == "newton-cg" else [name, "newton-cg"]
+    return [name] if name == stronger else [name, stronger]
 
 
 def _choose_sparse_nonsmooth(name: str, objective: Objective) -> list[str]:

@@ -3,7 +3,8 @@ r"""The initial matrix of L-BFGS for sparse data: head, tail and fields.
 
 The *head* is the columns with the largest diagonal in the Hessian, a few hundred of which hold half
 of all entries: their block of the Hessian is factored, of a sample of rows rescaled to the exact
-diagonal, or of all rows where the head is all columns. The *tail* is the diagonal of the others.
+diagonal. The *tail* is the diagonal of the others. Where parameters are few the whole Hessian of
+all rows is factored instead: a sample would miss what bends J least.
 
 The columns of a one-hot field, divided by their entries, add up to 1 in every row, and so does the
 bias. Differences of these change no margin: only the penalty bends J along them, which no diagonal
@@ -34,8 +35,8 @@ from .._validation import Floats
 HEAD, MOST_HEAD = 256, 2000
 # Rows of the sample that its block comes from: this part of all, and so many for each column.
 PART, ROWS = 0.1, 4
-# Up to the cube root of so many times the entries of X, the head is all columns.
-COMPLETE = 100.0
+# So many parameters, or the cube root of so many times the entries of X, are few.
+SMALL, COMPLETE = 500, 100.0
 
 
 class Preconditioner:
@@ -47,34 +48,36 @@ class Preconditioner:
         Over sparse data.
     random : Generator
         Draws the rows of the sample.
+
+    Attributes
+    ----------
+    complete : bool
+        Whether it is the inverse of the whole Hessian.
     """
 
     def __init__(self, objective: Objective, random: np.random.Generator) -> None:
         self._objective = objective
         self._random = random
-        d = objective.D - 1
-        self._complete = d <= (COMPLETE * max(objective.data.X.entries, 1)) ** (1 / 3)
+        most = max(SMALL, (COMPLETE * objective.sparse.X.entries) ** (1 / 3))
+        self.complete = objective.K * objective.D <= most
         self._rows: Rows | None = None
-        self._fields = None if self._complete else objective.data.fields
-        if self._complete:
-            self._k = d
-        else:
-            self.resize(HEAD)
+        self._fields = None if self.complete else objective.sparse.fields
+        self._deflation: Deflation | None = None
+        self.resize(HEAD)
 
     @property
     def may_grow(self) -> bool:
         """Whether a larger head is to be had."""
-        return self._k < min(MOST_HEAD, self._objective.D - 1)
+        return not self.complete and self._k < min(MOST_HEAD, self._objective.D - 1)
 
     def resize(self, k: int) -> None:
         """Take so many columns from the next refresh on."""
         n = self._objective.n
         self._k = min(k, self._objective.D - 1)
         m = max(int(PART * n), ROWS * self._k)
-        all_rows = self._complete or m > 0.7 * n
-        self._rows = (
-            None if all_rows else np.sort(self._random.choice(n, m, replace=False)).astype(np.intp)
-        )
+        self._rows = None
+        if m <= 0.7 * n:
+            self._rows = np.sort(self._random.choice(n, m, replace=False)).astype(np.intp)
 
     def grow(self) -> None:
         """Double the head, from the next refresh on."""
@@ -83,6 +86,9 @@ class Preconditioner:
     def refresh(self, point: Point) -> None:
         """Take the Hessian at a point."""
         objective, D = self._objective, self._objective.D
+        if self.complete:
+            self._factor = objective.factor(objective.data.predictions(point.Z))
+            return
         h = objective.mean_curvature(point)
         diagonal = objective.mean_diagonal(h)
         exact = diagonal + objective.quadratic
@@ -110,11 +116,13 @@ class Preconditioner:
         self._inverse = reciprocal(exact)
         self._deflation = None
         if self._fields is not None:
-            deflation = Deflation(objective, self._fields, h)
+            deflation = Deflation(objective, self._fields, h, diagonal)
             self._deflation = deflation if deflation.useful else None
 
     def apply(self, g: Floats) -> Floats:
         """Return about the inverse of the Hessian times g."""
+        if self.complete:
+            return self._objective.project(self._factor.solve(g))
         if self._deflation is None:
             out = self._split(g)
         else:
@@ -133,7 +141,9 @@ class Preconditioner:
 class Deflation:
     """The directions of fields and bias, Z, solved exactly; for a single class's row of theta."""
 
-    def __init__(self, objective: Objective, fields: Fields, h: Floats) -> None:
+    def __init__(
+        self, objective: Objective, fields: Fields, h: Floats, diagonal: Floats
+    ) -> None:
         D = objective.D
         self._quadratic = objective.quadratic
         self._fit_bias = objective.fit_bias
@@ -144,7 +154,7 @@ class Deflation:
         self._z = np.append(fields.combination / objective.scale, 0.0)
         self._z[self._field == len(fields.first)] = 0.0
         # X'h and the sum of h: what H does to the bias.
-        self._column = objective.pull_back(h[None])[0]
+        self._column = objective.mean_column(h, diagonal)
         self._total = float(np.add.reduce(h))
         self._bent = self._sums(self._quadratic * self._z * self._z)
         self.useful = bool((self._bent > 0.0).all())

@@ -25,8 +25,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._certificate import newton_lower_bound, plain_lower_bound
-from .._data import Dense
-from .._examples import Rows
+from .._examples import Examples, Rows
 from .._factor import Factor
 from .._objective import Objective, Point, inner, reciprocal
 from .._sampling import by_importance
@@ -143,7 +142,7 @@ class Model:
         return s
 
     @staticmethod
-    def _shares(data: Dense, R: Floats) -> Floats:
+    def _shares(data: Examples, R: Floats) -> Floats:
         weight = 1.0 if data.sample_weight is None else data.sample_weight
         return R * (weight / data.total)
 

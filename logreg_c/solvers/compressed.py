@@ -32,6 +32,7 @@ RANK = 1e-14
 def row_gram(objective: Objective) -> Floats:
     """Return X_c X_c', the columns centred and unscaled. Reads X once."""
     data = objective.data
+    assert isinstance(data, Dense)
     n = data.n
     total, part = np.zeros((n, n)), np.empty((1, n + 1, n + 1))
     for j in range(0, data.d, SLAB):

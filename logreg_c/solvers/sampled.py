@@ -132,7 +132,7 @@ def sample_start(task: Task, m: int) -> tuple[Floats, Floats]:
         # The ridge keeps a sample whose classes can be separated from running away, and a column
         # hardly seen in it where it is.
         ridge = np.full(D, 1.0 / size)
-        ridge[:-1][rarely_other(part.data.X, SEEN)] = 1.0
+        ridge[:-1][rarely_other(np.asarray(part.data.X), SEEN)] = 1.0
         ridge[-1] = 0.0
         held = part.with_terms(part.quadratic + ridge, None)
         noise = 0.1 * D / size

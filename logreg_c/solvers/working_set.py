@@ -90,15 +90,22 @@ def working_set(task: Task) -> Iterator[Iterate]:
         before = now
 
 
-def choose_columns(objective: Objective, point: Point) -> Rows:
-    """Return the columns with a weight and those whose gradient is largest beside the penalty."""
+def scores(objective: Objective, point: Point, penalty: Floats) -> Floats:
+    """Return each column's gradient, where its weight may move that way, beside a penalty."""
     nonsmooth = objective.nonsmooth
     assert nonsmooth is not None
     g = point.gradient[:, :-1]
     movable = np.where(g > 0.0, nonsmooth.lower[:-1] < 0.0, nonsmooth.upper[:-1] > 0.0)
     size = np.where(movable, np.abs(g), 0.0).max(axis=0)
-    penalty = nonsmooth.l1[:-1]
-    score = np.divide(size, penalty, out=np.full(len(size), np.inf), where=penalty > 0.0)
+    full = np.full(len(size), np.inf)
+    return np.asarray(np.divide(size, penalty, out=full, where=penalty > 0.0))
+
+
+def choose_columns(objective: Objective, point: Point) -> Rows:
+    """Return the columns with a weight and those whose gradient is largest beside the penalty."""
+    assert objective.nonsmooth is not None
+    penalty = objective.nonsmooth.l1[:-1]
+    score = scores(objective, point, penalty)
     kept = (point.theta[:, :-1] != 0.0).any(axis=0) | (penalty == 0.0)
     score[kept] = np.inf
     count = int(np.count_nonzero(kept))
