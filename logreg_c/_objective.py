@@ -281,6 +281,14 @@ class Objective:
         diagonal[:-1] *= self.scale * self.scale
         return diagonal
 
+    def mean_column(self, h: Floats, diagonal: Floats) -> Floats:
+        """Return sum_i h_i v_ij, (d + 1,), given `mean_diagonal`, which may know it already."""
+        if self.sparse.X.data is not None:
+            return np.asarray(self.pull_back(h[None])[0])
+        column = diagonal / np.append(self.scale, 1.0)
+        column[-1] *= self.fit_bias
+        return np.asarray(column)
+
     def head_gram(self, rows: Rows | None, h: Floats, columns: Rows) -> Floats:
         """Return sum_i h_i v_i v_i' over rows, for some columns and the bias."""
         size = np.append(self.scale[columns], 1.0)
@@ -318,11 +326,15 @@ class Objective:
         s, total = self.data.sample_weight, self.data.total
         return self._of_copy(part.data.weighing(None if s is None else s[rows], total))
 
-    def columns(self, columns: Rows) -> Objective:
-        """Return the objective for some of the columns, copied, all other weights being zero."""
+    def columns(self, columns: Rows, copied: Objective | None = None) -> Objective:
+        """Return the objective for some of the columns, all other weights being zero.
+
+        They are copied, unless `copied` has their data from another penalty.
+        """
         among = np.append(columns, self.D - 1)
+        data = self.data.columns(columns) if copied is None else copied.data
         return Objective(
-            self.data.columns(columns), 0.0, self.center[columns], self.scale[columns],
+            data, 0.0, self.center[columns], self.scale[columns],
             self.fit_bias, self.quadratic[among], None,
             None if self.nonsmooth is None else self.nonsmooth.of(among),
         )  # fmt: skip

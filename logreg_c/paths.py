@@ -214,7 +214,8 @@ def regularization_path(
         for strength in grid:
             penalty = one._replace(l1=ratio * float(strength), l2=(1.0 - ratio) * float(strength))
             posed = problem.pose(penalty)
-            before = fits[-1] if fits else null
+            # All penalised weights are zero in the null model, whatever the penalty.
+            before = fits[-1] if fits else null._replace(posed=posed)
             fits.append(continuation.fit_next(posed, before, fits[-2] if len(fits) > 1 else None))
             bar.update(1)
     models = [fit.posed.model(fit.point) for fit in fits]

@@ -114,13 +114,6 @@ class Metric:
         return objective.sample_again(self._part, self._rows), self._rows
 
 
-def moved(before: Objective, after: Objective, point: Point) -> Point:
-    """Turn a point of one ridge penalty into the same of another. Reads nothing."""
-    change = after.quadratic - before.quadratic
-    J = point.J + 0.5 * inner(change * point.theta, point.theta)
-    return Point(point.theta, point.Z, J, point.gradient + change * point.theta)
-
-
 def near(metric: Metric, start: Point | None = None) -> Solver:
     """Return a solver that begins with this metric, at `start` if that is given."""
 
