@@ -47,17 +47,18 @@ def lines(contest: Contest) -> Iterator[str]:
     yield f"  {'':<26}" + "".join(f"{eps:>10.0e}" for eps in EPSILONS) + f"{'missed by':>11}"
     for lane in contest.lanes:
         cells = "".join(f"{time:>10}" for time in told(contest, lane))
-        missed = lane.missed_by(contest.best)
-        gap = NOWHERE if missed is None else f"{max(missed, 0):.0e}"
+        run = lane.nearest()
+        gap = f"{max(run.objective / contest.best - 1, 0):.0e}" if run else NOWHERE
+        after = f" after {duration(run.seconds)}" if run else ""
         memory = lane.memory()
         note = f", {memory / 1e6:,.0f} MB beyond X" if memory and contest.measured_memory else ""
-        yield f"  {lane.name:<26}{cells}{gap:>11}  {lane.end}{note}"
+        yield f"  {lane.name:<26}{cells}{gap:>11}{after:<14}  {lane.end}{note}"
     for eps, _ in contest.certified():
         yield f"  logreg_c at tol={eps:.0e}: " + ", ".join(certified_cells(contest, eps))
 
 
 def certified_cells(contest: Contest, eps: float) -> list[str]:
-    """Return time, passes and sweeps, certified and true gap of our fit at a tolerance."""
+    """Return time, passes and sweeps, certified and true gap of our fit, in parts of J*."""
     for tol, run in contest.certified():
         if tol == eps:
             verdict = "" if run.told.get("converged") else " (not certified)"
@@ -66,13 +67,13 @@ def certified_cells(contest: Contest, eps: float) -> list[str]:
                 sweeps = f"{run.seconds / run.read:.3g}"
                 if contest.entries:
                     sweeps += f" (of {run.read / contest.entries * 1e9:.2f} ns an entry)"
-            return [
-                duration(run.seconds) + verdict,
-                f"{run.told.get('n_passes')} passes",
-                f"{sweeps} sweeps",
-                f"gap {float(run.told.get('gap', math.nan)):.0e}",
-                f"true {max(run.objective / contest.best - 1, 0):.0e}",
-            ]
+            cells = [duration(run.seconds) + verdict]
+            if "n_passes" in run.told:
+                cells.append(f"{run.told['n_passes']:.4g} passes")
+            cells.append(f"{sweeps} sweeps")
+            if "gap" in run.told:
+                cells.append(f"gap {run.told['gap'] / contest.best:.0e}")
+            return [*cells, f"true {max(run.objective / contest.best - 1, 0):.0e}"]
     return []
 
 

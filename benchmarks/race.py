@@ -61,10 +61,10 @@ class Lane:
         """Return the time of the quickest run with an objective of at most that."""
         return min((run.seconds for run in self.runs if run.objective <= goal), default=None)
 
-    def missed_by(self, best: float) -> float | None:
-        """Return the relative suboptimality of the best run."""
-        reached = min((run.objective for run in self.runs), default=math.inf)
-        return reached / best - 1 if math.isfinite(reached) else None
+    def nearest(self) -> Run | None:
+        """Return the best run, if one came to anything."""
+        run = min(self.runs, key=lambda run: run.objective, default=None)
+        return run if run and math.isfinite(run.objective) else None
 
     def between(self, goal: float) -> float | None:
         """Return a limit between the least that reaches the goal and the next one below."""

@@ -8,10 +8,6 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _kernels
-
-_MOST_INT32 = np.iinfo(np.int32).max
-
 
 class Compressed:
     """The entries of each line, which is a row (CSR) or a column (CSC).
@@ -82,8 +78,9 @@ class Compressed:
         """Return the matrix as a C-ordered array, entries of the same place added up."""
         out = np.zeros(self.shape)
         lines = np.repeat(np.arange(len(self.indptr) - 1), np.diff(self.indptr))
-        at = (lines, self.indices) if self.by_rows else (self.indices, lines)
-        np.add.at(out, at, 1.0 if self.data is None else self.data)
+        places = self.indices[: len(lines)]
+        at = (lines, places) if self.by_rows else (places, lines)
+        np.add.at(out, at, 1.0 if self.data is None else self.data[: len(lines)])
         return out
 
     def lines(self, chosen: NDArray[np.intp]) -> Compressed:
@@ -105,55 +102,9 @@ class Compressed:
         place = int(self.indices[k])
         return (line, place) if self.by_rows else (place, line)
 
-    def flipped(self) -> Compressed:
-        """Return a copy by the other lines, whose entries are in order.
-
-        Takes about as long as four passes, on one thread.
-        """
-        rows = self if self.by_rows else self.T
-        lines, across = rows.shape
-        indices = rows.indices if lines <= _MOST_INT32 else rows.indices.astype(np.int64)
-        if indices is not rows.indices:
-            rows = Compressed(rows.indptr, indices, rows.data, rows.shape, True)
-        starts = np.zeros(across + 1, np.int64)
-        places = np.empty_like(indices)
-        values = None if rows.data is None else np.empty_like(rows.data)
-        _kernels.kernels.flip(rows, starts, places, values)
-        return Compressed(starts, places, values, self.shape, not self.by_rows, True)
-
-    def as_rows(self) -> Compressed:
-        """Return it by rows, as it is or a copy."""
-        return self if self.by_rows else self.flipped()
-
-    def summed(self) -> Compressed:
-        """Return it without entries that come twice, which are added up in float64."""
-        if self._rises():
-            return self
-        ordered = self.flipped().flipped()
-        if ordered._rises():
-            return ordered
-        line = np.repeat(np.arange(len(ordered.indptr) - 1), np.diff(ordered.indptr))
-        at = ordered.indices[: len(line)]
-        new = np.append(True, (np.diff(line) != 0) | (np.diff(at) != 0))
-        starts = np.append(0, np.cumsum(new))[ordered.indptr]
-        values = np.add.reduceat(ordered.values(), np.flatnonzero(new))
-        return Compressed(starts, at[new], values, self.shape, self.by_rows, True)
-
-    def _rises(self) -> bool:
-        """Whether each line's entries are at rising places, so that none comes twice."""
-        rises = np.diff(self.indices[: self.indptr[-1]]) > 0
-        borders = self.indptr[1:-1]
-        rises[borders[(borders > 0) & (borders <= len(rises))] - 1] = True
-        return bool(rises.all())
-
-    def values(self) -> NDArray[np.float64]:
-        """Return the values as float64."""
-        used = int(self.indptr[-1])
-        return np.ones(used) if self.data is None else self.data[:used].astype(np.float64)
-
     def scaled_rows(self, r: NDArray[np.float64]) -> Compressed:
         """Return a copy whose rows are multiplied by r."""
-        used = int(self.indptr[-1])
+        used = self.entries
         indices = self.indices[:used].copy()
         rows = np.repeat(r, np.diff(self.indptr)) if self.by_rows else r[indices]
         values = rows if self.data is None else rows * self.data[:used]
@@ -167,13 +118,6 @@ class Compressed:
         values = None if self.data is None else self.data[k]
         shape = (len(rows), self.shape[1])
         return Compressed(starts, self.indices[k], values, shape, self.by_rows, self.sound)
-
-    def toarray(self) -> NDArray[np.float64]:
-        """Return all entries, zeros filled in."""
-        out = np.zeros(self.shape if self.by_rows else self.shape[::-1])
-        line = np.repeat(np.arange(len(out)), np.diff(self.indptr))
-        np.add.at(out, (line, self.indices[: len(line)]), self.values())
-        return out if self.by_rows else out.T
 
     def malformed(self) -> NoReturn:
         """Raise the error that tells what is wrong with indptr or indices."""
@@ -198,8 +142,8 @@ class Compressed:
         most = self.shape[1] if self.by_rows else self.shape[0]
         used = self.indices[: starts[-1]]
         outside = (used < 0) | (used >= most)
-        k = int(np.argmax(outside))
         if outside.any():
+            k = int(np.argmax(outside))
             where = self.where(k)[0 if self.by_rows else 1]
             raise ValueError(
                 f"X.indices[{k}] is {self.indices[k]}, in {line} {where}; X has {most} {across}s, "

@@ -3,17 +3,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from ._objective import Point
+from ._objective import Point, is_finite
 from ._unpenalised import Review
 from ._validation import Floats
 from .fitting import Posed
 from .solvers import SOLVERS, choose
-from .solvers._driver import Goal
-from .solvers.near import Metric, moved, near
+from .solvers._driver import Goal, Outcome, Solver
+from .solvers.blocks import at_penalty
+from .solvers.near import CHEAP, Metric, near
+from .solvers.screened import Screen, screened
+from .solvers.together import MOST, evaluate_all, together
+
+# What the tolerance of the model itself is multiplied by, and the smallest that makes sense.
+REFINED, SMALLEST_TOL = 1e-3, 1e-13
+PROVED = "J is within tol of the optimum, proved"
 
 
 class Fitted(NamedTuple):
@@ -21,6 +29,7 @@ class Fitted(NamedTuple):
 
     posed: Posed
     review: Review
+    n_iter: int
 
     @property
     def point(self) -> Point:
@@ -53,14 +62,74 @@ class Continuation:
         self._goal = goal
         self._max_iter = max_iter
         self._metric = Metric()
+        self._screen = Screen()
 
     def fit(self, posed: Posed, theta: Floats, start: Point | None = None) -> Fitted:
         """Fit from theta; `start` is what is known there already."""
+        if self._small(posed):
+            start = posed.objective.evaluate(theta) if start is None else start
+            return self._together([posed], [start])[0]
+        return self._alone(posed, theta, start, 0)
+
+    def fit_folds(self, folds: Sequence[Posed], thetas: Sequence[Floats]) -> list[Fitted]:
+        """Fit problems that differ in their weights."""
+        if all(self._small(posed) for posed in folds):
+            objectives = [posed.objective for posed in folds]
+            return self._together(folds, evaluate_all(objectives, np.concatenate(thetas)))
+        return [self._alone(*pair, None, 0) for pair in zip(folds, thetas, strict=True)]
+
+    def _small(self, posed: Posed) -> bool:
+        """Whether it is a problem for `together`."""
+        objective = posed.objective
+        wanted = self._solver == "auto" and self._max_iter > MOST and not posed.penalty.nothing
+        smooth = objective.K == 1 and self._metric.suits(objective)
+        return wanted and smooth and self._metric.price(objective) <= CHEAP
+
+    def _alone(
+        self,
+        posed: Posed,
+        theta: Floats,
+        start: Point | None,
+        rounds: int,
+        first: Sequence[tuple[str, Solver]] = (),
+    ) -> Fitted:
+        """Fit from theta, after some rounds with others, by certain solvers first."""
         objective = posed.objective
         solvers = [(name, SOLVERS[name]) for name in choose(self._solver, objective)]
         if self._solver == "auto" and self._metric.suits(objective):
-            solvers.insert(0, ("near", near(self._metric, start)))
-        return Fitted(posed, posed.minimise(theta, solvers, self._goal, self._max_iter))
+            first = [("near", near(self._metric, start))]
+        solvers = [*first, *solvers]
+        review = posed.minimise(theta, solvers, self._goal, self._max_iter - rounds)
+        return Fitted(posed, review, rounds + len(review.outcome.history))
+
+    def _together(self, folds: Sequence[Posed], points: Sequence[Point]) -> list[Fitted]:
+        """Fit in rounds, and what finds nothing lower on its own."""
+        found = together([posed.objective for posed in folds], points, self._goal)
+        fits = []
+        for posed, (point, lower, rounds) in zip(folds, found, strict=True):
+            if point.J - lower <= self._goal.gap(point.J):
+                outcome = Outcome(point, lower, True, PROVED, "newton", ())
+                fits.append(Fitted(posed, Review(outcome, False, ()), rounds))
+            else:
+                start = point if is_finite(point) else None
+                fits.append(self._alone(posed, point.theta, start, rounds))
+        return fits
+
+    def refine(self, fitted: Fitted) -> Fitted:
+        """Take a step of Newton's further, where Hessians are no trouble.
+
+        Tolerances aside, the model should not depend on the way to it.
+        """
+        objective = fitted.posed.objective
+        if choose("auto", objective)[0] != "newton":
+            return fitted
+        goal = Goal(max(REFINED * self._goal.tol, SMALLEST_TOL))
+        solvers = [("newton", SOLVERS["newton"])]
+        review = fitted.posed.minimise(fitted.point.theta, solvers, goal, self._max_iter)
+        found = review.outcome
+        outcome = fitted.review.outcome
+        outcome = outcome._replace(point=found.point, lower=max(outcome.lower, found.lower))
+        return Fitted(fitted.posed, fitted.review._replace(outcome=outcome), fitted.n_iter)
 
     def fit_next(self, posed: Posed, before: Fitted | None, older: Fitted | None = None) -> Fitted:
         """Fit with another penalty, from where those before it lead."""
@@ -70,11 +139,15 @@ class Continuation:
         mine, theirs = before.posed, posed
         if theirs.objective.nonsmooth is None and mine.objective.nonsmooth is None:
             if mine.objective.scale is theirs.objective.scale:
-                point = moved(mine.objective, theirs.objective, before.point)
+                point = at_penalty(mine.objective, theirs.objective, before.point)
                 return self.fit(posed, theta, point)
             return self.fit(posed, theta)
         if older is not None:
             theta = secant(theta, older.theta_for(posed), mine.penalty.l1, posed, older)
+        kinks = mine.objective.nonsmooth
+        if self._solver == "auto" and kinks is not None and Screen.suits(posed.objective):
+            solver = screened(self._screen, before.point, kinks.l1)
+            return self._alone(posed, theta, None, 0, [("screened", solver)])
         return self.fit(posed, theta)
 
 

@@ -64,7 +64,7 @@ class Dense(Examples):
 
     def margins(self, theta: Floats, offset: bool = True) -> Floats:
         """Return XW' + b, and the offset if wanted. Reads X once."""
-        Z = np.empty((self.K, self.n))
+        Z = np.empty((len(theta), self.n))
         used = self.offset if offset else None
         _kernels.kernels.class_margins_of(self.X, theta, used, Z, self.threads)
         self.meter.add_half(self.n)
@@ -72,7 +72,7 @@ class Dense(Examples):
 
     def transpose_product(self, R: Floats) -> Floats:
         """Return R [X, 1]. Reads X once."""
-        out = np.empty((self.K, self.d + 1))
+        out = np.empty((len(R), self.d + 1))
         _kernels.kernels.class_transpose_product(self.X, R, out, self.threads)
         self.meter.add_half(self.n)
         return out
@@ -88,8 +88,13 @@ class Dense(Examples):
 
     @property
     def gram_work(self) -> float:
-        """Multiplications of a Gram matrix, about."""
+        """What a Gram matrix costs, in multiplications."""
         return self.n * (self.d + 1.0) ** 2
+
+    @property
+    def gram_passes(self) -> float:
+        """What a Gram matrix costs, in passes, about."""
+        return (self.d + 1.0) / 15.0
 
     def gram(self, h: Floats, center: Floats, scale: Floats) -> Floats:
         """Return sum_i h_qi v_i v_i' for each row q of h, v_i the centred, scaled [x_i, 1]."""

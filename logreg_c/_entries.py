@@ -78,7 +78,7 @@ def without_repeats(X: Compressed) -> Compressed:
     if first.all():
         return X
     starts = np.flatnonzero(first)
-    data = np.ones(len(line)) if X.data is None else X.data
+    data = np.ones(len(line)) if X.data is None else X.data.astype(np.float64)
     sums = np.add.reduceat(data, starts)
     indptr = np.concatenate(([0], np.cumsum(np.bincount(line[starts], minlength=len(lengths)))))
     return Compressed(

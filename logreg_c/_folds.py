@@ -19,7 +19,7 @@ from ._objective import Point
 from ._penalty import Penalty
 from ._progress import Bar
 from ._validation import Floats
-from .fitting import Problem
+from .fitting import Posed, Problem
 
 
 class Grid(NamedTuple):
@@ -48,11 +48,11 @@ class Grid(NamedTuple):
 Score = Callable[[int, Point, Floats], float]
 
 
-def fold_problems(
+def fold_weights(
     problem: Problem, trains: Sequence[NDArray[np.intp]], describe: Callable[[int], str]
-) -> list[Problem]:
-    """Return the problem of each fold's training rows; `describe` names a class by its number."""
-    problems = []
+) -> list[Floats]:
+    """Return the weights of each fold's training rows; `describe` names a class by its number."""
+    folds = []
     for k, train in enumerate(trains):
         s = np.zeros(problem.data.n)
         weights = problem.data.sample_weight
@@ -65,8 +65,8 @@ def fold_problems(
                 f"the training rows of fold {k} hold no example of class {describe(missing)} that "
                 "has weight; take fewer folds, a splitter that is stratified, or drop the class"
             )
-        problems.append(problem.weighing(s))
-    return problems
+        folds.append(s)
+    return folds
 
 
 def _class_totals(problem: Problem, s: Floats) -> Floats:
@@ -77,7 +77,7 @@ def _class_totals(problem: Problem, s: Floats) -> Floats:
 
 def fit_grid(
     problem: Problem,
-    folds: Sequence[Problem],
+    folds: Sequence[Floats],
     strengths: Sequence[float],
     shares: Sequence[float],
     continuation: Continuation,
@@ -86,6 +86,7 @@ def fit_grid(
 ) -> Grid:
     """Fit all strengths (C, the larger the weaker) and shares of L1, to all examples and folds.
 
+    `folds` are weights of all examples.
     `score` is given a fold's number, the point and its coefficients (K, d + 1).
     """
     shape = len(folds), len(shares), len(strengths)
@@ -95,11 +96,12 @@ def fit_grid(
     converged = np.empty(shape, dtype=bool)
     full: list[list[Fitted]] = []
     reasons: list[str] = []
+    problems: list[Problem] = []
     with Bar("cross-validation", "fit", (len(folds) + 1) * shape[1] * shape[2], progress) as bar:
         for i, share in enumerate(shares):
             found: dict[int, Fitted] = {}
             before: list[Fitted] = []
-            last: list[Fitted | None] = [None] * len(folds)
+            last: Sequence[Fitted | None] = [None] * len(folds)
             # From the strongest penalty to the weakest.
             for j in np.argsort(strengths, kind="stable").tolist():
                 posed = problem.pose(penalty_of(strengths[j], share, problem.data.total))
@@ -107,21 +109,21 @@ def fit_grid(
                     posed, before[-1] if before else None, before[-2] if len(before) > 1 else None
                 )
                 bar.update(1)
-                for k, fold in enumerate(folds):
-                    posed = fold.pose(penalty_of(strengths[j], share, fold.data.total))
-                    theta = now.theta_for(posed)
-                    own = last[k]
-                    if own is not None:
-                        theta = own.theta_for(posed) + (theta - before[-1].theta_for(posed))
-                        if posed.objective.nonsmooth is not None:
-                            zero = (now.theta_for(posed) == 0.0) & (own.theta_for(posed) == 0.0)
-                            theta[zero] = 0.0
-                    fit = last[k] = continuation.fit(posed, theta)
-                    raw = posed.objective.to_raw(fit.point.theta)
-                    coefficients[k, i, j] = raw
+                # Not before the first fit: what it finds out about X is shared.
+                problems = problems or [problem.weighing(s) for s in folds]
+                posed_folds = [
+                    p.pose(penalty_of(strengths[j], share, p.data.total)) for p in problems
+                ]
+                thetas = [
+                    transported(posed, now, before[-1] if before else None, own)
+                    for posed, own in zip(posed_folds, last, strict=True)
+                ]
+                last = continuation.fit_folds(posed_folds, thetas)
+                for k, fit in enumerate(last):
+                    coefficients[k, i, j] = fit.posed.objective.to_raw(fit.point.theta)
                     scores[k, i, j] = score(k, fit.point, coefficients[k, i, j])
                     outcome = fit.review.outcome
-                    n_iter[k, i, j] = len(outcome.history)
+                    n_iter[k, i, j] = fit.n_iter
                     converged[k, i, j] = outcome.converged
                     if not outcome.converged:
                         reasons.append(outcome.reason)
@@ -132,6 +134,18 @@ def fit_grid(
                 found[j] = now
             full.append([found[j] for j in range(len(strengths))])
     return Grid(full, coefficients, scores, n_iter, converged, reasons)
+
+
+def transported(posed: Posed, now: Fitted, before: Fitted | None, own: Fitted | None) -> Floats:
+    """Return a fold's own last solution plus what the one for all examples has changed by."""
+    theta = now.theta_for(posed)
+    if own is None or before is None:
+        return theta
+    last = own.theta_for(posed)
+    new: Floats = last + (theta - before.theta_for(posed))
+    if posed.objective.nonsmooth is not None:
+        new[(theta == 0.0) & (last == 0.0)] = 0.0
+    return new
 
 
 def penalty_of(C: float, share: float, total: float) -> Penalty:

@@ -55,9 +55,6 @@ def squared_deviations(
     out: NDArray[np.float64],
     threads: int,
 ) -> None: ...
-def flip(
-    X: Matrix, starts: NDArray[np.int64], lines: NDArray[Any], values: NDArray[Any] | None
-) -> None: ...
 def descend(
     X: Matrix,
     y: NDArray[Any],

@@ -326,11 +326,15 @@ class Objective:
         s, total = self.data.sample_weight, self.data.total
         return self._of_copy(part.data.weighing(None if s is None else s[rows], total))
 
-    def columns(self, columns: Rows) -> Objective:
-        """Return the objective for some of the columns, copied, all other weights being zero."""
+    def columns(self, columns: Rows, copied: Objective | None = None) -> Objective:
+        """Return the objective for some of the columns, all other weights being zero.
+
+        They are copied, unless `copied` has their data from another penalty.
+        """
         among = np.append(columns, self.D - 1)
+        data = self.data.columns(columns) if copied is None else copied.data
         return Objective(
-            self.data.columns(columns), 0.0, self.center[columns], self.scale[columns],
+            data, 0.0, self.center[columns], self.scale[columns],
             self.fit_bias, self.quadratic[among], None,
             None if self.nonsmooth is None else self.nonsmooth.of(among),
         )  # fmt: skip

@@ -31,7 +31,7 @@ class HeldOut:
     name : str or callable
         Its name, if it has one of scikit-learn's, else itself.
     X, y : ndarray
-        All examples, and their labels as they came.
+        All examples (X may be sparse), and their labels as they came.
     ids : ndarray of shape (n,)
         The labels as positions among `classes`.
     tests : sequence of ndarray

@@ -117,8 +117,13 @@ class Sparse(Examples):
 
     @property
     def gram_work(self) -> float:
-        """Multiplications of a Gram matrix, about; each is as slow as several of `Dense`."""
-        return 10.0 * self.X.entries**2 / self.n
+        """What a Gram matrix costs, in multiplications of `Dense.gram`, about."""
+        return 200.0 * self.X.entries**2 / self.n
+
+    @property
+    def gram_passes(self) -> float:
+        """What a Gram matrix costs, in passes, about."""
+        return 1.7 * self.X.entries / self.n
 
     def gram(self, h: Floats, center: Floats, scale: Floats) -> Floats:
         """Return sum_i h_qi v_i v_i' for each row q of h, v_i the scaled [x_i, 1]. As `Dense`."""
@@ -203,7 +208,7 @@ class Sparse(Examples):
         other = Sparse(
             self.X, self.y, self.K, sample_weight, total, self.offset, self.threads, self.meter
         )
-        other._fields = self._fields
+        other._fields, other._by_columns = self._fields, self._by_columns
         return other
 
 

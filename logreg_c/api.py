@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _kernels
 from ._compressed import Compressed
+from ._entries import examined
 from ._sparse import Sparse, squared_deviations
 from ._validation import (
     FLOAT32,
@@ -476,8 +477,8 @@ def gradient_noise(
     Returns
     -------
     Gradient
-        The standard errors of dw, shape (d,), and of db. Takes three reads of X. A sparse X is
-        copied by rows if it is by columns or has entries that come twice.
+        The standard errors of dw, shape (d,), and of db. Takes three reads of X. Of a sparse
+        X more, which is copied unless it is by rows whose entries are in order.
 
     Raises
     ------
@@ -500,14 +501,14 @@ def gradient_noise(
     s, total = as_sample_weight(sample_weight, n)
     threads = _kernels.threads_of_call(n_threads)
     if isinstance(X, Compressed):
-        X = X.as_rows()
+        X = examined(X, threads).X
     dz = forward(X, w, b, n_threads=n_threads) - y
     average = np.empty(d + 1)
     share = dz / total if s is None else dz * (s / total)
     average[d] = _kernels.kernels.transpose_product(X, share, average[:d], threads)
     if isinstance(X, Compressed):
         weights = np.full(n, 1.0 / total) if s is None else s / total
-        squares = squared_deviations(X.summed(), dz, weights, average)
+        squares = squared_deviations(X, dz, weights, average)
     else:
         squares = np.empty(d + 1)
         _kernels.kernels.squared_deviations(X, dz, s, total, average, squares, threads)

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import graph
 from ._compressed import Compressed
+from ._entries import examined, transposed
 from ._validation import (
     Floats,
     Matrix,
@@ -113,7 +113,7 @@ def check_gradient(X: MatrixLike, y: ArrayLike, w: ArrayLike, b: float = 0.0) ->
     y = as_labels(y, n)
     w = as_floats(w, "w", d, "column")
     b = as_bias(b)
-    held, dense, kept, used = _some_rows(X, y, w, b)
+    held, dense, kept, used = _some_rows(X)
     if len(kept) < n:
         y = as_labels(y[kept], len(kept))
 
@@ -165,7 +165,7 @@ def check_gradient(X: MatrixLike, y: ArrayLike, w: ArrayLike, b: float = 0.0) ->
 
 
 def _some_rows(
-    X: Matrix, y: NDArray[Any], w: Floats, b: float
+    X: Matrix,
 ) -> tuple[Matrix, Floats, NDArray[np.intp], NDArray[np.intp]]:
     """Return some rows of X: as X is held, and dense; which they are; the dense columns."""
     n, d = X.shape
@@ -173,16 +173,16 @@ def _some_rows(
         kept = _evenly(n, MOST_ENTRIES // d)
         X = X[kept] if len(kept) < n else X
         return as_examples(X), X.astype(np.float64), kept, np.arange(d)
-    loss(X, y, w, b)  # says what is wrong with X, if anything is
+    by_rows = examined(X, 1).X
     # m rows of h entries have m h columns at most.
     each_row = max(1, len(X.indices) // n)
     kept = _evenly(n, max(MOST_ENTRIES // d, math.isqrt(MOST_ENTRIES // each_row)))
-    rows = X.as_rows().take(kept)
+    rows = by_rows.take(kept)
     used = np.unique(rows.indices).astype(np.intp)
     narrow = Compressed(
         rows.indptr, np.searchsorted(used, rows.indices), rows.data, (len(kept), len(used)), True
     )
-    return rows if X.by_rows else rows.flipped(), narrow.toarray(), kept, used
+    return rows if X.by_rows else transposed(rows, 1), narrow.dense(), kept, used
 
 
 def _evenly(n: int, most: int) -> NDArray[np.intp]:

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from . import _kernels
 from ._compressed import Compressed
+from ._entries import examined
 from ._progress import Bar
 from ._validation import (
     Floats,
@@ -97,8 +98,9 @@ def gradient_descent(
     ----------
     X : array_like or sparse of shape (n, d)
         Examples in rows. Columns of very different scales make any learning rate too large for
-        some and too small for others: standardise them first. A sparse X is copied once if it is
-        by columns (CSC); an update takes time for all d weights, however few entries a batch has.
+        some and too small for others: standardise them first. A sparse X is copied once
+        unless it is by rows (CSR) whose entries are in order; an update takes time for all d
+        weights, however few entries a batch has.
     y : array_like of shape (n,)
         Labels: booleans, 0 and 1, or probabilities.
     learning_rate : float
@@ -165,8 +167,6 @@ def gradient_descent(
     'all 200 passes done'
     """
     X = as_examples(X)
-    if isinstance(X, Compressed):
-        X = X.as_rows()
     n, d = X.shape
     y = as_labels(y, n)
     s, total = as_sample_weight(sample_weight, n)
@@ -178,12 +178,12 @@ def gradient_descent(
     passes = as_count(n_iter, "n_iter", MOST_PASSES)
     batch = n if batch_size is None else min(n, as_count(batch_size, "batch_size"))
     threads = _kernels.threads_of_call(n_threads)
+    if isinstance(X, Compressed):
+        X = examined(X, threads).X
     orders = np.random.default_rng(random_state) if shuffle and batch < n else None
 
     # One forward pass at the start tells bad data and a bad start from a bad learning rate.
     start = loss(X, y, w, float(bias[0]), sample_weight=s, l2=l2, n_threads=threads)
-    if isinstance(X, Compressed):
-        X.sound = True
     ceiling = DIVERGED_RISE * max(start, math.log(2))
     last = np.append(w, bias)
     history = np.empty(passes)

@@ -214,7 +214,8 @@ def regularization_path(
         for strength in grid:
             penalty = one._replace(l1=ratio * float(strength), l2=(1.0 - ratio) * float(strength))
             posed = problem.pose(penalty)
-            before = fits[-1] if fits else null
+            # All penalised weights are zero in the null model, whatever the penalty.
+            before = fits[-1] if fits else null._replace(posed=posed)
             fits.append(continuation.fit_next(posed, before, fits[-2] if len(fits) > 1 else None))
             bar.update(1)
     models = [fit.posed.model(fit.point) for fit in fits]
@@ -231,7 +232,7 @@ def regularization_path(
         np.array([o.converged for o in outcomes]),
         (null_loss - losses) / max(null_loss - saturated, 1e-300),
         np.count_nonzero(w if w.ndim == 2 else w.any(axis=1), axis=1),
-        np.array([len(o.history) for o in outcomes]),
+        np.array([fit.n_iter for fit in fits]),
         problem.data.meter.reads,
     )
     if not path.converged.all():
@@ -284,7 +285,7 @@ def _null_model(problem: Problem, penalty: Penalty) -> Fitted:
     point = posed.objective.evaluate(theta)
     if not is_finite(point):
         explain_not_finite(problem.X, np.zeros(problem.data.d), 0.0)
-    return Fitted(posed, Review(Outcome(point, point.J, True, "", "", ()), False, ()))
+    return Fitted(posed, Review(Outcome(point, point.J, True, "", "", ()), False, ()), 0)
 
 
 def _bias_alone(data: Examples, offset: Floats) -> Floats:

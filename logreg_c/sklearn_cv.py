@@ -29,7 +29,7 @@ except ImportError as error:
 
 from ._classes import encode
 from ._continuation import Continuation
-from ._folds import Grid, fit_grid, fold_problems
+from ._folds import Grid, fit_grid, fold_weights
 from ._linear import FLOATS, LinearClassifier, require_two
 from ._scoring import HeldOut
 from ._validation import Floats, as_array, as_count, as_number
@@ -180,8 +180,9 @@ class LogisticRegressionCV(LinearClassifier):
 
         Parameters
         ----------
-        X : array_like or data frame of shape (n, d)
-            Examples in rows; float32 or float64, C- or Fortran-contiguous, is used as it is.
+        X : array_like, data frame or sparse matrix of shape (n, d)
+            Examples in rows; float32 or float64, C- or Fortran-contiguous or compressed, is used
+            as it is.
         y : array_like of shape (n,)
             Labels of any type, at least two different ones.
         sample_weight : array_like of shape (n,), optional
@@ -224,7 +225,7 @@ class LogisticRegressionCV(LinearClassifier):
         splits = list(splitter.split(X, y, **split_params))
         tests = [np.asarray(test) for _, test in splits]
         problem = Problem(X, ids, s, None, self.fit_intercept, self._seed(), self._threads())
-        folds = fold_problems(
+        folds = fold_weights(
             problem, [train for train, _ in splits], lambda k: repr(classes[k].item())
         )
         held_out = HeldOut(
@@ -238,9 +239,9 @@ class LogisticRegressionCV(LinearClassifier):
             bool(self.verbose),
         )  # fmt: skip
         self.classes_, self.Cs_, self.l1_ratios_ = classes, Cs, shares
-        self.n_passes_ = problem.data.meter.reads
         self.converged_ = not grid.reasons
-        self._choose(grid)
+        self._choose(grid, continuation)
+        self.n_passes_ = problem.data.meter.reads
         if grid.reasons:
             warnings.warn(
                 f"{len(grid.reasons)} of {(len(folds) + 1) * grid.scores[0].size} fits did not "
@@ -255,7 +256,7 @@ class LogisticRegressionCV(LinearClassifier):
 
         Parameters
         ----------
-        X : array_like or data frame of shape (n, d)
+        X : array_like, data frame or sparse matrix of shape (n, d)
             Examples in rows.
         y : array_like of shape (n,)
             Their labels.
@@ -340,7 +341,7 @@ class LogisticRegressionCV(LinearClassifier):
             raise ValueError(f"l1_ratios is {self.l1_ratios!r}; give a list of shares from 0 to 1")
         return shares.astype(np.float64)
 
-    def _choose(self, grid: Grid) -> None:
+    def _choose(self, grid: Grid, continuation: Continuation) -> None:
         """Set the coefficients and what they were chosen by."""
         scores = grid.scores
         if not np.isfinite(scores).all():
@@ -351,7 +352,7 @@ class LogisticRegressionCV(LinearClassifier):
             )
         if self.refit:
             i, j = best_place(scores, self.Cs_, self.selection)
-            chosen = grid.full[i][j]
+            chosen = continuation.refine(grid.full[i][j])
             raw = chosen.posed.objective.to_raw(chosen.point.theta)
             outcome = chosen.review.outcome
             self.gap_ = max(outcome.point.J - outcome.lower, 0.0)

@@ -324,21 +324,6 @@ def squared_deviations(X, cnp.ndarray dz, sample_weight, double total,
         free(sums)
 
 
-def flip(X, cnp.ndarray starts, cnp.ndarray lines, values):
-    """Fill the three arrays of a sparse X by its other lines; starts are int64 and zero."""
-    cdef Pass p
-    cdef bint sound
-    cdef void* out = NULL if values is None else cnp.PyArray_DATA(values)
-    set_data(&p, X)
-    with nogil:
-        sound = is_sound(&p.sparse, NULL, 0, p.n, p.d)
-        if sound:
-            flip_sparse(&p.sparse, p.n, p.d, <int64_t*> cnp.PyArray_DATA(starts),
-                        cnp.PyArray_DATA(lines), out)
-    if not sound:
-        X.malformed()
-
-
 def descend(X, cnp.ndarray y, sample_weight, double total, order, Py_ssize_t batch,
             double rate, double l2, double tol, double ceiling, cnp.ndarray w, cnp.ndarray b,
             cnp.ndarray last, cnp.ndarray history, Py_ssize_t done, Py_ssize_t passes, int threads):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from fit_problems import problem
 
-from logreg_c import ConvergenceWarning, fit, loss, regularization_path
+from logreg_c import ConvergenceWarning, fit, loss, predict_proba, regularization_path
 
 
 def case(kind, K=2):
@@ -118,10 +118,63 @@ def test_bounds():
     assert path.objective[3] == pytest.approx(alone.objective, rel=2e-6)
 
 
+def many_columns(K=2, sparse=False):
+    """Return a problem of 200 x 60 whose labels depend on ten columns."""
+    rng = np.random.default_rng(K)
+    X = rng.standard_normal((200, 60)) + 0.7 * rng.standard_normal((200, 1))
+    if sparse:
+        X *= rng.random(X.shape) < 0.1
+    Z = X[:, :10] @ rng.standard_normal((10, K))
+    return X, (Z + rng.gumbel(size=Z.shape)).argmax(axis=1)
+
+
+@pytest.mark.parametrize(
+    ("K", "l1_ratio", "n_penalties"),
+    [(2, 0.5, 4), (2, 0.5, 25), (2, 1.0, 4), (2, 1.0, 25), (3, 0.5, 4), (3, 1.0, 12)],
+)
+def test_columns_that_are_left_out_are_rightly_so(K, l1_ratio, n_penalties):
+    # Few penalties make large steps, where the strong rule is often wrong.
+    X, y = many_columns(K)
+    path = regularization_path(X, y, l1_ratio=l1_ratio, n_penalties=n_penalties, eps=0.02)
+    assert path.converged.all()
+    assert path.n_nonzero[0] == 0 < path.n_nonzero[-1]
+    for k in (1, n_penalties // 2, n_penalties - 1):
+        l1, l2 = l1_ratio * path.penalties[k], (1.0 - l1_ratio) * path.penalties[k]
+        alone = fit(X, y, l1=l1, l2=l2, tol=1e-9)
+        assert alone.objective - alone.gap <= path.objective[k] <= alone.objective * (1.0 + 2e-6)
+        assert path.objective[k] - path.gap[k] <= alone.objective
+        # The subgradient conditions, of columns with a weight and of those without.
+        a = predict_proba(X, path.w[k], path.b[k])[:, 1:] if K == 2 else softmax(X, path, k)
+        Y = y[:, None] if K == 2 else np.eye(K)[y]
+        g = X.T @ (a - Y) / len(y) + l2 * np.atleast_2d(path.w[k]).T
+        assert np.abs(g).max() <= l1 * 1.02
+
+
+def softmax(X, path, k):
+    Z = X @ path.w[k].T + path.b[k]
+    A = np.exp(Z - Z.max(axis=1, keepdims=True))
+    return A / A.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("l1_ratio", [0.0, 1.0])
+@pytest.mark.parametrize("layout", ["csr", "csc"])
+def test_sparse_is_dense(layout, l1_ratio):
+    scipy_sparse = pytest.importorskip("scipy.sparse")
+    X, y = many_columns(sparse=True)
+    dense = regularization_path(X, y, l1_ratio=l1_ratio, n_penalties=8, tol=1e-9)
+    sparse = regularization_path(
+        getattr(scipy_sparse, f"{layout}_array")(X), y, l1_ratio=l1_ratio, n_penalties=8, tol=1e-9
+    )
+    assert sparse.converged.all()
+    np.testing.assert_allclose(sparse.penalties, dense.penalties, rtol=1e-9)
+    np.testing.assert_allclose(sparse.objective, dense.objective, rtol=2e-9)
+    np.testing.assert_allclose(sparse.w, dense.w, atol=1e-3)
+
+
 @pytest.mark.parametrize("l1_ratio", [0.0, 1.0])
 @pytest.mark.parametrize("K", [2, 3])
 def test_the_bits_do_not_depend_on_threads(K, l1_ratio):
-    X, y, _ = case("gaussian", K)
+    X, y = many_columns(K) if l1_ratio else case("gaussian", K)[:2]
     paths = [
         regularization_path(X, y, l1_ratio=l1_ratio, n_penalties=8, n_threads=k)
         for k in (1, 2, 3, 8)

@@ -11,12 +11,19 @@ import pytest
 
 pytest.importorskip("sklearn")
 
+import scipy.sparse
 import sklearn.linear_model
 from sklearn import config_context, datasets
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import get_scorer, log_loss, make_scorer
-from sklearn.model_selection import GroupKFold, KFold, RepeatedStratifiedKFold, cross_val_score
+from sklearn.model_selection import (
+    GroupKFold,
+    KFold,
+    RepeatedStratifiedKFold,
+    StratifiedKFold,
+    cross_val_score,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
@@ -180,6 +187,39 @@ def test_the_bits_do_not_depend_on_threads():
     for model in models[1:]:
         np.testing.assert_array_equal(model.coef_, models[0].coef_)
         np.testing.assert_array_equal(model.scores_, models[0].scores_)
+
+
+@pytest.mark.parametrize("layout", ["csr", "csc"])
+@pytest.mark.parametrize("scoring", ["neg_log_loss", "roc_auc"])
+def test_sparse_is_dense(layout, scoring):
+    X, y = data("digits", every=3)
+    X, y = X * (X > 0.5), y % 2
+    common = {"Cs": [0.01, 1.0], "l1_ratios": [0.0, 1.0], "cv": 3, "scoring": scoring, "tol": 1e-9}
+    sparse = getattr(scipy.sparse, f"{layout}_array")(X)
+    dense = LogisticRegressionCV(**common).fit(X, y)
+    model = LogisticRegressionCV(**common).fit(sparse, y)
+    assert model.converged_
+    np.testing.assert_allclose(model.scores_, dense.scores_, atol=2e-4)
+    np.testing.assert_allclose(model.coef_, dense.coef_, atol=1e-3)
+    np.testing.assert_allclose(model.predict_proba(sparse), dense.predict_proba(X), atol=1e-3)
+
+
+@pytest.mark.parametrize("repeated", [1, 20])
+def test_every_fit_of_a_fold_is_as_near_as_was_asked(repeated):
+    # Repeated, the rows are many for their columns: the Hessian is another fold's, and a sample
+    # proves. Alone they are few, and are fitted together.
+    X, y = data("breast_cancer")
+    X, y = np.tile(X[:, :9], (repeated, 1)), np.tile(y, repeated)
+    X = X + 0.3 * np.random.default_rng(0).standard_normal(X.shape)
+    model = LogisticRegressionCV(Cs=[1e-3, 1.0, 1e3], cv=4, tol=1e-8).fit(X, y)
+    assert model.converged_
+    for k, (train, _) in enumerate(StratifiedKFold(4).split(X, y)):
+        for j, C in enumerate(model.Cs_):
+            alone = LogisticRegression(C=C, tol=1e-11).fit(X[train], y[train])
+            W = model.coefs_paths_[k, 0, j, 0]
+            margins = np.where(y[train] == 1, 1, -1) * (X[train] @ W[:-1] + W[-1])
+            J = np.logaddexp(0, -margins).mean() + (W[:-1] ** 2).sum() / (2 * C * len(train))
+            assert J == pytest.approx(alone.objective_, rel=1.1e-8)
 
 
 def test_labels_of_any_type_in_frames():

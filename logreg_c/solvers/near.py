@@ -15,7 +15,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .._certificate import plain_lower_bound
+from .._certificate import newton_lower_bound, plain_lower_bound
+from .._data import Dense
 from .._examples import Rows
 from .._factor import Factor
 from .._objective import Objective, Point, inner, reciprocal
@@ -25,21 +26,26 @@ from . import FACTORED, FACTORED_PAIR
 from ._driver import Iterate, Solver, Task
 from ._line_search import advance
 from ._memory import Memory
+from .lbfgs import LOOSE
 from .newton_cg import conjugate_gradients
 
-MEMORY = 20
+MEMORY = 10
 # A factor serves penalties up to this ratio of its own.
 ALIKE = 1.05
-# Seconds: a flop of a Gram or of a product, an exponential, and what calls cost beside it all.
-# Only their ratios matter.
-FLOP, LINK, CALL = 1.7e-11, 2e-9, 4e-5
+# Seconds on one thread, of which only the ratios matter: a product in a Gram and a row of one; a
+# product in a factor; an entry in a pass and a row's link; an entry of a factor in a solve; the
+# calls of making a Hessian and those of a step.
+GRAM, GRAM_ROW, FACTOR, PASS, LINK = 3e-11, 1e-8, 2.4e-11, 4e-10, 4e-9
+SOLVE, MAKE, STEP = 8e-10, 1e-4, 2.5e-4
 # Rows of the sample that proves a gap, for each column, and in parts of all; without weight
 # the folds' held-out rows count for nothing.
 PROOF_ROWS, PROOF_PART = 100, 0.1
+# A Hessian that costs so many steps or less is made rather than multiplied.
+CHEAP = 0.7
 # Products with the Hessian that a proof may take.
 PROOF = 40
 # How much smaller than the gap a decrement should be for a proof over all rows to succeed.
-TRIGGER = 0.4
+TRIGGER = 0.7
 
 
 class Metric:
@@ -60,10 +66,12 @@ class Metric:
 
     @staticmethod
     def price(objective: Objective) -> float:
-        """Return what making a Hessian costs, in passes."""
-        n, D, K = objective.n, objective.D, objective.K
-        made = FLOP * (n * D * D * (K * (K + 1) // 2) + (K * D) ** 3) + CALL
-        return made / (FLOP * 4 * n * D * K + LINK * n * K + CALL)
+        """Return what making a Hessian costs, in steps."""
+        n, P = objective.n, objective.K * objective.D
+        pairs = objective.K * (objective.K + 1) // 2
+        gram = (GRAM * objective.data.gram_work + GRAM_ROW * n) * pairs
+        step = n * (PASS * P + LINK * objective.K) + SOLVE * P**2 + STEP
+        return (gram + FACTOR * P**3 + MAKE) / step
 
     @property
     def exists(self) -> bool:
@@ -79,7 +87,7 @@ class Metric:
         diagonal -= np.tile(objective.quadratic, objective.K)
         self._H, self._factor = H, None
         m = max(PROOF_ROWS * objective.D, int(PROOF_PART * objective.n))
-        if self._part is None and 2 * m <= objective.n:
+        if self._part is None and 2 * m <= objective.n and isinstance(objective.data, Dense):
             inverse = reciprocal(diagonal + np.tile(objective.quadratic, objective.K))
             inverse = inverse.reshape(point.theta.shape)
             leverage = objective.evaluate_and_survey(point.theta, inverse)[2]
@@ -106,13 +114,6 @@ class Metric:
         return objective.sample_again(self._part, self._rows), self._rows
 
 
-def moved(before: Objective, after: Objective, point: Point) -> Point:
-    """Turn a point of one ridge penalty into the same of another. Reads nothing."""
-    change = after.quadratic - before.quadratic
-    J = point.J + 0.5 * inner(change * point.theta, point.theta)
-    return Point(point.theta, point.Z, J, point.gradient + change * point.theta)
-
-
 def near(metric: Metric, start: Point | None = None) -> Solver:
     """Return a solver that begins with this metric, at `start` if that is given."""
 
@@ -129,9 +130,8 @@ def _near(task: Task, metric: Metric, point: Point) -> Iterator[Iterate]:
         metric.make(task, point)
     factor = metric.factor(objective)
     part = metric.part(objective)
-    fraction = 1.0 if part is None else len(part[1]) / objective.n
     memory = Memory(MEMORY)
-    trigger = TRIGGER * fraction
+    first = trigger = TRIGGER * (1.0 if part is None else len(part[1]) / objective.n)
     price = metric.price(objective)
     before = math.inf
 
@@ -141,17 +141,20 @@ def _near(task: Task, metric: Metric, point: Point) -> Iterator[Iterate]:
     while True:
         s = -apply(point.gradient)
         gap = task.goal.gap(point.J)
-        lower = plain_lower_bound(objective, point)
         decrement = -0.5 * inner(point.gradient, s)
+        # The plain bound is never less than the decrement below J.
+        lower = plain_lower_bound(objective, point) if decrement <= gap else -math.inf
         if point.J - lower > gap and decrement <= trigger * gap:
-            rows = (None, None) if part is None else part
-            found = conjugate_gradients(objective, point, apply, 1e-8, gap, PROOF, *rows)
-            lower = max(lower, found.lower)
+            if part is not None and metric.price(part[0]) <= CHEAP:
+                lower = max(lower, newton_lower_bound(objective, point, *part))
+            else:
+                rows = (None, None) if part is None else part
+                found = conjugate_gradients(objective, point, apply, 1e-8, gap, PROOF, *rows)
+                lower = max(lower, found.lower)
+                s = found.s if part is None else s
             if point.J - lower > gap:
                 trigger *= 0.05
-                if part is None:
-                    s = found.s
-                elif decrement <= 1e-3 * fraction * gap:
+                if part is not None and decrement <= 1e-3 * first * gap:
                     # What the sample does not see: all rows prove it.
                     part, trigger = None, TRIGGER
                     continue
@@ -165,7 +168,7 @@ def _near(task: Task, metric: Metric, point: Point) -> Iterator[Iterate]:
             factor, fresh, before = metric.factor(objective), True, math.inf
             memory.clear()
             continue
-        step = advance(objective, point, s)
+        step = advance(objective, point, s, LOOSE)
         if step is None:
             if fresh:
                 yield Iterate(point, lower)

@@ -11,23 +11,36 @@ column whose weight stays zero shows it long before the weights of others have c
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from .._certificate import bound_at
 from .._examples import Rows
-from .._objective import Objective, Point
+from .._objective import Objective, Point, inner
 from .._validation import Floats
 from ._driver import Iterate, Task
 from ._line_search import advance
 from ._metric import Updated
+from ._orthant import (
+    Face,
+    Solution,
+    face,
+    factored_direction,
+    inverse_diagonal,
+    newton_direction,
+    orthant_step,
+    shrinking_step,
+)
 
 # Columns at first, and how many for each one with a weight.
-FIRST, SPARE = 400, 2
-# Parameters whose Hessian is made, unless more have a weight; then a part more than these.
-MOST, MORE = 2000, 0.25
+FIRST, SPARE = 400, 3
+# Fewer than that, but this part more, if they then have a Hessian.
+MORE = 0.25
+# Parameters whose Hessian is made, and what it may cost: multiplications, or passes over it.
+FACTORED = 2000
+WORTH, WORTH_PASSES = 1e9, 40.0
 # A Hessian of so many multiplications is made anew for each step. Others learn from steps, until
 # one leaves more than a part of the decrement.
 CHEAP, SLOW = 1e8, 0.3
@@ -36,6 +49,8 @@ CHEAP, SLOW = 1e8, 0.3
 ENOUGH, FURTHER = 0.03, 0.1
 # A decrement of so many times what has to be proved is worth the exact Hessian.
 PROVABLE = 10.0
+# Steps with the same columns where there is no Hessian.
+STEPS = 30
 # Coordinate descent in its models ends at this part of what is enough.
 ROUGH = 1e-3
 
@@ -57,13 +72,14 @@ def working_set(task: Task) -> Iterator[Iterate]:
     enough, before = ENOUGH * point.J, None
     while True:
         among = choose_columns(objective, point)
-        part = objective.columns(among)
         coordinates = np.append(among, objective.D - 1)
+        part = objective if len(among) == objective.data.d else objective.columns(among)
         theta = np.ascontiguousarray(point.theta[:, coordinates])
         least = 0.3 * goal.gap(point.J)
-        last = solve(part, theta, max(enough, least), least)
-        passes = part.data.meter.reads * len(among) / objective.data.d
-        objective.data.meter.add(int(passes * objective.n))
+        last = solver_for(part)(part, theta, max(enough, least), least)
+        if part is not objective:
+            passes = part.data.meter.reads * len(among) / objective.data.d
+            objective.data.meter.add(int(passes * objective.n))
         point, lower = prove(objective, coordinates, last)
         yield Iterate(point, lower)
         enough = min(ENOUGH * (point.J - lower), FURTHER * last.decrement)
@@ -74,23 +90,39 @@ def working_set(task: Task) -> Iterator[Iterate]:
         before = now
 
 
-def choose_columns(objective: Objective, point: Point) -> Rows:
-    """Return the columns with a weight and those whose gradient is largest beside the penalty."""
+def scores(objective: Objective, point: Point, penalty: Floats) -> Floats:
+    """Return each column's gradient, where its weight may move that way, beside a penalty."""
     nonsmooth = objective.nonsmooth
     assert nonsmooth is not None
     g = point.gradient[:, :-1]
     movable = np.where(g > 0.0, nonsmooth.lower[:-1] < 0.0, nonsmooth.upper[:-1] > 0.0)
     size = np.where(movable, np.abs(g), 0.0).max(axis=0)
-    penalty = nonsmooth.l1[:-1]
-    score = np.divide(size, penalty, out=np.full(len(size), np.inf), where=penalty > 0.0)
+    full = np.full(len(size), np.inf)
+    return np.asarray(np.divide(size, penalty, out=full, where=penalty > 0.0))
+
+
+def choose_columns(objective: Objective, point: Point) -> Rows:
+    """Return the columns with a weight and those whose gradient is largest beside the penalty."""
+    assert objective.nonsmooth is not None
+    penalty = objective.nonsmooth.l1[:-1]
+    score = scores(objective, point, penalty)
     kept = (point.theta[:, :-1] != 0.0).any(axis=0) | (penalty == 0.0)
     score[kept] = np.inf
     count = int(np.count_nonzero(kept))
-    most = max(MOST // objective.K, int((1.0 + MORE) * count) + 1)
-    wanted = min(max(FIRST, SPARE * count), most)
+    wanted = max(FIRST, SPARE * count)
+    most = FACTORED // objective.K - 1
+    if wanted > most > (1.0 + MORE) * count:
+        wanted = most
     if wanted >= len(score):
         return np.arange(len(score))
     return np.sort(np.argpartition(-score, wanted)[:wanted])
+
+
+def solver_for(part: Objective) -> Callable[[Objective, Floats, float, float], Solved]:
+    """Return what solves the problem of some columns: whether their Hessian is worth its price."""
+    data = part.data
+    worth = data.gram_work <= WORTH or data.gram_passes <= WORTH_PASSES
+    return solve if part.K * part.D <= FACTORED and worth else solve_unfactored
 
 
 def solve(part: Objective, theta: Floats, enough: float, least: float) -> Solved:
@@ -127,6 +159,42 @@ def solve(part: Objective, theta: Floats, enough: float, least: float) -> Solved
             metric.learn(step.length * s, step.point.gradient - point.gradient)
         fresh = False
         before = decrement
+        point = step.point
+
+
+def solve_unfactored(part: Objective, theta: Floats, enough: float, least: float) -> Solved:
+    """Do what `solve` does, without a Hessian."""
+    assert part.nonsmooth is not None
+    point = part.evaluate(theta)
+    inverse = inverse_diagonal(part, point)
+    steps, hard = 0, False
+
+    def direction(where: Face, gap: float | None) -> Solution:
+        """Return Newton's direction, from a factor if the last one was not to be had without."""
+        nonlocal hard
+        found = factored_direction(part, point, where) if hard else None
+        if found is None:
+            found = newton_direction(part, point, where, inverse, gap)
+            if not found.exact:
+                hard = True
+                found = factored_direction(part, point, where) or found
+        return found
+
+    while True:
+        where = face(part.nonsmooth, point)
+        found = direction(where, None)
+        step = orthant_step(part, point, where, found.s)
+        decrement = -0.5 * inner(where.slope, found.s)
+        steps += 1
+        if step is None:
+            step = shrinking_step(part, point, inverse)
+        if step is None or decrement <= enough or steps >= STEPS:
+            if decrement <= PROVABLE * least or step is None:
+                found = direction(where, least)
+                better = orthant_step(part, point, where, found.s)
+                step = step if better is None else better
+            after = point if step is None else step.point
+            return Solved(point, found.s, found.U, decrement, after)
         point = step.point
 
 
