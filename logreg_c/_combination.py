@@ -17,7 +17,7 @@ second order solve a small system; as :math:`\Delta_k` is nearly the change that
 zero to rounding.
 
 What is left of r where the penalty is weak beside the curvature may still be worth a hundred
-times the true gap. One more change, along the Newton direction of r, costs a gather and a scatter.
+times the true gap. A further change, along a Newton direction of r, costs a gather and a scatter.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Combination:
         # The place of each point's predictions among those kept, -1 if they are not there yet.
         self._places: deque[int] = deque(maxlen=most)
         self._predictions = np.empty((most, objective.K * objective.n))
-        self._further: Change | None = None
+        self._further: list[Change] = []
         self.residual = np.zeros((objective.K, objective.D))  # of the last bound
         # Other coordinates without a penalty would have to be constraints too.
         self._useful = bool((objective.quadratic[:-1] > WEAKEST).all())
@@ -63,7 +63,7 @@ class Combination:
         """Take a further point, to which the next bound belongs."""
         self._points.appendleft(point)
         self._places.appendleft(-1)
-        self._further = None
+        self._further = []
 
     def add_direction(self, s: Floats) -> None:
         """Take the change along a step. A gather and a scatter."""
@@ -73,7 +73,7 @@ class Combination:
         _, _, change = objective.data.dual_step(a, U)
         U -= (a * U).sum(axis=0) if objective.K > 1 else a * U
         U *= a
-        self._further = Change(s, objective.pull_back(change), U)
+        self._further.append(Change(s, objective.pull_back(change), U))
 
     def lower_bound(self) -> float:
         """Return a proved lower bound on J*, -inf if there is none."""
@@ -89,15 +89,15 @@ class Combination:
         objective, q, further = self._objective, self._objective.quadratic, self._further
         first, *others = points
         K, D = first.theta.shape
-        m = len(others) + (further is not None)
+        m = len(others) + len(further)
         # The moves of the residual, and the steps; at the end of the moves g.
         moves, steps = np.empty((m + 1, K * D)), np.empty((m, K * D))
         here = first.gradient - q * first.theta
         for k, point in enumerate(others):
             np.subtract(point.theta, first.theta, out=steps[k].reshape(K, D))
             np.subtract(point.gradient - q * point.theta, here, out=moves[k].reshape(K, D))
-        if further is not None:
-            steps[-1], moves[m - 1] = further.step.ravel(), further.move.ravel()
+        for k, direction in enumerate(further, len(others)):
+            steps[k], moves[k] = direction.step.ravel(), direction.move.ravel()
         moves[m] = first.gradient.ravel()
         c = np.zeros(m)
         if m:
@@ -108,8 +108,8 @@ class Combination:
             c = _least(A, gram[:, m], moves.reshape(m + 1, K, D)[:, :, -1])
         self.residual = self._combined(moves, np.append(c, 1.0)).reshape(K, D)
         change = self._change(c[: len(others)])
-        if further is not None:
-            change += c[-1] * further.of_predictions
+        for weight, direction in zip(c[len(others) :], further, strict=True):
+            change += weight * direction.of_predictions
         s = objective.data.sample_weight
         share = (1.0 if s is None else s) / objective.data.total
         self.residual[:, -1] = first.gradient[:, -1] + np.add.reduce(change * share, axis=1)

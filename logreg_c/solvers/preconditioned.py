@@ -30,6 +30,8 @@ ENTRIES_A_COLUMN = 50
 # Points that are combined to a proof where columns are as many. A proof is tried where this part of
 # what the last one lacked, in proportion to the decrease there is still to expect, would do.
 FEW_POINTS, LIKELY = 6, 0.5
+# Directions that are added to them, at most.
+DIRECTIONS = 10
 # Iterations after which a fit is slow, and slower.
 SLOW = (40, 80)
 # Iterations after which the margins are computed again, which are added up from those of steps.
@@ -104,9 +106,9 @@ class Proof:
     def of(self, point: Point, decrement: float, apply: Apply) -> float:
         """Return a lower bound on J*, -inf if none was tried; `decrement` is what J may yet fall.
 
-        One more direction costs an iteration. It is taken where the bound, which shrinks as the
-        decrements have done, would take more than two. Where the matrix is the whole Hessian a
-        Newton step of it, made anew, leaves no residual.
+        One more direction costs an iteration. Some are taken, while each halves the bound, where
+        that, shrinking as the decrements have done, would take more than two. Where the matrix is
+        the whole Hessian a Newton step of it, made anew, leaves no residual.
         """
         self._decrements.append(decrement)
         gap = self._goal.gap(point.J)
@@ -118,13 +120,16 @@ class Proof:
         self._combined_at = decrement * min(gap / (LIKELY * bound), 0.5)
         if bound <= gap or not directed:
             return lower
-        before = self._decrements[-4:][0]
-        shrinks = (decrement / before) ** (1.0 / 3.0) if decrement < before else 1.0
+        earlier = self._decrements[-4:][0]
+        shrinks = (decrement / earlier) ** (1.0 / 3.0) if decrement < earlier else 1.0
         if self._matrix.complete:
             lower = max(lower, self._by_newton(point))
         elif bound * shrinks * shrinks > gap:
-            self._seen.add_direction(-apply(self._seen.residual))
-            lower = max(lower, self._seen.lower_bound())
+            for _ in range(DIRECTIONS):
+                self._seen.add_direction(-apply(self._seen.residual))
+                lower, before = max(lower, self._seen.lower_bound()), lower
+                if not gap < point.J - lower < 0.5 * (point.J - before):
+                    break
         else:
             return lower
         self._directed_at = decrement * min(gap / (point.J - lower), 0.5)
