@@ -82,7 +82,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--on", nargs="+", choices=list(DATASETS), help="the data")
     parser.add_argument("--peers", nargs="+", help="default: all")
     parser.add_argument("--budget", type=float, default=BUDGET, help="seconds for each")
-    parser.add_argument("--threads", type=int, default=2, help="default: 2")
+    parser.add_argument("--threads", type=int, default=2, help="2; with 1, CPU time counts")
     parser.add_argument("--data", type=Path, metavar="DIR", help="the folder of real data")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all runs to a file")
     parser.add_argument("--markdown", action="store_true", help="print tables for docs/peers.md")

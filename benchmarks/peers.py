@@ -50,7 +50,7 @@ def options_of(arguments: list[str] | None) -> argparse.Namespace:
         help="seconds for each peer on each problem, and half of it again to refine; "
         f"default: {BUDGET:g}, of the quick choice {QUICK_BUDGET:g}",
     )
-    parser.add_argument("--threads", type=int, default=2, help="default: 2")
+    parser.add_argument("--threads", type=int, default=2, help="2; with 1, CPU time counts")
     parser.add_argument("--data", type=Path, metavar="DIR", help="the folder of real data")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all runs to a file")
     parser.add_argument(

@@ -32,8 +32,8 @@ REPEATS, ENOUGH_SECONDS = 5, 0.2
 class Turn:
     """What a worker says of a fit: best time, bytes of memory beyond X, time to read X once.
 
-    `others` is the share of the processor that other processes had. What the system does not tell
-    is None, and so is the time of reading but for logreg_c.
+    `others` is the share of the processor that other processes had, if it matters. What the system
+    does not tell is None, and so is the time of reading but for logreg_c.
     """
 
     fitted: Fitted
@@ -132,23 +132,29 @@ def take_turn(peer: Peer, task: Task, effort: float) -> Turn:
     """Fit, and measure."""
     read = reading_time(task) if peer.package == "logreg_c" else None
     before = memory(reset=True)
+    now = clock(task.threads)
     tasks = [replace(task, threads=k) for k in threads_of(peer, task)]
     spent: list[float] = []
     best = math.inf
     mine, busy, begin = time.process_time(), busy_seconds(), time.perf_counter()
     while not spent or (len(spent) < REPEATS and sum(spent) < ENOUGH_SECONDS):
-        for task in tasks:
-            start = time.perf_counter()
-            found = peer.fit(task, effort)
-            spent.append(time.perf_counter() - start)
+        for one in tasks:
+            start = now()
+            found = peer.fit(one, effort)
+            spent.append(now() - start)
             if spent[-1] < best:
                 best, fitted = spent[-1], found
     share = None
-    if busy is not None and (now := busy_seconds()) is not None:
-        theirs = now - busy - (time.process_time() - mine)
+    if task.threads > 1 and busy is not None and (busy_now := busy_seconds()) is not None:
+        theirs = busy_now - busy - (time.process_time() - mine)
         share = max(0.0, theirs / (time.perf_counter() - begin) / (os.cpu_count() or 1))
     peak = memory()
     return Turn(fitted, best, peak and before and max(0, peak - before), read, share)
+
+
+def clock(threads: int) -> Callable[[], float]:
+    """Return the clock: for one thread it is the processor's time, which others cannot take."""
+    return time.process_time if threads == 1 else time.perf_counter
 
 
 def threads_of(peer: Peer, task: Task) -> set[int]:
@@ -175,11 +181,11 @@ def reading_time(task: Task) -> float:
         sweep = partial(logreg_c.loss_and_gradient, rows, y, w, n_threads=task.threads)
     else:
         sweep = partial(_kernels.kernels.sum_entries, task.X, task.threads)
-    seconds = []
+    now, seconds = clock(task.threads), []
     for _ in range(5):
-        start = time.perf_counter()
+        start = now()
         sweep()
-        seconds.append(time.perf_counter() - start)
+        seconds.append(now() - start)
     return min(seconds)
 
 

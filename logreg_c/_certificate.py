@@ -37,7 +37,6 @@ with the same penalty, so :math:`|u_j| \le l_j` to rounding.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -161,58 +160,3 @@ def plain_lower_bound(objective: Objective, point: Point) -> float:
     """Return the bound of s = 0, which costs nothing: J - |g|^2 / 2q."""
     zero = np.zeros_like(point.theta)
     return below(point.J, bound_of(objective.quadratic, point.theta, zero, point.gradient, 0.0))
-
-
-def combined_lower_bound(objective: Objective, points: Sequence[Point]) -> float:
-    """Return the bound of the best combination of the predictions at some points.
-
-    Between them the dual variables move to a' = a + sum of c_k (a_k - a), whose product with X'
-    is the same combination of gradients: no read of X. The first point is where J is; c makes the
-    bound least to second order, and the bias's residual zero.
-    """
-    first = points[0]
-    q = objective.quadratic
-    free = ~(q[:-1] > WEAKEST)
-    if len(points) < 2 or free.any():
-        return -math.inf
-
-    def data_gradient(point: Point) -> Floats:
-        return point.gradient - q * point.theta
-
-    here = data_gradient(first)
-    moves = np.stack([(data_gradient(p) - here).ravel() for p in points[1:]])
-    steps = np.stack([(p.theta - first.theta).ravel() for p in points[1:]])
-    K, D = first.theta.shape
-    weight = np.tile(np.append(1.0 / q[:-1], 0.0), K)
-    weighted = moves * weight
-    gram = np.einsum("ij,kj->ik", weighted, moves)
-    curved = np.einsum("ij,kj->ik", steps, moves)
-    A = gram + 0.5 * (curved + curved.T)
-    slope = np.einsum("ij,j->i", weighted, first.gradient.ravel())
-    bias = moves.reshape(len(moves), K, D)[:, :, -1]
-    c = _constrained(A, slope, bias, first.gradient[:, -1])
-    residual = (first.gradient.ravel() + c @ moves).reshape(K, D)
-    a = objective.data.predictions(first.Z)
-    change = np.zeros_like(a)
-    for ck, p in zip(c, points[1:], strict=True):
-        change += ck * (objective.data.predictions(p.Z) - a)
-    s = objective.data.sample_weight
-    share = (1.0 if s is None else s) / objective.data.total
-    residual[:, -1] = first.gradient[:, -1] + np.add.reduce(change * share, axis=1)
-    divergence = objective.data.divergence(first.Z, change)
-    zero = np.zeros_like(first.theta)
-    return below(first.J, bound_of(q, first.theta, zero, residual, divergence))
-
-
-def _constrained(A: Floats, slope: Floats, constraint: Floats, value: Floats) -> Floats:
-    """Return the c of least c'Ac/2 + slope·c with constraint'c = -value."""
-    m, K = constraint.shape
-    size = np.sqrt(np.maximum(np.diagonal(A), 1e-300))
-    system = np.zeros((m + K, m + K))
-    system[:m, :m] = A / size / size[:, None]
-    scaled = constraint / size[:, None]
-    height = np.maximum(np.abs(scaled).max(axis=0), 1e-300)
-    system[:m, m:] = scaled / height
-    system[m:, :m] = system[:m, m:].T
-    right = np.concatenate((-slope / size, -value / height))
-    return np.asarray(np.linalg.lstsq(system, right, rcond=1e-15)[0][:m] / size)

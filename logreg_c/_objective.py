@@ -281,6 +281,14 @@ class Objective:
         diagonal[:-1] *= self.scale * self.scale
         return diagonal
 
+    def mean_column(self, h: Floats, diagonal: Floats) -> Floats:
+        """Return sum_i h_i v_ij, (d + 1,), given `mean_diagonal`, which may know it already."""
+        if self.sparse.X.data is not None:
+            return np.asarray(self.pull_back(h[None])[0])
+        column = diagonal / np.append(self.scale, 1.0)
+        column[-1] *= self.fit_bias
+        return np.asarray(column)
+
     def head_gram(self, rows: Rows | None, h: Floats, columns: Rows) -> Floats:
         """Return sum_i h_i v_i v_i' over rows, for some columns and the bias."""
         size = np.append(self.scale[columns], 1.0)

@@ -35,6 +35,12 @@ class Sparse(Examples):
             Z = self.margins(theta)
             loss, R = self.residuals(Z)
             return loss, Z, self.transpose_product(R)
+        if not theta[:, :-1].any():
+            # Where most fits start there is nothing to gather.
+            Z = np.repeat(theta[:, -1:], self.n, axis=1)
+            Z = Z if self.offset is None else Z + self.offset
+            loss, R = self.residuals(Z)
+            return loss, Z, self.transpose_product(R)
         Z = np.empty((self.K, self.n))
         gradient = np.empty_like(theta)
         loss = _kernels.kernels.evaluate(

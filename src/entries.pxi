@@ -60,6 +60,10 @@ cdef void inspect_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
         i += m
 
 
+cdef enum:
+    HEAD_AHEAD = 8      # rows in another order that are asked for before their turn
+
+
 cdef struct Heads:
     # The Gram matrix of the columns j with place[j] >= 0, and of a column of ones behind them
     const Pass* x               # X, and the order of its rows
@@ -68,10 +72,21 @@ cdef struct Heads:
     Py_ssize_t m, k             # rows, columns without that of ones
 
 
+cdef inline Py_ssize_t head_size(Py_ssize_t k) noexcept nogil:
+    """Entries of the upper triangle of k + 1 rows, which stand one behind the other: the half of
+    them stays in the cache where all would not."""
+    return (k + 1) * (k + 2) // 2
+
+
+cdef inline Py_ssize_t head_start(Py_ssize_t k, Py_ssize_t i) noexcept nogil:
+    """Where row i of the triangle would have its entry in column 0."""
+    return i * (k + 1) - i * (i + 1) // 2
+
+
 cdef inline void head_row(const index* at, const real* x, Py_ssize_t m, const int32_t* place,
                           double h, Py_ssize_t k, int32_t* places, double* values,
                           alone sums) noexcept nogil:
-    """Add h v v' to the upper triangle, v being the row's entries in the head, and 1."""
+    """Add h v v' to the triangle, v being the row's entries in the head, and 1."""
     cdef Py_ssize_t i, j, found = 0
     cdef int32_t q
     cdef double s
@@ -83,21 +98,33 @@ cdef inline void head_row(const index* at, const real* x, Py_ssize_t m, const in
         found += q >= 0
     for i in range(found):
         s = h * values[i]
-        row = sums + places[i] * (k + 1)
+        row = sums + head_start(k, places[i])
         for j in range(i, found):
             row[places[j]] += s * values[j]
         row[k] += s
-    sums[k * (k + 1) + k] += h
+    sums[head_size(k) - 1] += h
+
+
+cdef inline void ask_for_row(const Sparse* x, const index* columns, const real* values,
+                             Py_ssize_t row) noexcept nogil:
+    cdef Py_ssize_t first = start_of(x, row), last = start_of(x, row + 1), i
+    for i in range(first, min(last, first + 64), 16):
+        prefetch(columns + i)
+        if values != NULL:
+            prefetch(values + i)
+            prefetch(values + i + 8)
 
 
 cdef inline void head_rows(const Heads* g, const index* columns, const real* values,
                            Py_ssize_t begin, Py_ssize_t end, double* sums) noexcept nogil:
     cdef const Sparse* x = &g.x.sparse
-    cdef Py_ssize_t size = (g.k + 1) * (g.k + 1), i, row, first
-    cdef double* found = sums + size            # scratch: values, then places
+    cdef Py_ssize_t i, row, first
+    cdef double* found = sums + head_size(g.k)  # scratch: values, then places
     cdef int32_t* places = <int32_t*> (found + g.k + 1)
     for i in range(begin, end):
         row = row_at(g.x.order, i)
+        if g.x.order != NULL and i + HEAD_AHEAD < end:
+            ask_for_row(x, columns, values, g.x.order[i + HEAD_AHEAD])
         first = start_of(x, row)
         if g.h[i] != 0:
             head_row(columns + first, values + first if values != NULL else NULL,
@@ -106,7 +133,7 @@ cdef inline void head_rows(const Heads* g, const index* columns, const real* val
 
 cdef void head_chunk(const Heads* g, Py_ssize_t begin, Py_ssize_t end,
                      double* sums) noexcept nogil:
-    """Add rows to a matrix of k + 1 rows and columns, which has room for a row behind it."""
+    """Add rows to a triangle, which has room for a row's values and places behind it."""
     cdef const Sparse* x = &g.x.sparse
     if x.wide_columns:
         if x.is_float:

@@ -39,12 +39,14 @@ cdef inline Py_ssize_t work_of_row(const Pass* p) noexcept nogil:
 
 
 cdef inline Py_ssize_t rows_of_chunk(const Pass* p, Py_ssize_t n) noexcept nogil:
-    cdef Py_ssize_t block = rows_at_once(p)
+    cdef Py_ssize_t block = rows_at_once(p), entries
     cdef Py_ssize_t chunks = min(n * work_of_row(p) // CHUNK_BYTES, n // LEAST_CHUNK_ROWS)
     if is_sparse(p):
         # Sums of d entries may be many beside the few entries of a row: they take memory, and time
         # to be set to zero and to be added up.
-        chunks = min(chunks, max(p.sparse.entries // (ENTRIES_A_SUM * p.entries), <Py_ssize_t> 2))
+        entries = <Py_ssize_t> (<double> n / p.n * p.sparse.entries) * max(p.K, <Py_ssize_t> 1)
+        chunks = min(chunks, max(entries // (ENTRIES_A_SUM * p.entries),
+                                 <Py_ssize_t> (2 if entries > p.entries else 1)))
         if p.entries > CACHED_SUMS:
             chunks = min(chunks, <Py_ssize_t> SPARSE_CHUNKS)
     chunks = max(min(chunks, <Py_ssize_t> MOST_CHUNKS), 1)
@@ -94,7 +96,8 @@ cdef int run(const Pass* p, Work work, Py_ssize_t begin, Py_ssize_t end, int thr
         work(p, begin, end, sums)
         complain(p)
         return 0
-    cdef double* all_sums = <double*> calloc(chunks * width, sizeof(double))
+    # The first chunk's go to their end at once.
+    cdef double* all_sums = <double*> calloc((chunks - 1) * width, sizeof(double))
     if all_sums == NULL:
         with gil:
             raise MemoryError(f"no memory for the sums of {chunks} chunks of rows")
@@ -105,15 +108,15 @@ cdef int run(const Pass* p, Work work, Py_ssize_t begin, Py_ssize_t end, int thr
     try:
         while first < chunks:
             run_chunks(p, work, begin, end, rows, first, min(first + slab, chunks), threads,
-                       all_sums, width)
+                       sums, all_sums, width)
             first += slab
             if first < chunks:
                 with gil:
                     PyErr_CheckSignals()
         if p.ranges:
-            keep_largest(all_sums, chunks, width, p.entries, p.d, sums)
+            keep_largest(all_sums, chunks - 1, width, p.entries, p.d, sums)
         else:
-            add_all_in_order(all_sums, chunks, width, p.entries, threads, sums)
+            add_all_in_order(all_sums, chunks - 1, width, p.entries, threads, sums)
     finally:
         free(all_sums)
     complain(p)
@@ -129,17 +132,17 @@ cdef int complain(const Pass* p) except -1 nogil:
 
 
 cdef void run_chunks(const Pass* p, Work work, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t rows,
-                     Py_ssize_t first, Py_ssize_t last, int threads, double* all_sums,
-                     Py_ssize_t width) noexcept nogil:
+                     Py_ssize_t first, Py_ssize_t last, int threads, double* sums,
+                     double* all_sums, Py_ssize_t width) noexcept nogil:
     cdef Py_ssize_t c
     if threads == 1:
         for c in range(first, last):
             work(p, cut(p, begin, end, rows, c), cut(p, begin, end, rows, c + 1),
-                 all_sums + c * width)
+                 all_sums + (c - 1) * width if c > 0 else sums)
     else:
         for c in prange(first, last, schedule="dynamic", chunksize=1, num_threads=threads):
             work(p, cut(p, begin, end, rows, c), cut(p, begin, end, rows, c + 1),
-                 all_sums + c * width)
+                 all_sums + (c - 1) * width if c > 0 else sums)
 
 
 cdef void add_in_order(const double* all_sums, Py_ssize_t chunks, Py_ssize_t width,

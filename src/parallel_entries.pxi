@@ -9,7 +9,7 @@ cdef enum:
 
 cdef int run_heads(const Heads* g, int threads, double* out) except -1 nogil:
     """Fill out, symmetric, with the Gram matrix of the head."""
-    cdef Py_ssize_t D = g.k + 1, size = D * D
+    cdef Py_ssize_t D = g.k + 1, size = head_size(g.k)
     # Scratch behind the sums: a row's values and places, and a cache line between threads.
     cdef Py_ssize_t width = (size + 2 * D + 8 + 7) // 8 * 8, c, i, j
     cdef Py_ssize_t chunks = min(<Py_ssize_t> HEAD_CHUNKS,
@@ -27,13 +27,14 @@ cdef int run_heads(const Heads* g, int threads, double* out) except -1 nogil:
         else:
             for c in prange(chunks, schedule="dynamic", chunksize=1, num_threads=threads):
                 head_chunk(g, g.m * c // chunks, g.m * (c + 1) // chunks, all_sums + c * width)
-        memset(out, 0, size * sizeof(double))
-        add_all_in_order(all_sums, chunks, width, size, threads, out)
+        for c in range(1, chunks):
+            for i in range(size):
+                all_sums[i] += all_sums[c * width + i]
+        for i in range(D):
+            for j in range(i, D):
+                out[i * D + j] = out[j * D + i] = all_sums[head_start(g.k, i) + j]
     finally:
         free(all_sums)
-    for i in range(D):
-        for j in range(i):
-            out[i * D + j] = out[j * D + i]
     return 0
 
 

@@ -58,11 +58,11 @@ cdef void range_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* su
 
 cdef void keep_largest(const double* all_sums, Py_ssize_t chunks, Py_ssize_t width,
                        Py_ssize_t entries, Py_ssize_t d, double* sums) noexcept nogil:
-    """Join the chunks' numbers in their order, so that of equal entries the first row stays."""
+    """Join chunks' numbers to the first's in their order, so that of equal entries the first row
+    stays."""
     cdef Py_ssize_t c, k, j
     cdef const double* chunk
-    memcpy(sums, all_sums, entries * sizeof(double))
-    for c in range(1, chunks):
+    for c in range(chunks):
         chunk = all_sums + c * width
         k = 0
         while k < entries:

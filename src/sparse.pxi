@@ -5,9 +5,11 @@
 #
 # A row is a line of entries: columns[start_i] to columns[start_{i+1} - 1] and as many values. z is
 # made of gathers and g of scatters, whose price is that of getting at w and g, not of reading X:
-# about a nanosecond an entry, of 12 bytes. A pass that does both asks for the places in g while it
-# gathers: with 200,000 columns that is a third of its time. Entries that come twice count twice, in
-# any order. Where all values are 1 they are not read.
+# about a nanosecond an entry, of 12 bytes. The gather is a plain loop, of which compilers make eight
+# at a time: nothing else may be in it. The scatter asks for the places of the next row if g is
+# larger than a cache: its stores, unlike loads, do not run far ahead. With 200,000 columns that
+# saves a quarter to a third. Entries that come twice count twice, in any order. Where all values are
+# 1 they are not read.
 
 ctypedef fused index:
     int32_t
@@ -15,7 +17,7 @@ ctypedef fused index:
 
 cdef enum:
     SPARSE_ROWS = 64    # in a block: its entries stay in the first or second cache
-    CACHED = 16384      # numbers that the second-level cache holds beside others
+    CACHED = 65536      # sums that a second-level cache holds
 
 
 cdef struct Sparse:
@@ -81,20 +83,12 @@ cdef inline bint is_sound(const Sparse* x, const Py_ssize_t* order, Py_ssize_t b
     return True
 
 
-cdef inline double gather_line(const index* at, const real* x, const double* w, const double* next,
+cdef inline double gather_line(const index* at, const real* x, const double* w,
                                Py_ssize_t m) noexcept nogil:
-    """The sum of x_k w[at_k], a value of NULL being 1. Asks for next[at_k], if there is one."""
+    """The sum of x_k w[at_k], a value of NULL being 1."""
     cdef double s = 0
     cdef Py_ssize_t k
-    if next != NULL and x != NULL:
-        for k in range(m):
-            prefetch(next + at[k])
-            s += x[k] * w[at[k]]
-    elif next != NULL:
-        for k in range(m):
-            prefetch(next + at[k])
-            s += w[at[k]]
-    elif x == NULL:
+    if x == NULL:
         for k in range(m):
             s += w[at[k]]
     else:
@@ -103,11 +97,23 @@ cdef inline double gather_line(const index* at, const real* x, const double* w, 
     return s
 
 
+# Four entries at a time are a tenth faster: their products wait for no store.
+
 cdef inline void scatter_line(const index* at, const real* x, double r, Py_ssize_t m,
                               double* out) noexcept nogil:
     """out[at_k] += r x_k."""
     cdef Py_ssize_t k
-    for k in range(m):
+    cdef double a, b, c, d
+    for k in range(0, m - 3, 4):
+        a = r * x[k]
+        b = r * x[k + 1]
+        c = r * x[k + 2]
+        d = r * x[k + 3]
+        out[at[k]] += a
+        out[at[k + 1]] += b
+        out[at[k + 2]] += c
+        out[at[k + 3]] += d
+    for k in range(m // 4 * 4, m):
         out[at[k]] += r * x[k]
 
 
@@ -121,28 +127,41 @@ cdef inline void scatter_squares(const index* at, const real* x, double r, Py_ss
 cdef inline void scatter_ones(const index* at, double r, Py_ssize_t m,
                               double* out) noexcept nogil:
     cdef Py_ssize_t k
-    for k in range(m):
+    for k in range(0, m - 3, 4):
+        out[at[k]] += r
+        out[at[k + 1]] += r
+        out[at[k + 2]] += r
+        out[at[k + 3]] += r
+    for k in range(m // 4 * 4, m):
         out[at[k]] += r
 
 
 cdef inline void gather_rows(const Sparse* x, const index* columns, const real* values,
                              const Py_ssize_t* order, Py_ssize_t begin, Py_ssize_t m,
-                             const double* w, double b, const double* next,
-                             double* z) noexcept nogil:
+                             const double* w, double b, double* z) noexcept nogil:
     cdef Py_ssize_t i, row, first, length
     for i in range(m):
         row = row_at(order, begin + i)
         first = start_of(x, row)
         length = start_of(x, row + 1) - first
-        z[i] = b + gather_line(columns + first, values + first if values != NULL else NULL, w, next,
+        z[i] = b + gather_line(columns + first, values + first if values != NULL else NULL, w,
                                length)
+
+
+cdef inline void ask_for_row(const Sparse* x, const index* columns, Py_ssize_t row,
+                             const double* g) noexcept nogil:
+    cdef Py_ssize_t k
+    for k in range(start_of(x, row), start_of(x, row + 1)):
+        prefetch(g + columns[k])
 
 
 cdef inline void scatter_rows(const Sparse* x, const index* columns, const real* values,
                               const Py_ssize_t* order, Py_ssize_t begin, Py_ssize_t m,
-                              const double* r, double* g) noexcept nogil:
+                              Py_ssize_t d, const double* r, double* g) noexcept nogil:
     cdef Py_ssize_t i, row, first, length
     for i in range(m):
+        if d > CACHED and i + 1 < m:
+            ask_for_row(x, columns, row_at(order, begin + i + 1), g)
         row = row_at(order, begin + i)
         first = start_of(x, row)
         length = start_of(x, row + 1) - first
@@ -155,22 +174,21 @@ cdef inline void scatter_rows(const Sparse* x, const index* columns, const real*
 
 
 cdef inline void sparse_margins(const Sparse* x, const Py_ssize_t* order, Py_ssize_t begin,
-                                Py_ssize_t m, const double* w, double b, const double* next,
-                                double* z) noexcept nogil:
-    """z = Xw + b for m rows. `next`, or NULL, is where the products' columns go next."""
+                                Py_ssize_t m, const double* w, double b, double* z) noexcept nogil:
+    """z = Xw + b for m rows."""
     if x.wide_columns:
         if x.is_float:
             gather_rows(x, <const int64_t*> x.columns, <const float*> x.values, order, begin, m,
-                        w, b, next, z)
+                        w, b, z)
         else:
             gather_rows(x, <const int64_t*> x.columns, <const double*> x.values, order, begin, m,
-                        w, b, next, z)
+                        w, b, z)
     elif x.is_float:
         gather_rows(x, <const int32_t*> x.columns, <const float*> x.values, order, begin, m,
-                    w, b, next, z)
+                    w, b, z)
     else:
         gather_rows(x, <const int32_t*> x.columns, <const double*> x.values, order, begin, m,
-                    w, b, next, z)
+                    w, b, z)
 
 
 cdef inline void sparse_gradient(const Sparse* x, const Py_ssize_t* order, Py_ssize_t begin,
@@ -185,11 +203,13 @@ cdef inline void sparse_gradient(const Sparse* x, const Py_ssize_t* order, Py_ss
     if x.wide_columns:
         if x.is_float:
             scatter_rows(x, <const int64_t*> x.columns, <const float*> x.values, order, begin, m,
-                         r, g)
+                         d, r, g)
         else:
             scatter_rows(x, <const int64_t*> x.columns, <const double*> x.values, order, begin, m,
-                         r, g)
+                         d, r, g)
     elif x.is_float:
-        scatter_rows(x, <const int32_t*> x.columns, <const float*> x.values, order, begin, m, r, g)
+        scatter_rows(x, <const int32_t*> x.columns, <const float*> x.values, order, begin, m, d,
+                     r, g)
     else:
-        scatter_rows(x, <const int32_t*> x.columns, <const double*> x.values, order, begin, m, r, g)
+        scatter_rows(x, <const int32_t*> x.columns, <const double*> x.values, order, begin, m, d,
+                     r, g)

@@ -48,22 +48,27 @@ class Preconditioner:
         Over sparse data.
     random : Generator
         Draws the rows of the sample.
+
+    Attributes
+    ----------
+    complete : bool
+        Whether it is the inverse of the whole Hessian.
     """
 
     def __init__(self, objective: Objective, random: np.random.Generator) -> None:
         self._objective = objective
         self._random = random
         most = max(SMALL, (COMPLETE * objective.sparse.X.entries) ** (1 / 3))
-        self._complete = objective.K * objective.D <= most
+        self.complete = objective.K * objective.D <= most
         self._rows: Rows | None = None
-        self._fields = None if self._complete else objective.sparse.fields
+        self._fields = None if self.complete else objective.sparse.fields
         self._deflation: Deflation | None = None
         self.resize(HEAD)
 
     @property
     def may_grow(self) -> bool:
         """Whether a larger head is to be had."""
-        return not self._complete and self._k < min(MOST_HEAD, self._objective.D - 1)
+        return not self.complete and self._k < min(MOST_HEAD, self._objective.D - 1)
 
     def resize(self, k: int) -> None:
         """Take so many columns from the next refresh on."""
@@ -81,7 +86,7 @@ class Preconditioner:
     def refresh(self, point: Point) -> None:
         """Take the Hessian at a point."""
         objective, D = self._objective, self._objective.D
-        if self._complete:
+        if self.complete:
             self._factor = objective.factor(objective.data.predictions(point.Z))
             return
         h = objective.mean_curvature(point)
@@ -111,12 +116,12 @@ class Preconditioner:
         self._inverse = reciprocal(exact)
         self._deflation = None
         if self._fields is not None:
-            deflation = Deflation(objective, self._fields, h)
+            deflation = Deflation(objective, self._fields, h, diagonal)
             self._deflation = deflation if deflation.useful else None
 
     def apply(self, g: Floats) -> Floats:
         """Return about the inverse of the Hessian times g."""
-        if self._complete:
+        if self.complete:
             return self._objective.project(self._factor.solve(g))
         if self._deflation is None:
             out = self._split(g)
@@ -136,7 +141,9 @@ class Preconditioner:
 class Deflation:
     """The directions of fields and bias, Z, solved exactly; for a single class's row of theta."""
 
-    def __init__(self, objective: Objective, fields: Fields, h: Floats) -> None:
+    def __init__(
+        self, objective: Objective, fields: Fields, h: Floats, diagonal: Floats
+    ) -> None:
         D = objective.D
         self._quadratic = objective.quadratic
         self._fit_bias = objective.fit_bias
@@ -147,7 +154,7 @@ class Deflation:
         self._z = np.append(fields.combination / objective.scale, 0.0)
         self._z[self._field == len(fields.first)] = 0.0
         # X'h and the sum of h: what H does to the bias.
-        self._column = objective.pull_back(h[None])[0]
+        self._column = objective.mean_column(h, diagonal)
         self._total = float(np.add.reduce(h))
         self._bent = self._sums(self._quadratic * self._z * self._z)
         self.useful = bool((self._bent > 0.0).all())

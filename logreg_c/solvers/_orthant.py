@@ -19,12 +19,16 @@ from numpy.typing import NDArray
 from .._certificate import REACH
 from .._factor import Factor
 from .._nonsmooth import Nonsmooth
-from .._objective import Objective, Point, inner, reciprocal
+from .._objective import Objective, Point, inner, is_finite, reciprocal
 from .._validation import Floats
-from ._line_search import Step, advance
+from ._line_search import DECREASE, Step, advance
 
-# What a residual is solved to, in parts of the slope, and the most products for it, on the way.
+# What a residual is solved to, in parts of the slope, and the most products for it: on the way,
+# and once the face is what it was before.
 FORCING, PRODUCTS = 0.2, 12
+SETTLED_FORCING, SETTLED_PRODUCTS = 0.01, 60
+# How often a step is halved.
+HALVINGS = 8
 # Parameters of a face that are factored where conjugate gradients do not get there.
 FACTORED = 3000
 # Products for a certificate, and the part of the gap that residuals may add to it.
@@ -61,7 +65,12 @@ class Solution(NamedTuple):
 
 
 def newton_direction(
-    part: Objective, point: Point, where: Face, inverse: Floats, gap: float | None
+    part: Objective,
+    point: Point,
+    where: Face,
+    inverse: Floats,
+    settled: bool,
+    gap: float | None = None,
 ) -> Solution:
     """Solve Newton's system of a face; with a gap, until the residuals add little to it."""
     assert part.nonsmooth is not None
@@ -69,6 +78,7 @@ def newton_direction(
     l1 = np.where(part.nonsmooth.l1 > 0.0, part.nonsmooth.l1, math.inf)
     held = (part.nonsmooth.l1 == 0.0) & (part.quadratic == 0.0)
     moves = where.moves
+    fill = filled(part, where, inverse)
 
     def precondition(r: Floats) -> Floats:
         return np.where(moves, part.project(inverse * r), 0.0)
@@ -84,11 +94,14 @@ def newton_direction(
     r = -where.slope
     p = z = precondition(r)
     rz = inner(r, z)
-    least = FORCING * FORCING * rz
-    for _ in range(PRODUCTS if gap is None else MOST_PRODUCTS):
+    forcing, products = (
+        (SETTLED_FORCING, SETTLED_PRODUCTS) if settled else (FORCING, PRODUCTS)
+    )
+    least = forcing * forcing * rz
+    for _ in range(products if gap is None else MOST_PRODUCTS):
         if enough(r, rz):
             return Solution(s, U, True)
-        Hp = np.where(moves, part.hessian_vector(a, p, Up), 0.0)
+        Hp = np.where(moves, part.hessian_vector(a, p, Up), 0.0) + fill * p.sum(axis=0) * moves
         bent = inner(p, Hp)
         if not (bent > 0.0 and math.isfinite(bent)):
             break
@@ -103,7 +116,21 @@ def newton_direction(
     return Solution(s, U, False)
 
 
-def factored_direction(part: Objective, point: Point, where: Face) -> Solution | None:
+def filled(part: Objective, where: Face, inverse: Floats) -> Floats:
+    """Return the curvature lent to moving all classes alike, which changes no prediction.
+
+    Without a ridge only signs tell how far that goes, and no Newton step sees them change.
+    """
+    if part.K == 1:
+        return np.zeros(part.D)
+    flat = where.moves.all(axis=0) & (part.quadratic == 0.0)
+    mean = inverse.mean(axis=0)
+    return np.divide(1.0 / part.K, mean, out=np.zeros(part.D), where=flat & (mean > 0.0))
+
+
+def factored_direction(
+    part: Objective, point: Point, where: Face, inverse: Floats
+) -> Solution | None:
     """Solve Newton's system of a face by its Hessian's factor, None if that is too large."""
     among = np.flatnonzero(where.moves[:, :-1].any(axis=0))
     if part.K * (len(among) + 1) > FACTORED:
@@ -111,7 +138,9 @@ def factored_direction(part: Objective, point: Point, where: Face) -> Solution |
     few = part.columns(among)
     coordinates = np.append(among, part.D - 1)
     moves = np.flatnonzero(where.moves[:, coordinates])
-    H = few.hessian(part.data.predictions(point.Z))[np.ix_(moves, moves)]
+    H = few.hessian(part.data.predictions(point.Z))
+    H += np.tile(np.diag(filled(part, where, inverse)[coordinates]), (part.K, part.K))
+    H = H[np.ix_(moves, moves)]
     step = np.zeros((part.K, len(coordinates)))
     slope = where.slope[:, coordinates].ravel()[moves]
     step.ravel()[moves] = -Factor(H, part.data.threads).solve(slope)
@@ -121,13 +150,23 @@ def factored_direction(part: Objective, point: Point, where: Face) -> Solution |
 
 
 def orthant_step(part: Objective, point: Point, where: Face, s: Floats) -> Step | None:
-    """Step along s, weights that would pass zero or a bound staying there."""
+    """Step along s, or half of it, and so on; weights that would pass zero or a bound stay there.
+
+    Of a shorter step fewer do, which is another path than that to the end of the full one.
+    """
     nonsmooth = part.nonsmooth
     assert nonsmooth is not None
-    theta = point.theta + s
-    passed = (theta * where.sign < 0.0) & (nonsmooth.l1 > 0.0)
-    theta = nonsmooth.clip(np.where(passed, 0.0, theta))
-    return advance(part, point, theta - point.theta)
+    before = nonsmooth.value(point.theta)
+    for _ in range(HALVINGS):
+        theta = point.theta + s
+        passed = (theta * where.sign < 0.0) & (nonsmooth.l1 > 0.0)
+        theta = nonsmooth.clip(np.where(passed, 0.0, theta))
+        promised = inner(point.gradient, theta - point.theta) + nonsmooth.value(theta) - before
+        new = part.evaluate(theta)
+        if is_finite(new) and promised < 0.0 and new.J - point.J <= DECREASE * promised:
+            return Step(new, 1.0)
+        s = 0.5 * s
+    return None
 
 
 def shrinking_step(part: Objective, point: Point, inverse: Floats) -> Step | None:

@@ -24,7 +24,10 @@ from ._driver import Iterate, Task
 from ._line_search import advance
 from ._metric import Updated
 from ._orthant import (
+    Face,
+    Solution,
     face,
+    factored_direction,
     inverse_diagonal,
     newton_direction,
     orthant_step,
@@ -33,6 +36,8 @@ from ._orthant import (
 
 # Columns at first, and how many for each one with a weight.
 FIRST, SPARE = 400, 3
+# Fewer than that, but this part more, if they then have a Hessian.
+MORE = 0.25
 # Parameters whose Hessian is made, and what it may cost: multiplications, or passes over it.
 FACTORED = 2000
 WORTH, WORTH_PASSES = 1e9, 40.0
@@ -105,6 +110,9 @@ def choose_columns(objective: Objective, point: Point) -> Rows:
     score[kept] = np.inf
     count = int(np.count_nonzero(kept))
     wanted = max(FIRST, SPARE * count)
+    most = FACTORED // objective.K - 1
+    if wanted > most > (1.0 + MORE) * count:
+        wanted = most
     if wanted >= len(score):
         return np.arange(len(score))
     return np.sort(np.argpartition(-score, wanted)[:wanted])
@@ -159,10 +167,22 @@ def solve_unfactored(part: Objective, theta: Floats, enough: float, least: float
     assert part.nonsmooth is not None
     point = part.evaluate(theta)
     inverse = inverse_diagonal(part, point)
-    steps = 0
+    steps, hard = 0, False
+
+    def direction(where: Face, gap: float | None) -> Solution:
+        """Return Newton's direction, from a factor if the last one was not to be had without."""
+        nonlocal hard
+        found = factored_direction(part, point, where) if hard else None
+        if found is None:
+            found = newton_direction(part, point, where, inverse, gap)
+            if not found.exact:
+                hard = True
+                found = factored_direction(part, point, where) or found
+        return found
+
     while True:
         where = face(part.nonsmooth, point)
-        found = newton_direction(part, point, where, inverse, None)
+        found = direction(where, None)
         step = orthant_step(part, point, where, found.s)
         decrement = -0.5 * inner(where.slope, found.s)
         steps += 1
@@ -170,7 +190,7 @@ def solve_unfactored(part: Objective, theta: Floats, enough: float, least: float
             step = shrinking_step(part, point, inverse)
         if step is None or decrement <= enough or steps >= STEPS:
             if decrement <= PROVABLE * least or step is None:
-                found = newton_direction(part, point, where, inverse, least)
+                found = direction(where, least)
                 better = orthant_step(part, point, where, found.s)
                 step = step if better is None else better
             after = point if step is None else step.point

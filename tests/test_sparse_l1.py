@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""L1, elastic net and bounds for sparse X, and for supports whose Hessian is not formed."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+from test_l1 import objective, violation
+
+from logreg_c import fit
+
+sparse = pytest.importorskip("scipy.sparse")
+
+
+def text(n=1500, d=4000, K=2, seed=0):
+    """Return documents of words of which a few are frequent, and their labels."""
+    rng = np.random.default_rng(seed)
+    share = 1 / (np.arange(d) + 5.0)
+    words = rng.choice(d, (n, 25), p=share / share.sum())
+    rows = np.repeat(np.arange(n), 25)
+    X = sparse.csr_array((np.ones(words.size), (rows, words.ravel())), (n, d))
+    X.sum_duplicates()
+    slopes = rng.standard_normal((d, max(K, 2))) * (rng.random((d, 1)) < 0.1) * 2
+    return X, (X @ slopes + rng.gumbel(size=(n, max(K, 2)))).argmax(axis=1)
+
+
+def largest(X, y):
+    return np.abs(X.T @ (y - y.mean())).max() / len(y)
+
+
+@pytest.fixture
+def unfactored(monkeypatch):
+    """No Hessian is worth its price."""
+    monkeypatch.setattr(sys.modules["logreg_c.solvers.working_set"], "FACTORED", 0)
+
+
+@pytest.mark.parametrize("K", [2, 3])
+@pytest.mark.parametrize("solver", ["newton", "working-set"])
+@pytest.mark.parametrize("layout", ["csr_array", "csc_array"])
+def test_a_sparse_x_is_like_a_dense_one(layout, solver, K):
+    X, y = text(400, 150, K)
+    for penalties in ({"l1": 0.01}, {"l1": 0.003, "l2": 0.01}, {"l1": 0.005, "upper": 0.2}):
+        dense = fit(X.toarray(), y, tol=1e-10, **penalties)
+        found = fit(getattr(sparse, layout)(X), y, solver=solver, tol=1e-9, **penalties)
+        assert found.converged
+        np.testing.assert_allclose(found.w, dense.w, atol=1e-5)
+        assert found.objective == pytest.approx(dense.objective, rel=1e-8)
+
+
+@pytest.mark.parametrize("part", [0.1, 0.02, 0.004])
+def test_many_columns(part):
+    X, y = text()
+    l1 = part * largest(X, y)
+    result = fit(X, y, l1=l1, tol=1e-8)
+    assert result.converged
+    assert result.solver == "working-set"
+    X = X.toarray()
+    J = objective(X, y, result.w, result.b, l1=l1)
+    assert pytest.approx(J, rel=1e-12) == result.objective
+    weights, bias = violation(X, y, result, l1=l1)
+    assert weights.max() < 1e-3 * l1
+    assert bias < 1e-6
+
+
+@pytest.mark.parametrize("K", [2, 3])
+def test_without_a_hessian(unfactored, K):
+    X, y = text(K=K)
+    for penalties in (
+        {"l1": 0.01},
+        {"l1": 0.001},
+        {"l1": 0.001, "l2": 0.001},
+        {"l1": 0.001, "lower": -0.5, "upper": 0.3},
+    ):
+        result = fit(X, y, solver="working-set", tol=1e-7, **penalties)
+        assert result.converged
+        weights, _ = violation(X.toarray(), y, result, **penalties)
+        assert weights.max() < 1e-2 * penalties["l1"]
+        assert result.solver == "working-set"
+        assert (result.w == 0).any()
+
+
+def test_the_hessian_and_none_agree(monkeypatch):
+    X, y = text()
+    l1 = 0.02 * largest(X, y)
+    first = fit(X, y, l1=l1, tol=1e-9)
+    monkeypatch.setattr(sys.modules["logreg_c.solvers.working_set"], "FACTORED", 0)
+    second = fit(X, y, l1=l1, tol=1e-9)
+    assert first.objective - first.gap <= second.objective + 1e-14
+    assert second.objective - second.gap <= first.objective + 1e-14
+    np.testing.assert_array_equal(first.w == 0, second.w == 0)
+    np.testing.assert_allclose(first.w, second.w, atol=1e-4)
+
+
+def test_a_dense_x_without_a_hessian(unfactored):
+    rng = np.random.default_rng(3)
+    X = rng.standard_normal((300, 900))
+    y = (X[:, :20].sum(axis=1) + 2 * rng.logistic(size=300) > 0).astype(int)
+    result = fit(X, y, l1=0.01, solver="working-set", tol=1e-7)
+    assert result.converged
+    assert violation(X, y, result, l1=0.01)[0].max() < 1e-4
+
+
+@pytest.mark.parametrize("part", [0.1, 0.01])
+def test_the_same_bits_for_any_number_of_threads(part, unfactored):
+    X, y = text()
+    l1 = part * largest(X, y)
+    first, *others = (fit(X, y, l1=l1, n_threads=t) for t in (1, 2, 3, 8))
+    for other in others:
+        assert other.w.tobytes() == first.w.tobytes()
+        assert other.gap == first.gap
+
+
+def test_the_solvers_for_sparse_x_are_named():
+    X, y = text()
+    with pytest.raises(ValueError, match="'sampled', which is for a dense X or knows no L1"):
+        fit(X, y, l1=0.01, solver="sampled")
