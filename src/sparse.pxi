@@ -5,11 +5,11 @@
 #
 # A row is a line of entries: columns[start_i] to columns[start_{i+1} - 1] and as many values. z is
 # made of gathers and g of scatters, whose price is that of getting at w and g, not of reading X:
-# about a nanosecond an entry, of 12 bytes. The gather is a plain loop, of which compilers make eight
-# at a time: nothing else may be in it. The scatter asks for the places of the next row if g is
-# larger than a cache: its stores, unlike loads, do not run far ahead. With 200,000 columns that
-# saves a quarter to a third. Entries that come twice count twice, in any order. Where all values are
-# 1 they are not read.
+# about a nanosecond an entry, of 12 bytes. The gather is a plain loop, of which compilers make
+# eight at a time: nothing else may be in it. The scatter asks for the places of the next row if g
+# is larger than a cache: its stores, unlike loads, do not run far ahead. With 200,000 columns that
+# saves a quarter. Entries that come twice count twice, in any order. Where all values are 1 they
+# are not read.
 
 ctypedef fused index:
     int32_t
@@ -148,8 +148,8 @@ cdef inline void gather_rows(const Sparse* x, const index* columns, const real* 
                                length)
 
 
-cdef inline void ask_for_row(const Sparse* x, const index* columns, Py_ssize_t row,
-                             const double* g) noexcept nogil:
+cdef inline void ask_for_places(const Sparse* x, const index* columns, Py_ssize_t row,
+                                const double* g) noexcept nogil:
     cdef Py_ssize_t k
     for k in range(start_of(x, row), start_of(x, row + 1)):
         prefetch(g + columns[k])
@@ -161,7 +161,7 @@ cdef inline void scatter_rows(const Sparse* x, const index* columns, const real*
     cdef Py_ssize_t i, row, first, length
     for i in range(m):
         if d > CACHED and i + 1 < m:
-            ask_for_row(x, columns, row_at(order, begin + i + 1), g)
+            ask_for_places(x, columns, row_at(order, begin + i + 1), g)
         row = row_at(order, begin + i)
         first = start_of(x, row)
         length = start_of(x, row + 1) - first
