@@ -105,8 +105,8 @@ cdef inline void head_row(const index* at, const real* x, Py_ssize_t m, const in
     sums[head_size(k) - 1] += h
 
 
-cdef inline void ask_for_row(const Sparse* x, const index* columns, const real* values,
-                             Py_ssize_t row) noexcept nogil:
+cdef inline void ask_for_entries(const Sparse* x, const index* columns, const real* values,
+                                 Py_ssize_t row) noexcept nogil:
     cdef Py_ssize_t first = start_of(x, row), last = start_of(x, row + 1), i
     for i in range(first, min(last, first + 64), 16):
         prefetch(columns + i)
@@ -124,7 +124,7 @@ cdef inline void head_rows(const Heads* g, const index* columns, const real* val
     for i in range(begin, end):
         row = row_at(g.x.order, i)
         if g.x.order != NULL and i + HEAD_AHEAD < end:
-            ask_for_row(x, columns, values, g.x.order[i + HEAD_AHEAD])
+            ask_for_entries(x, columns, values, g.x.order[i + HEAD_AHEAD])
         first = start_of(x, row)
         if g.h[i] != 0:
             head_row(columns + first, values + first if values != NULL else NULL,

@@ -148,8 +148,8 @@ cdef inline void gather_rows(const Sparse* x, const index* columns, const real* 
                                length)
 
 
-cdef inline void ask_for_row(const Sparse* x, const index* columns, Py_ssize_t row,
-                             const double* g) noexcept nogil:
+cdef inline void ask_for_places(const Sparse* x, const index* columns, Py_ssize_t row,
+                                const double* g) noexcept nogil:
     cdef Py_ssize_t k
     for k in range(start_of(x, row), start_of(x, row + 1)):
         prefetch(g + columns[k])
@@ -161,7 +161,7 @@ cdef inline void scatter_rows(const Sparse* x, const index* columns, const real*
     cdef Py_ssize_t i, row, first, length
     for i in range(m):
         if d > CACHED and i + 1 < m:
-            ask_for_row(x, columns, row_at(order, begin + i + 1), g)
+            ask_for_places(x, columns, row_at(order, begin + i + 1), g)
         row = row_at(order, begin + i)
         first = start_of(x, row)
         length = start_of(x, row + 1) - first

@@ -168,21 +168,23 @@ def solve_unfactored(part: Objective, theta: Floats, enough: float, least: float
     point = part.evaluate(theta)
     inverse = inverse_diagonal(part, point)
     steps, hard = 0, False
+    last: Face | None = None
 
-    def direction(where: Face, gap: float | None) -> Solution:
+    def direction(where: Face, gap: float | None = None) -> Solution:
         """Return Newton's direction, from a factor if the last one was not to be had without."""
         nonlocal hard
-        found = factored_direction(part, point, where) if hard else None
+        found = factored_direction(part, point, where, inverse) if hard else None
         if found is None:
-            found = newton_direction(part, point, where, inverse, gap)
+            settled = last is not None and np.array_equal(last.moves, where.moves)
+            found = newton_direction(part, point, where, inverse, settled, gap)
             if not found.exact:
                 hard = True
-                found = factored_direction(part, point, where) or found
+                found = factored_direction(part, point, where, inverse) or found
         return found
 
     while True:
         where = face(part.nonsmooth, point)
-        found = direction(where, None)
+        found = direction(where)
         step = orthant_step(part, point, where, found.s)
         decrement = -0.5 * inner(where.slope, found.s)
         steps += 1
@@ -195,7 +197,7 @@ def solve_unfactored(part: Objective, theta: Floats, enough: float, least: float
                 step = step if better is None else better
             after = point if step is None else step.point
             return Solved(point, found.s, found.U, decrement, after)
-        point = step.point
+        point, last = step.point, where
 
 
 def prove(objective: Objective, coordinates: Rows, last: Solved) -> tuple[Point, float]:
