@@ -5,21 +5,26 @@ Predictions are dual variables, and so are their combinations. From the last poi
 
 .. math::
 
-    a' = a + \sum_k c_k (a_k - a), \qquad
-    r = g + \sum_k c_k \left( (g_k - q \theta_k) - (g - q \theta) \right)
+    a' = a + \sum_k c_k \Delta_k, \qquad r = g + \sum_k c_k m_k, \qquad
+    m_k = \sum_i p_i x_i \Delta_{ki}
 
-the dual residual r moves by the same combination of the gradients that are there already, and
-the bound of `_certificate` holds with s = 0. The c that make it least to second order solve a
-small system; along the steps between the points, whose margins were :math:`u_k`, KL is about
-:math:`\frac12 \sum_{kl} c_k c_l \langle \theta_k - \theta, H (\theta_l - \theta) \rangle`. The
-residual of the bias, which no penalty bounds, is a constraint of that system: it is zero to
-rounding.
+the dual residual r moves by the same combination of what is known already where
+:math:`\Delta_k = a_k - a` for an earlier point, for then :math:`m_k` is the difference of the
+gradients of the loss. The bound of `_certificate` holds with s = 0. The c that make it least to
+second order solve a small system; as :math:`\Delta_k` is nearly the change that a step
+:math:`s_k` makes to first order, KL is about :math:`\frac12 \sum_{kl} c_k c_l \langle s_k, m_l
+\rangle`. The residual of the bias, which no penalty bounds, is a constraint of that system: it is
+zero to rounding.
+
+What is left of r where the penalty is weak beside the curvature may still be worth a hundred
+times the true gap. A further change, along a Newton direction of r, costs a gather and a scatter.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,7 +34,15 @@ from ._objective import Objective, Point
 from ._validation import Floats
 
 # Points that are combined, at most: more make the bound hardly better, and take memory.
-MOST = 11
+MOST, FEW = 11, 4
+
+
+class Change(NamedTuple):
+    """A change of the predictions (K, n) to first order along a step, and its residual's move."""
+
+    step: Floats
+    move: Floats
+    of_predictions: Floats
 
 
 class Combination:
@@ -41,6 +54,8 @@ class Combination:
         # The place of each point's predictions among those kept, -1 if they are not there yet.
         self._places: deque[int] = deque(maxlen=most)
         self._predictions = np.empty((most, objective.K * objective.n))
+        self._further: list[Change] = []
+        self.residual = np.zeros((objective.K, objective.D))  # of the last bound
         # Other coordinates without a penalty would have to be constraints too.
         self._useful = bool((objective.quadratic[:-1] > WEAKEST).all())
 
@@ -48,21 +63,41 @@ class Combination:
         """Take a further point, to which the next bound belongs."""
         self._points.appendleft(point)
         self._places.appendleft(-1)
+        self._further = []
+
+    def add_direction(self, s: Floats) -> None:
+        """Take the change along a step. A gather and a scatter."""
+        objective = self._objective
+        a = objective.data.predictions(self._points[0].Z)
+        U = objective.direction_margins(s)
+        _, _, change = objective.data.dual_step(a, U)
+        U -= (a * U).sum(axis=0) if objective.K > 1 else a * U
+        U *= a
+        self._further.append(Change(s, objective.pull_back(change), U))
 
     def lower_bound(self) -> float:
-        """Return a proved lower bound on J*, -inf if the points give none."""
+        """Return a proved lower bound on J*, -inf if there is none."""
         if not self._useful:
             return -math.inf
-        objective, q = self._objective, self._objective.quadratic
-        first, *others = self._points
+        # Far from the optimum a combination of many is no probability, and one of few may be one.
+        lower = self._bound_of(list(self._points))
+        if lower == -math.inf and len(self._points) > FEW:
+            lower = self._bound_of(list(self._points)[:FEW])
+        return lower
+
+    def _bound_of(self, points: list[Point]) -> float:
+        objective, q, further = self._objective, self._objective.quadratic, self._further
+        first, *others = points
         K, D = first.theta.shape
-        m = len(others)
-        # The moves of the residual, and the steps; in their last rows g and nothing.
+        m = len(others) + len(further)
+        # The moves of the residual, and the steps; at the end of the moves g.
         moves, steps = np.empty((m + 1, K * D)), np.empty((m, K * D))
         here = first.gradient - q * first.theta
         for k, point in enumerate(others):
-            steps[k] = (point.theta - first.theta).ravel()
-            moves[k] = (point.gradient - q * point.theta - here).ravel()
+            np.subtract(point.theta, first.theta, out=steps[k].reshape(K, D))
+            np.subtract(point.gradient - q * point.theta, here, out=moves[k].reshape(K, D))
+        for k, direction in enumerate(further, len(others)):
+            steps[k], moves[k] = direction.step.ravel(), direction.move.ravel()
         moves[m] = first.gradient.ravel()
         c = np.zeros(m)
         if m:
@@ -71,22 +106,23 @@ class Combination:
             curved = self._products(moves[:m], steps)
             A = gram[:, :m] + 0.5 * (curved + curved.T)
             c = _least(A, gram[:, m], moves.reshape(m + 1, K, D)[:, :, -1])
-        residual = self._combined(moves, np.append(c, 1.0)).reshape(K, D)
-        change = self._change(c)
+        self.residual = self._combined(moves, np.append(c, 1.0)).reshape(K, D)
+        change = self._change(c[: len(others)])
+        for weight, direction in zip(c[len(others) :], further, strict=True):
+            change += weight * direction.of_predictions
         s = objective.data.sample_weight
         share = (1.0 if s is None else s) / objective.data.total
-        residual[:, -1] = first.gradient[:, -1] + np.add.reduce(change * share, axis=1)
+        self.residual[:, -1] = first.gradient[:, -1] + np.add.reduce(change * share, axis=1)
         divergence = objective.data.divergence(first.Z, change)
         zero = np.zeros_like(first.theta)
-        return below(first.J, bound_of(q, first.theta, zero, residual, divergence))
+        return below(first.J, bound_of(q, first.theta, zero, self.residual, divergence))
 
     def _change(self, c: Floats) -> Floats:
-        """Return a' - a."""
+        """Return the combination of the earlier points' changes."""
         weights = np.zeros(len(self._predictions))
         for k, weight in enumerate((-c.sum(), *c)):
             if self._places[k] < 0:
-                free = set(range(len(weights))) - set(self._places)
-                self._places[k] = min(free)
+                self._places[k] = min(set(range(len(weights))) - set(self._places))
                 a = self._objective.data.predictions(self._points[k].Z)
                 self._predictions[self._places[k]] = a.ravel()
             weights[self._places[k]] = weight

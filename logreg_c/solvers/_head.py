@@ -80,8 +80,8 @@ class Preconditioner:
             self._rows = np.sort(self._random.choice(n, m, replace=False)).astype(np.intp)
 
     def grow(self) -> None:
-        """Double the head, from the next refresh on."""
-        self.resize(min(2 * self._k, MOST_HEAD))
+        """Take a head four times as large, from the next refresh on."""
+        self.resize(min(4 * self._k, MOST_HEAD))
 
     def refresh(self, point: Point) -> None:
         """Take the Hessian at a point."""
@@ -141,9 +141,7 @@ class Preconditioner:
 class Deflation:
     """The directions of fields and bias, Z, solved exactly; for a single class's row of theta."""
 
-    def __init__(
-        self, objective: Objective, fields: Fields, h: Floats, diagonal: Floats
-    ) -> None:
+    def __init__(self, objective: Objective, fields: Fields, h: Floats, diagonal: Floats) -> None:
         D = objective.D
         self._quadratic = objective.quadratic
         self._fit_bias = objective.fit_bias

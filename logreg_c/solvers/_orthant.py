@@ -94,9 +94,7 @@ def newton_direction(
     r = -where.slope
     p = z = precondition(r)
     rz = inner(r, z)
-    forcing, products = (
-        (SETTLED_FORCING, SETTLED_PRODUCTS) if settled else (FORCING, PRODUCTS)
-    )
+    forcing, products = (SETTLED_FORCING, SETTLED_PRODUCTS) if settled else (FORCING, PRODUCTS)
     least = forcing * forcing * rz
     for _ in range(products if gap is None else MOST_PRODUCTS):
         if enough(r, rz):
@@ -125,7 +123,9 @@ def filled(part: Objective, where: Face, inverse: Floats) -> Floats:
         return np.zeros(part.D)
     flat = where.moves.all(axis=0) & (part.quadratic == 0.0)
     mean = inverse.mean(axis=0)
-    return np.divide(1.0 / part.K, mean, out=np.zeros(part.D), where=flat & (mean > 0.0))
+    lent = np.zeros(part.D)
+    np.divide(1.0 / part.K, mean, out=lent, where=flat & (mean > 0.0))
+    return lent
 
 
 def factored_direction(

@@ -3,7 +3,7 @@
 
 Each iteration is a gather, which gives the margins of a direction, a search along them that reads
 no X, and a scatter, which gives the gradient where it ends. The proof is a combination of what
-the iterations leave; where the matrix is the whole Hessian, it is a Newton step of that.
+the iterations leave.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from .._certificate import lower_bound
 from .._combination import MOST, Combination
 from .._objective import Objective, Point, inner
 from .._validation import Floats
-from ._driver import Iterate, Task
+from ._driver import Goal, Iterate, Task
 from ._head import Preconditioner
 from ._line_search import along
-from ._memory import Memory
+from ._memory import Apply, Memory
 from .newton_cg import conjugate_gradients
 
 # Iterations at which the initial matrix is made again.
-REFRESHED = (4, 12, 30, 60, 100)
+REFRESHED = (4, 12, 30, 60, 100, 150, 200, 300)
 # Pairs that are kept; fewer where there are more than so many columns for the entries; more with
 # the larger heads of slow fits.
 MEMORY, SHORT_MEMORY, LONG_MEMORY = 20, 8, 100
@@ -30,8 +30,10 @@ ENTRIES_A_COLUMN = 50
 # Points that are combined to a proof where columns are as many. A proof is tried where this part of
 # what the last one lacked, in proportion to the decrease there is still to expect, would do.
 FEW_POINTS, LIKELY = 6, 0.5
-# Iterations after which a fit is slow.
-SLOW = 40
+# Directions that are added to them, at most.
+DIRECTIONS = 10
+# Iterations after which a fit is slow, and slower.
+SLOW = (40, 80)
 # Iterations after which the margins are computed again, which are added up from those of steps.
 DRIFT = 50
 # Products with the Hessian that a last proof may take.
@@ -45,29 +47,23 @@ def preconditioned(task: Task) -> Iterator[Iterate]:
     matrix.refresh(point)
     few = objective.sparse.X.entries < ENTRIES_A_COLUMN * objective.D
     memory = Memory(SHORT_MEMORY if few else MEMORY)
-    seen = Combination(objective, FEW_POINTS if few else MOST)
-    seen.add(point)
+    proof = Proof(objective, task.goal, matrix, FEW_POINTS if few else MOST)
+    proof.add(point)
     count, stuck = 0, False
-    looseness = 1.0  # of the bound, in parts of the decrease that L-BFGS expects
+
+    def apply(g: Floats) -> Floats:
+        return memory.apply(g, matrix.apply)
+
     while True:
-        gap = task.goal.gap(point.J)
-        s = -memory.apply(point.gradient, matrix.apply)
-        lower = -math.inf
-        decrement = -0.5 * inner(point.gradient, s)
-        if LIKELY * looseness * decrement <= gap:
-            lower = seen.lower_bound()
-            if lower > -math.inf:
-                looseness = max((point.J - lower) / decrement, 1.0)
-            if point.J - lower > gap and matrix.complete:
-                matrix.refresh(point)
-                s = -matrix.apply(point.gradient)
-                lower = max(lower, proved_by(objective, point, s))
-            if point.J - lower <= gap:
-                yield Iterate(point, lower)
-                return
+        s = -apply(point.gradient)
+        lower = proof.of(point, -0.5 * inner(point.gradient, s), apply)
+        if point.J - lower <= task.goal.gap(point.J):
+            yield Iterate(point, lower)
+            return
         step = along(objective, point, s, objective.direction_margins(s))
         if step is None:
             if stuck:
+                gap = task.goal.gap(point.J)
                 found = conjugate_gradients(objective, point, matrix.apply, 1e-3, gap, PROOF)
                 yield Iterate(point, found.lower)
                 return
@@ -82,9 +78,9 @@ def preconditioned(task: Task) -> Iterator[Iterate]:
         new = objective.evaluate(step.point.theta) if count % DRIFT == 0 else step.point
         memory.add(new.theta - point.theta, new.gradient - point.gradient)
         point = new
-        seen.add(point)
+        proof.add(point)
         yield Iterate(point, lower)
-        if count == SLOW and matrix.may_grow:
+        if count in SLOW and matrix.may_grow:
             matrix.grow()
             matrix.refresh(point)
             memory = Memory(LONG_MEMORY, memory)
@@ -92,7 +88,56 @@ def preconditioned(task: Task) -> Iterator[Iterate]:
             matrix.refresh(point)
 
 
-def proved_by(objective: Objective, point: Point, s: Floats) -> float:
-    """Return the lower bound on J* that a direction gives, for a gather and a scatter."""
-    a = objective.data.predictions(point.Z)
-    return lower_bound(objective, point, objective, a, s, objective.direction_margins(s))
+class Proof:
+    """When a bound is worth its time: not before the decreases to expect are near the goal."""
+
+    def __init__(
+        self, objective: Objective, goal: Goal, matrix: Preconditioner, points: int
+    ) -> None:
+        self._objective = objective
+        self._goal = goal
+        self._matrix = matrix
+        self._seen = Combination(objective, points)
+        self.add = self._seen.add
+        self._decrements: list[float] = []
+        # The decrements from which on a combination, and one with a direction, may do.
+        self._combined_at = self._directed_at = math.inf
+
+    def of(self, point: Point, decrement: float, apply: Apply) -> float:
+        """Return a lower bound on J*, -inf if none was tried; `decrement` is what J may yet fall.
+
+        One more direction costs an iteration. Some are taken, while each halves the bound, where
+        that, shrinking as the decrements have done, would take more than two. Where the matrix is
+        the whole Hessian a Newton step of it, made anew, leaves no residual.
+        """
+        self._decrements.append(decrement)
+        gap = self._goal.gap(point.J)
+        directed = decrement <= min(self._directed_at, LIKELY * gap)
+        if not (directed or decrement <= min(self._combined_at, gap)):
+            return -math.inf
+        lower = self._seen.lower_bound()
+        bound = point.J - lower
+        self._combined_at = decrement * min(gap / (LIKELY * bound), 0.5)
+        if bound <= gap or not directed:
+            return lower
+        earlier = self._decrements[-4:][0]
+        shrinks = (decrement / earlier) ** (1.0 / 3.0) if decrement < earlier else 1.0
+        if self._matrix.complete:
+            lower = max(lower, self._by_newton(point))
+        elif bound * shrinks * shrinks > gap:
+            for _ in range(DIRECTIONS):
+                self._seen.add_direction(-apply(self._seen.residual))
+                lower, before = max(lower, self._seen.lower_bound()), lower
+                if not gap < point.J - lower < 0.5 * (point.J - before):
+                    break
+        else:
+            return lower
+        self._directed_at = decrement * min(gap / (point.J - lower), 0.5)
+        return lower
+
+    def _by_newton(self, point: Point) -> float:
+        objective = self._objective
+        self._matrix.refresh(point)
+        a = objective.data.predictions(point.Z)
+        s = -self._matrix.apply(point.gradient)
+        return lower_bound(objective, point, objective, a, s, objective.direction_margins(s))
