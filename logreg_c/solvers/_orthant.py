@@ -94,9 +94,7 @@ def newton_direction(
     r = -where.slope
     p = z = precondition(r)
     rz = inner(r, z)
-    forcing, products = (
-        (SETTLED_FORCING, SETTLED_PRODUCTS) if settled else (FORCING, PRODUCTS)
-    )
+    forcing, products = (SETTLED_FORCING, SETTLED_PRODUCTS) if settled else (FORCING, PRODUCTS)
     least = forcing * forcing * rz
     for _ in range(products if gap is None else MOST_PRODUCTS):
         if enough(r, rz):
