@@ -35,6 +35,9 @@ from ._validation import Floats
 
 # Points that are combined, at most: more make the bound hardly better, and take memory.
 MOST, FEW = 11, 4
+# Differences of gradients and predictions are rounded, which a combination with coefficients of more
+# than this would make too much of; what is left of that, in parts of the bound.
+WILDEST, ROUNDED_TWICE = 1e4, 1e-9
 
 
 class Change(NamedTuple):
@@ -106,6 +109,8 @@ class Combination:
             curved = self._products(moves[:m], steps)
             A = gram[:, :m] + 0.5 * (curved + curved.T)
             c = _least(A, gram[:, m], moves.reshape(m + 1, K, D)[:, :, -1])
+        if not float(np.abs(c).sum()) <= WILDEST:
+            return -math.inf
         self.residual = self._combined(moves, np.append(c, 1.0)).reshape(K, D)
         change = self._change(c[: len(others)])
         for weight, direction in zip(c[len(others) :], further, strict=True):
@@ -115,7 +120,8 @@ class Combination:
         self.residual[:, -1] = first.gradient[:, -1] + np.add.reduce(change * share, axis=1)
         divergence = objective.data.divergence(first.Z, change)
         zero = np.zeros_like(first.theta)
-        return below(first.J, bound_of(q, first.theta, zero, self.residual, divergence))
+        bound = bound_of(q, first.theta, zero, self.residual, divergence)
+        return below(first.J, (1.0 + ROUNDED_TWICE) * bound)
 
     def _change(self, c: Floats) -> Floats:
         """Return the combination of the earlier points' changes."""
@@ -147,7 +153,7 @@ class Combination:
 def _least(A: Floats, slope: Floats, bias: Floats) -> Floats:
     """Return the c of least c'Ac/2 + slope·c whose moves take the bias's residual to zero.
 
-    That residual is the last row of `bias`, and its moves are the others.
+    That residual is the last row of `bias`, and its moves are the others. NaN if there is none.
     """
     m, K = len(A), bias.shape[1]
     size = np.sqrt(np.maximum(np.diagonal(A), 1e-300))
@@ -158,4 +164,9 @@ def _least(A: Floats, slope: Floats, bias: Floats) -> Floats:
     system[:m, m:] = scaled / height
     system[m:, :m] = system[:m, m:].T
     right = np.concatenate((-slope / size, -bias[m] / height))
-    return np.asarray(np.linalg.lstsq(system, right, rcond=1e-15)[0][:m] / size)
+    if not (np.isfinite(system).all() and np.isfinite(right).all()):
+        return np.full(m, np.nan)
+    try:
+        return np.asarray(np.linalg.lstsq(system, right, rcond=1e-15)[0][:m] / size)
+    except np.linalg.LinAlgError:
+        return np.full(m, np.nan)

@@ -11,6 +11,7 @@ import numpy as np
 from hard_problems import BIG, FLAVOURS, Exact, draw
 
 from logreg_c._certificate import REACH, lower_bound, plain_lower_bound
+from logreg_c._combination import Combination
 from logreg_c._objective import Objective, Point
 from logreg_c.solvers._model import Model
 from logreg_c.solvers.newton_cg import conjugate_gradients
@@ -49,6 +50,15 @@ def directions(
     tries["random"] = random
     for way, s in tries.items():
         yield way, lower_bound(objective, point, objective, a, s, objective.direction_margins(s))
+
+    # Points on the way to the last one, which is `point`, and a direction more.
+    combination = Combination(objective)
+    for t in (0.7, 0.3, 0.05, 0.0)[rng.integers(0, 3) :]:
+        away = t * newton + t * 0.1 * rng.standard_normal() * random
+        combination.add(objective.evaluate(point.theta + away) if t > 0.0 else point)
+    yield "combination", combination.lower_bound()
+    combination.add_direction(newton if rng.random() < 0.5 else random)
+    yield "combination with a direction", combination.lower_bound()
 
     n = objective.n
     rows = np.sort(rng.choice(n, rng.integers(1, n + 1), replace=False)).astype(np.intp)

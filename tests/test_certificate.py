@@ -17,7 +17,7 @@ from logreg_c.solvers._model import Model
 SHAPES = [(8, 2, 1), (30, 4, 1), (40, 3, 1), (12, 2, 3), (30, 3, 4)]
 WAYS = [
     "plain", "newton", "scaled", "noisy", "random", "sample", "random of a sample",
-    "conjugate gradients",
+    "conjugate gradients", "combination", "combination with a direction",
 ]  # fmt: skip
 
 

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What is asked of the entries of a sparse X: order, transposes, Grams of some columns, fields."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from logreg_c import _kernels
+from logreg_c._compressed import Compressed
+from logreg_c._entries import examined, one_hot_fields, transposed
+from logreg_c._validation import as_examples
+
+sparse = pytest.importorskip("scipy.sparse")
+
+
+def matrix(n=500, d=40, index=np.int32, values=np.float64, seed=0):
+    X = sparse.random(n, d, 0.2, format="csr", random_state=seed)
+    X.data = np.round(X.data * 8 - 4).astype(values)
+    X.indices, X.indptr = X.indices.astype(index), X.indptr.astype(index)
+    return X
+
+
+def array(X):
+    return X.dense()
+
+
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+@pytest.mark.parametrize("values", [np.float32, np.float64])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_transposes(isa, index, values, threads):
+    X = matrix(3000, 70, index, values)
+    there = as_examples(X)
+    there.sound = True
+    back = transposed(there, threads)
+    assert not back.by_rows
+    assert back.indptr.tolist() == X.tocsc().indptr.tolist()
+    assert back.indices.tolist() == X.tocsc().indices.tolist()
+    assert back.data.tolist() == X.tocsc().data.tolist()
+    np.testing.assert_array_equal(array(transposed(back, threads)), X.toarray())
+
+
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+@pytest.mark.parametrize("values", [np.float32, np.float64, None])
+@pytest.mark.parametrize("some", [False, True])
+def test_the_gram_matrix_of_some_columns(isa, index, values, some):
+    rng = np.random.default_rng(0)
+    X = matrix(2500, 40, index, values or np.float64)
+    if values is None:
+        X.data[:] = 1.0
+    there = Compressed(X.indptr, X.indices, X.data if values else None, X.shape, True, True)
+    columns = np.sort(rng.choice(40, 17, replace=False))
+    place = np.full(40, -1, np.int32)
+    place[columns] = np.arange(17)
+    rows = np.sort(rng.choice(2500, 900, replace=False)).astype(np.intp) if some else None
+    V = np.column_stack([X.toarray()[:, columns], np.ones(2500)])
+    V = V if rows is None else V[rows]
+    h = rng.uniform(0, 1, len(V)) * (rng.random(len(V)) < 0.9)
+    found = []
+    for threads in (1, 2, 3, 8):
+        out = np.empty((18, 18))
+        _kernels.kernels.head_gram(there, rows, h, place, out, threads)
+        found.append(out.tobytes())
+    np.testing.assert_allclose(out, (V.T * h) @ V, rtol=1e-12, atol=1e-12)
+    assert len(set(found)) == 1
+
+
+def test_what_is_in_order_is_not_copied():
+    X = as_examples(matrix())
+    found = examined(X, 2)
+    assert found.X.data is X.data
+    assert found.X.indices is X.indices
+    assert not found.extreme
+    X.data[3] = 1e9
+    assert examined(X, 2).extreme
+    X.data[:] = 1.0
+    assert examined(X, 2).X.data is None
+
+
+def one_hot(rng, n, levels, entry=1.0):
+    return sparse.csr_matrix(
+        (np.full(n, entry), (np.arange(n), rng.integers(0, levels, n))), shape=(n, levels)
+    )
+
+
+def test_fields_are_found():
+    rng = np.random.default_rng(0)
+    n = 2000
+    # A level that never occurs, entries other than 1, a column of ones, one row without a level.
+    empty = sparse.csr_matrix((n, 1))
+    lacking = one_hot(rng, n, 4).tolil()
+    lacking[1700] = 0.0
+    parts = [
+        matrix(n, 10), one_hot(rng, n, 7), empty, one_hot(rng, n, 5, -2.5), lacking,
+        np.ones((n, 1)), matrix(n, 3),
+    ]  # fmt: skip
+    X = examined(as_examples(sparse.hstack(parts).tocsr()), 2).X
+    fields = one_hot_fields(X, np.random.default_rng(1), 2)
+    found = list(zip(fields.first.tolist(), fields.last.tolist(), strict=True))
+    assert found == [(10, 17), (18, 23), (27, 28)]
+    Z = np.zeros(X.shape[1])
+    for first, last in found:
+        Z[:] = 0.0
+        Z[first:last] = fields.combination[first:last]
+        np.testing.assert_allclose(array(X) @ Z, 1.0, rtol=1e-12)
+    assert one_hot_fields(examined(as_examples(matrix()), 1).X, rng, 1) is None
+
+
+def test_the_divergence_of_predictions(isa):
+    rng = np.random.default_rng(0)
+    for K in (1, 3):
+        Z = rng.standard_normal((K, 400)) * 2
+        a = np.empty_like(Z)
+        _kernels.kernels.predictions(Z, a, 1)
+        other = np.empty_like(Z)
+        _kernels.kernels.predictions(Z + 0.1 * rng.standard_normal(Z.shape), other, 1)
+        s = rng.uniform(0, 1, 400)
+        bound, outside = _kernels.kernels.divergence(Z, s, s.sum(), other - a, 2)
+        both = [(a, other)] if K > 1 else [(a, other), (1 - a, 1 - other)]
+        exact = sum((q * np.log(q / p)).sum(axis=0) for p, q in both) @ s / s.sum()
+        assert outside == 0
+        assert exact <= bound <= exact * 1.01
+        other[0, 7] = a[0, 7] - 1.1 * a[0, 7]
+        assert _kernels.kernels.divergence(Z, s, s.sum(), other - a, 1)[1] == 1
