@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ._examples import Rows
 from ._nonsmooth import Nonsmooth
 from ._validation import Floats, as_array, as_floats, as_number
 
@@ -35,6 +36,15 @@ class Penalty(NamedTuple):
     def nothing(self) -> bool:
         """Whether there is no penalty and no bound."""
         return self.l2 == 0.0 and self.l1 == 0.0 and self.lower is None
+
+    def unheld(self, d: int) -> Rows:
+        """Return the columns with neither a penalty nor a bound, where others have one."""
+        unpenalised = np.full(d, self.l1 == 0.0 and self.l2 == 0.0)
+        if self.factor is not None:
+            unpenalised |= self.factor == 0.0
+        if self.lower is not None and self.upper is not None:
+            unpenalised &= (self.lower == -np.inf) & (self.upper == np.inf)
+        return np.flatnonzero(unpenalised)
 
     def ridge(self, pair: bool) -> float | Floats:
         """Return the ridge penalty's strength, for the difference of two columns of a pair."""

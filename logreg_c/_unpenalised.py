@@ -13,9 +13,12 @@ from typing import NamedTuple
 import numpy as np
 
 from ._collinear import Dependencies, dependencies, least_norm, unseen_decrease
+from ._examples import Rows
+from ._names import columns_in_words
 from ._objective import Objective, Point, inner
 from ._separation import Separation
-from .solvers._driver import Goal, Outcome
+from .solvers import SOLVERS, choose
+from .solvers._driver import Goal, Outcome, drive
 
 # Solvers whose certificate leaves a residual of rounding alone.
 FACTORING = ("newton", "compressed")
@@ -24,6 +27,8 @@ SMALL = 1500
 FEWEST, ROWS = 1000, 5
 # How often the gap asked for a second opinion may see: it knows the Hessian from some rows only.
 BELIEVED = 10.0
+# How far some columns are fitted alone, and in how many iterations, to learn whether they separate.
+ALONE, MOST_ALONE = 1e-3, 200
 
 
 class Review(NamedTuple):
@@ -108,3 +113,27 @@ class Unpenalised:
         if not (as_good or (outcome.converged and enough)):
             return Review(outcome, False, ())
         return Review(outcome._replace(point=point), False, found.columns)
+
+
+def separated_by(objective: Objective, columns: Rows, seed: int) -> str | None:
+    """Return why there is no finite optimum if these columns, which nothing holds, separate.
+
+    Along a direction of theirs that does, the others' weights can stay where they are, and J falls
+    for ever. They are fitted alone to find one.
+    """
+    d = len(columns)
+    part = Objective(
+        objective.data.columns(columns), 0.0, objective.center[columns], objective.scale[columns],
+        objective.fit_bias,
+    )  # fmt: skip
+    goal = Goal(ALONE)
+    alone = Unpenalised(part, goal, seed)
+    solvers = [(name, SOLVERS[name]) for name in choose("auto", part)]
+    outcome = drive(
+        part, part.start(), solvers, goal, seed, MOST_ALONE, lambda record, point: False,
+        alone.stop_early, alone.doubt,
+    )  # fmt: skip
+    if not alone.review(outcome).separated:
+        return None
+    which = "which has" if d == 1 else "which have"
+    return f"{columns_in_words(columns.tolist())}, {which} no penalty, can separate the classes"

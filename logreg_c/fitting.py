@@ -21,7 +21,7 @@ from ._penalty import Penalty, as_penalty
 from ._progress import Bar
 from ._sparse import Sparse
 from ._targets import Targets, as_targets
-from ._unpenalised import Review, Unpenalised
+from ._unpenalised import Review, Unpenalised, separated_by
 from ._validation import (
     Floats,
     as_array,
@@ -382,6 +382,7 @@ class Problem:
         source = Sparse if isinstance(self.X, Compressed) else Dense
         self.data = source(self.X, self.targets.y, self.targets.K, s, total, offsets, threads)
         self._coordinates: dict[float, tuple[Floats, Floats]] = {}
+        self._separated: dict[bytes, str | None] = {}
 
     def pose(self, penalty: Penalty) -> Posed:
         """Return what is to be minimised with this penalty; all share their coordinates."""
@@ -396,10 +397,21 @@ class Problem:
             self._coordinates[most] = found
         return Posed(self, penalty, *self._coordinates[most])
 
+    def separated_by(self, posed: Posed) -> str | None:
+        """Return why there is no finite optimum, if columns without a penalty are to blame."""
+        columns = posed.penalty.unheld(self.data.d)
+        if not len(columns):
+            return None
+        key = columns.tobytes()
+        if key not in self._separated:
+            self._separated[key] = separated_by(posed.objective, columns, self.seed)
+        return self._separated[key]
+
     def weighing(self, sample_weight: Floats) -> Problem:
         """Return the same examples with other weights, in the same coordinates."""
         other = copy.copy(self)
         other.data = self.data.weighing(sample_weight, float(sample_weight.sum()))
+        other._separated = {}
         return other
 
 
@@ -478,6 +490,9 @@ class Posed:
             explain_not_finite(X, np.zeros(X.shape[1]), 0.0)
         if free is not None and not called_off:
             return free.review(outcome)
+        separates = None if called_off else self.problem.separated_by(self)
+        if separates is not None:
+            return Review(outcome._replace(converged=False, reason=separates), True, ())
         return Review(outcome, False, ())
 
     def report(

@@ -7,10 +7,11 @@ import warnings
 
 import numpy as np
 import pytest
+import scipy.sparse
 from fit_problems import SHAPE, WIDE_SHAPE
 
 import logreg_c
-from logreg_c import fit
+from logreg_c import SeparationWarning, fit
 
 SOLVERS = ["newton", "sampled", "working-set"]
 
@@ -392,3 +393,24 @@ def test_bad_arguments(arguments, error, text):
     X, y, _ = problem()
     with pytest.raises(error, match=text):
         fit(X, y, **arguments)
+
+
+@pytest.mark.parametrize(
+    "penalty",
+    [
+        {"l2": 0.1, "penalty_factor": [1, 1, 0]},
+        {"l1": 0.1, "penalty_factor": [1, 1, 0]},
+        {"lower": [0, 0, -np.inf], "upper": [1, 1, np.inf]},
+    ],
+)
+@pytest.mark.parametrize("sparse", [False, True])
+def test_a_column_without_a_penalty_that_separates_is_told(penalty, sparse):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((200, 3))
+    y = X[:, 0] + rng.standard_normal(200) > 0
+    X[:, 2] = np.where(y, 0.1, -0.1) + np.where(y, 1.0, -1.0) * rng.random(200)
+    with pytest.warns(SeparationWarning, match="column 2, which has no penalty, can separate"):
+        result = fit(scipy.sparse.csr_array(X) if sparse else X, y, **penalty)
+    assert not result.converged
+    X[0, 2] *= -1.0
+    assert fit(scipy.sparse.csr_array(X) if sparse else X, y, **penalty).converged
