@@ -134,10 +134,12 @@ cdef inline Block block_at(const Pass* p, Py_ssize_t begin, Py_ssize_t m, bint t
 
 
 cdef inline void block_margins(const Pass* p, Block block, Py_ssize_t m, const double* w, double b,
-                               double* z) noexcept nogil:
+                               double* z, const double* next=NULL) noexcept nogil:
+    """z = Xw + b. `next`: where the same rows will be added up."""
     if is_sparse(p):
         if block.begin >= 0:
-            sparse_margins(&p.sparse, p.order, block.begin, m, w, b, z)
+            sparse_margins(&p.sparse, p.order, block.begin, m, w, b,
+                           next if p.d > CACHED else NULL, z)
         else:
             memset(z, 0, m * sizeof(double))
     elif block.is_float:
@@ -293,7 +295,7 @@ cdef void gradient_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
     while i < end:
         m = min(rows, end - i)
         block = block_at(p, i, m, True, scratch)
-        block_margins(p, block, m, p.w, p.b, z)
+        block_margins(p, block, m, p.w, p.b, z, sums)
         sums[p.behind + OUTSIDE] += block_labels(p, i, m, y)
         block_shares(p, i, m, share)
         sums[p.behind + LOSS] += link(y, share, m, z)

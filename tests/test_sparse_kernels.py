@@ -24,7 +24,7 @@ TOLERANCE = 1e-14 if np.finfo(reference.BIG).eps < 1e-18 else 1e-13
 
 # One row, one column, less than a block of 64 rows, several, several chunks, few rows.
 SHAPES = [(1, 1), (1, 40), (50, 1), (63, 5), (65, 12), (700, 31), (3000, 60), (30, 900)]
-# So many columns that scatters ask for their places beforehand.
+# So many columns that gathers ask for the places of the scatters.
 WIDE = (20, 70_000)
 
 
