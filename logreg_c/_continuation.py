@@ -157,10 +157,14 @@ def secant(theta: Floats, older: Floats, l1: float, posed: Posed, before: Fitted
     Between changes of sign the solutions of L1 are about a straight line in the penalty.
     """
     step = before.posed.penalty.l1 - l1
-    ratio = (l1 - posed.penalty.l1) / step if step > 0.0 else 0.0
-    ahead = theta + min(ratio, 1.0) * (theta - older)
-    if posed.objective.nonsmooth is not None:
-        kinked = posed.objective.nonsmooth.l1 > 0.0
-        ahead = np.where(kinked & (np.sign(ahead) * np.sign(theta) <= 0.0), 0.0, ahead)
-        ahead = posed.objective.nonsmooth.clip(ahead)
-    return np.asarray(ahead)
+    ratio = min((l1 - posed.penalty.l1) / step, 1.0) if step > 0.0 else 0.0
+    columns = np.flatnonzero(theta.any(axis=0))
+    here = theta[:, columns]
+    ahead = here + ratio * (here - older[:, columns])
+    out = theta.copy()
+    nonsmooth = posed.objective.nonsmooth
+    if nonsmooth is not None:
+        kinks = nonsmooth.of(columns)
+        ahead = kinks.clip(np.where((kinks.l1 > 0.0) & (ahead * here <= 0.0), 0.0, ahead))
+    out[:, columns] = ahead
+    return out

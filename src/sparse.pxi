@@ -5,11 +5,11 @@
 #
 # A row is a line of entries: columns[start_i] to columns[start_{i+1} - 1] and as many values. z is
 # made of gathers and g of scatters, whose price is that of getting at w and g, not of reading X:
-# about a nanosecond an entry, of 12 bytes. The gather is a plain loop, of which compilers make eight
-# at a time: nothing else may be in it. The scatter asks for the places of the next row if g is
-# larger than a cache: its stores, unlike loads, do not run far ahead. With 200,000 columns that
-# saves a quarter to a third. Entries that come twice count twice, in any order. Where all values are
-# 1 they are not read.
+# about a nanosecond an entry, of 12 bytes. The gather is a plain loop, of which compilers make
+# eight at a time: nothing else may be in it. The scatter asks for the places of the next row if g
+# is larger than a cache: its stores, unlike loads, do not run far ahead. With 200,000 columns that
+# saves a quarter. Entries that come twice count twice, in any order. Where all values are 1 they
+# are not read.
 
 ctypedef fused index:
     int32_t

@@ -182,7 +182,7 @@ def test_legacy_attributes():
 
 
 def test_the_bits_do_not_depend_on_threads():
-    X, y = data("digits", every=4)
+    X, y = data("digits", every=8)
     models = [LogisticRegressionCV(Cs=[0.01, 1.0], cv=3, n_jobs=k).fit(X, y) for k in (1, 2, 3, 8)]
     for model in models[1:]:
         np.testing.assert_array_equal(model.coef_, models[0].coef_)

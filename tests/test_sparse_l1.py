@@ -14,7 +14,7 @@ from logreg_c import fit
 sparse = pytest.importorskip("scipy.sparse")
 
 
-def text(n=1500, d=4000, K=2, seed=0):
+def text(n=800, d=2500, K=2, seed=0):
     """Return documents of words of which a few are frequent, and their labels."""
     rng = np.random.default_rng(seed)
     share = 1 / (np.arange(d) + 5.0)

@@ -6,8 +6,11 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import numpy as np
+
 from .._nonsmooth import Nonsmooth
 from .._objective import Objective, Point, inner, is_finite
+from .._quadratic import model_step
 from .._validation import Floats
 
 # A slope at the end of a step below this part of the one at its start: as good as the minimum.
@@ -18,6 +21,10 @@ LONGEST = 16.0
 # With an L1 penalty or bounds: the part of the promised decrease that a step has to bring, and the
 # shortest step that is tried.
 DECREASE, SHORTEST = 1e-2, 1e-6
+# A step shorter than this says that its Hessian is not to be trusted.
+SHORT = 0.1
+# A decrease this small beside J is rounding.
+ROUNDING = 1e-12
 # Entries of X from where on the arithmetic of several classes costs more than the calls.
 SPLIT = 1e5
 
@@ -140,3 +147,17 @@ def _backtracked(
         return Step(full, 1.0) if full.J < point.J else None
     found = objective.evaluate(nonsmooth.clip(point.theta + best * s))
     return Step(found, best) if found.J < point.J else None
+
+
+def careful(objective: Objective, point: Point, step: Step | None) -> Step | None:
+    """Return a step by the largest curvature the loss can have, if J has kinks and it is lower.
+
+    Where predictions are near 0 and 1 a Hessian tells nothing of how soon they leave. Without
+    kinks the search along its direction does; with them most of a direction is lost by halving it.
+    """
+    if objective.nonsmooth is None:
+        return step
+    even = np.full_like(point.Z, 0.5 if objective.K == 1 else 1.0 / objective.K)
+    other = advance(objective, point, model_step(objective, objective.hessian(even), point).s)
+    least = point.J - ROUNDING * abs(point.J) if step is None else step.point.J
+    return other if other is not None and other.point.J < least else step

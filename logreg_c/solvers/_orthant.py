@@ -123,7 +123,9 @@ def filled(part: Objective, where: Face, inverse: Floats) -> Floats:
         return np.zeros(part.D)
     flat = where.moves.all(axis=0) & (part.quadratic == 0.0)
     mean = inverse.mean(axis=0)
-    return np.divide(1.0 / part.K, mean, out=np.zeros(part.D), where=flat & (mean > 0.0))
+    fill = np.zeros(part.D)
+    np.divide(1.0 / part.K, mean, out=fill, where=flat & (mean > 0.0))
+    return fill
 
 
 def factored_direction(

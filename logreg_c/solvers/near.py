@@ -53,6 +53,7 @@ class Metric:
 
     def __init__(self) -> None:
         self._H: Floats | None = None
+        self._scale: Floats | None = None
         self._factor: Factor | None = None
         self._quadratic: Floats | None = None
         self._rows: Rows | None = None
@@ -73,10 +74,9 @@ class Metric:
         step = n * (PASS * P + LINK * objective.K) + SOLVE * P**2 + STEP
         return (gram + FACTOR * P**3 + MAKE) / step
 
-    @property
-    def exists(self) -> bool:
-        """Whether there is a Hessian."""
-        return self._H is not None
+    def serves(self, objective: Objective) -> bool:
+        """Whether there is a Hessian in these coordinates."""
+        return self._H is not None and self._scale is objective.scale
 
     def make(self, task: Task, point: Point) -> None:
         """Make it anew, at a point."""
@@ -85,7 +85,9 @@ class Metric:
         H = objective.hessian(a)
         diagonal = H.ravel()[:: len(H) + 1]
         diagonal -= np.tile(objective.quadratic, objective.K)
-        self._H, self._factor = H, None
+        if self._scale is not objective.scale:
+            self._part = None
+        self._H, self._factor, self._scale = H, None, objective.scale
         m = max(PROOF_ROWS * objective.D, int(PROOF_PART * objective.n))
         if self._part is None and 2 * m <= objective.n and isinstance(objective.data, Dense):
             inverse = reciprocal(diagonal + np.tile(objective.quadratic, objective.K))
@@ -125,7 +127,7 @@ def near(metric: Metric, start: Point | None = None) -> Solver:
 
 def _near(task: Task, metric: Metric, point: Point) -> Iterator[Iterate]:
     objective = task.objective
-    fresh = not metric.exists
+    fresh = not metric.serves(objective)
     if fresh:
         metric.make(task, point)
     factor = metric.factor(objective)
@@ -163,12 +165,8 @@ def _near(task: Task, metric: Metric, point: Point) -> Iterator[Iterate]:
             return
         ratio = decrement / before
         before = decrement
-        if not fresh and _slow(ratio, decrement / (trigger * gap), price):
-            metric.make(task, point)
-            factor, fresh, before = metric.factor(objective), True, math.inf
-            memory.clear()
-            continue
-        step = advance(objective, point, s, LOOSE)
+        slow = not fresh and _slow(ratio, decrement / (trigger * gap), price)
+        step = None if slow else advance(objective, point, s, LOOSE)
         if step is None:
             if fresh:
                 yield Iterate(point, lower)

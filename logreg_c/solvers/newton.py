@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from .._certificate import lower_bound
 from .._quadratic import model_step
 from ._driver import Iterate, Task
-from ._line_search import advance
+from ._line_search import SHORT, advance, careful
 
 
 def newton(task: Task) -> Iterator[Iterate]:
@@ -27,13 +27,17 @@ def newton(task: Task) -> Iterator[Iterate]:
         a = objective.data.predictions(point.Z)
         s, decrement = model_step(objective, objective.hessian(a), point)
         step = advance(objective, point, s)
+        lower = -math.inf
         if step is None:
             # At the limit of rounding the direction may still prove where the point is.
             U = objective.direction_margins(s)
-            yield Iterate(point, lower_bound(objective, point, objective, a, s, U))
-            return
-        lower = -math.inf
-        if abs(step.point.J - (point.J - decrement)) <= task.goal.gap(step.point.J):
+            lower = lower_bound(objective, point, objective, a, s, U)
+        elif abs(step.point.J - (point.J - decrement)) <= task.goal.gap(step.point.J):
             lower = lower_bound(objective, point, objective, a, s, step.margins(point))
+        if step is None or step.length < SHORT:
+            step = careful(objective, point, step)
+        if step is None:
+            yield Iterate(point, lower)
+            return
         yield Iterate(step.point, lower)
         point = step.point

@@ -21,7 +21,7 @@ from .._examples import Rows
 from .._objective import Objective, Point, inner
 from .._validation import Floats
 from ._driver import Iterate, Task
-from ._line_search import advance
+from ._line_search import SHORT, advance, careful
 from ._metric import Updated
 from ._orthant import (
     Face,
@@ -146,6 +146,8 @@ def solve(part: Objective, theta: Floats, enough: float, least: float) -> Solved
                 continue
             s, decrement = metric.model(point)
         step = advance(part, point, s)
+        if fresh and not done and (step is None or step.length < SHORT):
+            step = careful(part, point, step)
         if step is None:
             if not fresh:
                 metric = None
