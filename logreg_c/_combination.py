@@ -35,8 +35,8 @@ from ._validation import Floats
 
 # Points that are combined, at most: more make the bound hardly better, and take memory.
 MOST, FEW = 11, 4
-# Differences of gradients and predictions are rounded, which a combination with coefficients above
-# this would make too much of; what is left of that, in parts of the bound.
+# Differences of gradients and predictions are rounded, which a combination with coefficients of
+# more than this would make too much of; what is left of that, in parts of the bound.
 WILDEST, ROUNDED_TWICE = 1e4, 1e-9
 
 
