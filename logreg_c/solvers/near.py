@@ -30,6 +30,9 @@ from .lbfgs import LOOSE
 from .newton_cg import conjugate_gradients
 
 MEMORY = 10
+# Parameters of sparse data whose Hessian is worth making: a pass there costs far less than a dense
+# one, and `preconditioned` needs few.
+FACTORED_SPARSE = 500
 # A factor serves penalties up to this ratio of its own.
 ALIKE = 1.05
 # Seconds on one thread, of which only the ratios matter: a product in a Gram and a row of one; a
@@ -62,7 +65,10 @@ class Metric:
     @staticmethod
     def suits(objective: Objective) -> bool:
         """Whether a Hessian is small enough to be factored, and the factor is of use."""
-        small = objective.K * objective.D <= (FACTORED if objective.K > 1 else FACTORED_PAIR)
+        limit = FACTORED if objective.K > 1 else FACTORED_PAIR
+        if not isinstance(objective.data, Dense):
+            limit = FACTORED_SPARSE
+        small = objective.K * objective.D <= limit
         return small and 2 * objective.n > objective.D and objective.nonsmooth is None
 
     @staticmethod
