@@ -79,3 +79,9 @@ def unscaled():
     path = Path(__file__).parent / "data" / "unscaled.csv"
     table = np.loadtxt(path, delimiter=",", skiprows=1)
     return table[:, :-1], table[:, -1]
+
+
+def bits_of(result):
+    """Return all bits of a fit's numbers."""
+    parts = (result.w, result.b, result.objective, result.gap, result.n_passes)
+    return [np.asarray(part).tobytes() for part in parts]

@@ -11,7 +11,7 @@ import threading
 
 import numpy as np
 import pytest
-from fit_problems import QUICK, TALL, problem
+from fit_problems import QUICK, TALL, bits_of, problem
 
 import logreg_c
 from logreg_c import fit
@@ -176,14 +176,9 @@ def test_same_bits_for_any_number_of_threads(solver, K):
     X, y, arguments = problem("rare", K)
     arguments = arguments | {"solver": solver, "tol": 1e-4}
 
-    def everything(threads):
-        result = fit(X, y, n_threads=threads, **arguments)
-        parts = (result.w, result.b, result.objective, result.gap, result.n_passes)
-        return [np.asarray(part).tobytes() for part in parts]
-
-    one = everything(1)
+    one = bits_of(fit(X, y, n_threads=1, **arguments))
     for threads in (2, 3, 8):
-        assert everything(threads) == one
+        assert bits_of(fit(X, y, n_threads=threads, **arguments)) == one
 
 
 def test_same_bits_for_any_number_of_threads_with_fewer_rows_than_columns():

@@ -8,7 +8,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from fit_problems import raw, twin
+from fit_problems import bits_of, raw, twin
 
 import logreg_c
 from logreg_c import SeparationWarning, fit
@@ -166,14 +166,9 @@ def test_same_bits_for_any_number_of_threads(kind, K, kept_sparse, monkeypatch):
     X, y = sparse.vstack([X] * 8).tocsr(), np.tile(y, 8)
     arguments = {k: np.tile(v, 8) if isinstance(v, np.ndarray) else v for k, v in arguments.items()}
 
-    def everything(threads):
-        result = fit(X, y, n_threads=threads, **arguments)
-        parts = (result.w, result.b, result.objective, result.gap, result.n_passes)
-        return [np.asarray(part).tobytes() for part in parts]
-
-    one = everything(1)
+    one = bits_of(fit(X, y, n_threads=1, **arguments))
     for threads in (2, 3, 8):
-        assert everything(threads) == one
+        assert bits_of(fit(X, y, n_threads=threads, **arguments)) == one
 
 
 @pytest.mark.parametrize("K", [2, 3])
