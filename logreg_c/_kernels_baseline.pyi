@@ -84,7 +84,12 @@ def gram(
     threads: int,
 ) -> None: ...
 def cholesky(A: NDArray[np.float64], out: NDArray[np.float64], threads: int) -> int: ...
-def cholesky_solve(R: NDArray[np.float64], v: NDArray[np.float64]) -> None: ...
+def factor(
+    A: NDArray[np.float64], out: NDArray[np.float64], scale: NDArray[np.float64], threads: int
+) -> None: ...
+def factor_solve(
+    R: NDArray[np.float64], scale: NDArray[np.float64], v: NDArray[np.float64]
+) -> None: ...
 def cholesky_half_solve(
     R: NDArray[np.float64], v: NDArray[np.float64], transposed: bool
 ) -> None: ...
@@ -207,16 +212,45 @@ def take(
     out: NDArray[np.float64],
     threads: int,
 ) -> None: ...
-def descend_coordinates(
+def raw_weights(
+    theta: NDArray[np.float64],
+    center: NDArray[np.float64],
+    scale: NDArray[np.float64],
+    out: NDArray[np.float64],
+) -> None: ...
+def chain(
+    gradient: NDArray[np.float64],
+    center: NDArray[np.float64] | None,
+    scale: NDArray[np.float64] | None,
+    fit_bias: bool,
+) -> None: ...
+def add_terms(
+    theta: NDArray[np.float64],
+    quadratic: NDArray[np.float64],
+    linear: NDArray[np.float64] | None,
+    gradient: NDArray[np.float64],
+) -> float: ...
+def class_blocks(
+    grams: NDArray[np.float64], shared: NDArray[np.float64] | None, H: NDArray[np.float64]
+) -> None: ...
+def column_spreads(
+    X: NDArray[np.float64],
+    centred: bool,
+    size: NDArray[np.float64],
+    mean: NDArray[np.float64],
+    spread: NDArray[np.float64],
+) -> None: ...
+def are_finite(v: NDArray[np.float64]) -> bool: ...
+def minimise_quadratic(
     H: NDArray[np.float64],
     l1: NDArray[np.float64],
     lower: NDArray[np.float64],
     upper: NDArray[np.float64],
     x: NDArray[np.float64],
     r: NDArray[np.float64],
-    rounds: int,
     enough: float,
-) -> float: ...
+    threads: int,
+) -> None: ...
 def add_rows(
     H: NDArray[np.float64],
     rows: NDArray[np.intp],

@@ -17,12 +17,11 @@ never changes, and it remembers nothing of the points it was asked about.
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from . import _kernels
 from ._data import Dense
 from ._examples import Rows
 from ._factor import Factor
@@ -56,14 +55,6 @@ def inner(u: Floats, v: Floats) -> float:
 def reciprocal(diagonal: Floats) -> Floats:
     """Return 1 / diagonal, and 0 where a column is zero: nothing there can matter."""
     return np.divide(1.0, diagonal, out=np.zeros_like(diagonal), where=diagonal > 0.0)
-
-
-@lru_cache(maxsize=8)
-def _pairs(K: int) -> NDArray[np.intp]:
-    """Return the place of each pair of classes among those of k <= l, (K, K)."""
-    place = np.zeros((K, K), dtype=np.intp)
-    place[np.triu_indices(K)] = np.arange(K * (K + 1) // 2)
-    return np.maximum(place, place.T)
 
 
 class Objective:
@@ -107,7 +98,7 @@ class Objective:
         self.linear = linear
         self.nonsmooth = nonsmooth
         # Where adding the same to all classes changes no margin and no penalty but the ridge's.
-        self._shared = None if nonsmooth is None else nonsmooth.free
+        self._shared = None if nonsmooth is None else nonsmooth.free.astype(np.float64)
         self.K, self.n, self.D = data.K, data.n, data.d + 1
         self._tiled = np.tile(self.quadratic, self.K)
         self._plain = not center.any() and bool((scale == 1.0).all())
@@ -122,9 +113,8 @@ class Objective:
         """Return the weights and biases for the columns as they are, (K, d + 1)."""
         if self._plain:
             return theta
-        raw = theta.copy()
-        raw[:, :-1] *= self.scale
-        raw[:, -1] -= np.einsum("kj,j->k", raw[:, :-1], self.center)
+        raw = np.empty_like(theta)
+        _kernels.kernels.raw_weights(theta, self.center, self.scale, raw)
         if self.K > 1 and self.nonsmooth is not None:
             # The same for all classes is no difference, and zero where weights add up to zero.
             raw[:, -1] -= raw[:, -1].mean()
@@ -146,34 +136,26 @@ class Objective:
 
     def _chain(self, raw: Floats) -> Floats:
         """Turn a gradient by the raw weights and biases into one by theta. Overwrites raw."""
-        if not self._plain:
-            raw[:, :-1] -= raw[:, -1:] * self.center
-            raw[:, :-1] *= self.scale
-        if not self.fit_bias:
-            raw[:, -1] = 0.0
+        center, scale = (None, None) if self._plain else (self.center, self.scale)
+        _kernels.kernels.chain(raw, center, scale, self.fit_bias)
         return raw
 
-    def _gradient(self, theta: Floats, raw: Floats) -> Floats:
-        """Turn the data's gradient into that of J. Overwrites raw."""
-        raw = self._chain(raw)
-        raw += self.quadratic * theta
-        if self.linear is not None:
-            raw += self.linear
-        return raw
+    def _add_terms(self, theta: Floats, gradient: Floats) -> float:
+        """Return what J adds to the data's loss, and add the gradient of it (but for L1's)."""
+        value = _kernels.kernels.add_terms(theta, self.quadratic, self.linear, gradient)
+        return value if self.nonsmooth is None else value + self.nonsmooth.value(theta)
 
-    def _added(self, theta: Floats) -> float:
-        """Return what J adds to the data's loss."""
-        value = 0.5 * inner(self.quadratic * theta, theta)
-        if self.nonsmooth is not None:
-            value += self.nonsmooth.value(theta)
-        return value if self.linear is None else value + inner(self.linear, theta)
+    def _point(self, theta: Floats, Z: Floats, loss: float, raw: Floats) -> Point:
+        """Return the point where the data have this loss and gradient. Overwrites raw."""
+        gradient = self._chain(raw)
+        return Point(theta, Z, loss + self._add_terms(theta, gradient), gradient)
 
     # Passes
 
     def evaluate(self, theta: Floats) -> Point:
         """Return J, its gradient and the margins at theta. Reads X once."""
         loss, Z, raw = self.data.evaluate(self.to_raw(theta))
-        return Point(theta, Z, loss + self._added(theta), self._gradient(theta, raw))
+        return self._point(theta, Z, loss, raw)
 
     def evaluate_and_survey(self, theta: Floats, inverse: Floats) -> tuple[Point, Floats, Floats]:
         """As `evaluate`; also the diagonal of J's Hessian, and leverages. Reads X once."""
@@ -182,14 +164,13 @@ class Objective:
             self.to_raw(theta), self.center, inverse * squares
         )
         diagonal *= squares
-        point = Point(theta, Z, loss + self._added(theta), self._gradient(theta, raw))
-        return point, diagonal + self.quadratic, leverage
+        return self._point(theta, Z, loss, raw), diagonal + self.quadratic, leverage
 
     def at_margins(self, theta: Floats, Z: Floats) -> Point:
         """As `evaluate` where Z is known already: the product with X' alone."""
         loss, R = self.data.residuals(Z)
         raw = self.data.transpose_product(R)
-        return Point(theta, Z, loss + self._added(theta), self._gradient(theta, raw))
+        return self._point(theta, Z, loss, raw)
 
     def direction_margins(self, s: Floats) -> Floats:
         """Return what a step s adds to the margins. Reads X once."""
@@ -237,11 +218,8 @@ class Objective:
             grams[:, :, -1] = 0.0
         if K == 1:
             return np.asarray(grams[0])
-        H = grams[_pairs(K)].transpose(0, 2, 1, 3).reshape(K * D, K * D)
-        # einsum gives views: the diagonals of the blocks, of which those of a class add up to fill.
-        diagonals = np.einsum("kjlj->klj", H.reshape(K, D, K, D))
-        fill = np.einsum("kkj->j", diagonals) / K**2
-        diagonals += fill if self._shared is None else fill * self._shared
+        H = np.empty((K * D, K * D))
+        _kernels.kernels.class_blocks(grams, self._shared, H)
         return H
 
     def class_hessian(
@@ -307,12 +285,10 @@ class Objective:
         """
         J, slope, curvature = self.data.search(point.Z, U, t)
         theta = point.theta + t * s
-        pull = self.quadratic * s
-        J += self._added(theta)
-        slope += inner(pull, theta)
-        if self.linear is not None:
-            slope += inner(self.linear, s)
-        return J, slope, curvature + inner(pull, s)
+        pull = np.zeros_like(s)
+        J += self._add_terms(theta, pull)
+        slope += inner(pull, s)
+        return J, slope, curvature + inner(self.quadratic * s, s)
 
     # Smaller problems over some of the rows
 
@@ -356,4 +332,4 @@ class Objective:
 
 def is_finite(point: Point) -> bool:
     """Whether J and the gradient are finite numbers."""
-    return math.isfinite(point.J) and bool(np.isfinite(point.gradient).all())
+    return math.isfinite(point.J) and _kernels.kernels.are_finite(point.gradient)

@@ -126,7 +126,7 @@ def _offsets(offset: Any, n: int, targets: Targets) -> Floats | None:
 
 
 def _coordinates(
-    X: Any, sample_weight: Floats | None, fit_bias: bool, most: float, random: np.random.Generator
+    X: Any, sample_weight: Floats | None, fit_bias: bool, most: float, seed: int
 ) -> tuple[Floats, Floats]:
     """Return a centre and a scale, at most `most`, of each column, of some rows if X is large.
 
@@ -136,22 +136,18 @@ def _coordinates(
     wanted = max(SCALED_BY // d, 50)
     weighty = None if sample_weight is None else np.flatnonzero(sample_weight > 0.0)
     count = n if weighty is None else len(weighty)
-    rows = np.arange(n) if count <= wanted else np.sort(random.choice(count, wanted, replace=False))
-    if weighty is not None:
-        rows = weighty if count <= wanted else weighty[rows]
-    with np.errstate(all="ignore"):
-        some = np.asarray(X if len(rows) == n else X[rows], dtype=np.float64)
-        # In units of the largest entry nothing overflows, and the mean of a constant is exact.
-        size = np.maximum(some.max(axis=0), -some.min(axis=0))
-        size[~((size > 0.0) & np.isfinite(size))] = 1.0
-        some = some / size
-        mean = some.mean(axis=0) if fit_bias else np.zeros(d)
-        some -= mean
-        spread = np.sqrt(np.einsum("ij,ij->j", some, some) / len(some))
-        mean[~np.isfinite(mean)] = 0.0
-        # What is constant to rounding is measured by its own size.
-        constant = ~(spread > 1e-14 * np.abs(mean))
-        spread = np.where(constant, size, spread * size)
+    rows = weighty
+    if count > wanted:
+        chosen = np.random.default_rng(seed).choice(count, wanted, replace=False)
+        rows = np.sort(chosen if weighty is None else weighty[chosen])
+    some = np.ascontiguousarray(X if rows is None else X[rows], dtype=np.float64)
+    # In units of the largest entry nothing overflows, and the mean of a constant is exact.
+    size, mean, spread = np.empty((3, d))
+    _kernels.kernels.column_spreads(some, fit_bias, size, mean, spread)
+    mean[~np.isfinite(mean)] = 0.0
+    # What is constant to rounding is measured by its own size.
+    constant = ~(spread > 1e-14 * np.abs(mean))
+    spread = np.where(constant, size, spread * size)
     _require_squares(spread, constant)
     return mean * size, 1.0 / np.maximum(spread, 1.0 / most)
 
@@ -388,12 +384,11 @@ class Problem:
         """Return what is to be minimised with this penalty; all share their coordinates."""
         most = LARGEST_SPREAD if penalty.nothing else LARGEST_SCALE
         if most not in self._coordinates:
-            random = np.random.default_rng(self.seed)
             s = self.data.sample_weight
             if isinstance(self.data, Sparse):
                 found = sparse_coordinates(self.data, most, self._extreme or penalty.nothing)
             else:
-                found = _coordinates(self.X, s, self.fit_bias, most, random)
+                found = _coordinates(self.X, s, self.fit_bias, most, self.seed)
             self._coordinates[most] = found
         return Posed(self, penalty, *self._coordinates[most])
 

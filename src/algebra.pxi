@@ -6,6 +6,9 @@
 
 from libc.math cimport sqrt
 
+# Added to a unit diagonal where a matrix is not positive definite to rounding.
+cdef double FIRST_JITTER = 1e-14, MOST_JITTER = 1e-2
+
 include "gram.pxi"
 include "cholesky.pxi"
 include "parallel_algebra.pxi"
@@ -51,14 +54,71 @@ def cholesky(cnp.ndarray A, cnp.ndarray out, int threads):
     return bad
 
 
-def cholesky_solve(cnp.ndarray R, cnp.ndarray v):
-    """Replace v, or every row of v, by the x of R'R x = v."""
-    cdef const double* factor = doubles(R)
+cdef int factor_in_place(double* A, Py_ssize_t D, double* scale, int threads) except -1 nogil:
+    """Replace the upper triangle of A by the R of SAS = R'R, S = diag(scale) making the diagonal 1.
+
+    Where SAS is not positive definite to rounding, its diagonal gets a jitter, more each time. A
+    diagonal that is not positive belongs to a direction without curvature: its scale is 1, and
+    so is what stands for it.
+    """
+    cdef Py_ssize_t i, j
+    cdef double jitter = 0
+    for i in range(D):
+        scale[i] = 1.0 / sqrt(A[i * D + i]) if A[i * D + i] > 0 else 1.0
+    for i in range(D):
+        for j in range(i, D):
+            A[i * D + j] *= scale[j] * scale[i]
+        A[i * D + i] = 1.0
+    while run_cholesky(A, D, threads, A):
+        jitter = FIRST_JITTER if jitter == 0 else 100 * jitter
+        if jitter > MOST_JITTER:
+            with gil:
+                raise FloatingPointError("the Hessian is not positive definite, or not finite")
+        for i in range(D):
+            A[i * D + i] = 1.0 + jitter
+    return 0
+
+
+def factor(cnp.ndarray A, cnp.ndarray out, cnp.ndarray scale, int threads):
+    """Fill out with the R of SAS = R'R, and scale with the diagonal of S.
+
+    Reads and writes upper triangles only. FloatingPointError if A is not positive definite, or not
+    finite.
+    """
+    cdef const double* a = doubles(A)
+    cdef double* R = doubles(out)
+    cdef double* size = doubles(scale)
+    cdef Py_ssize_t D = cnp.PyArray_DIM(A, 0), i
+    with nogil:
+        for i in range(D):
+            memcpy(R + i * D + i, a + i * D + i, (D - i) * sizeof(double))
+        factor_in_place(R, D, size, threads)
+
+
+cdef void multiply_rows(const double* scale, Py_ssize_t D, double* x, Py_ssize_t q) noexcept nogil:
+    cdef Py_ssize_t j, k
+    for k in range(q):
+        for j in range(D):
+            x[k * D + j] *= scale[j]
+
+
+cdef void solve_scaled(const double* R, const double* scale, Py_ssize_t D, double* x,
+                       Py_ssize_t q) noexcept nogil:
+    """x = A^-1 x for q vectors, R and scale being A's factor."""
+    multiply_rows(scale, D, x, q)
+    solve_transposed(R, D, x, q)
+    solve_upper(R, D, x, q)
+    multiply_rows(scale, D, x, q)
+
+
+def factor_solve(cnp.ndarray R, cnp.ndarray scale, cnp.ndarray v):
+    """Replace v, or every row of v, by A^-1 v, R and scale being A's factor."""
+    cdef const double* triangle = doubles(R)
+    cdef const double* size = doubles(scale)
     cdef double* x = doubles(v)
     cdef Py_ssize_t D = cnp.PyArray_DIM(R, 0), q = cnp.PyArray_SIZE(v) // D
     with nogil:
-        solve_transposed(factor, D, x, q)
-        solve_upper(factor, D, x, q)
+        solve_scaled(triangle, size, D, x, q)
 
 
 def cholesky_half_solve(cnp.ndarray R, cnp.ndarray v, bint transposed):

@@ -11,7 +11,7 @@ from libc.math cimport HUGE_VAL, fabs
 from cpython.ref cimport PyObject
 from libc.stdint cimport INT32_MAX, int8_t, int32_t, int64_t, uint8_t
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 cdef extern from "link.h" nogil:
     double exp_nonpositive "logreg_exp_nonpositive"(double)
@@ -47,7 +47,7 @@ include "descent.pxi"
 include "classes.pxi"
 include "search.pxi"
 include "algebra.pxi"
-include "coordinate.pxi"
+include "quadratic.pxi"
 include "entries.pxi"
 
 cnp.import_array()
@@ -360,4 +360,5 @@ def descend(X, cnp.ndarray y, sample_weight, double total, order, Py_ssize_t bat
 
 
 include "solver_calls.pxi"
+include "objective.pxi"
 include "parallel_entries.pxi"

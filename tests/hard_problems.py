@@ -31,9 +31,7 @@ class Problems(NamedTuple):
             self.X[i], self.Y[i], K, self.weight[i], float(self.weight[i].sum()), self.offset[i], 1
         )
         fit_bias = bool(self.fit_bias[i])
-        center, scale = _coordinates(
-            self.X[i], self.weight[i], fit_bias, 1e100, np.random.default_rng(0)
-        )
+        center, scale = _coordinates(self.X[i], self.weight[i], fit_bias, 1e100, 0)
         return Objective(data, float(self.l2[i]), center, scale, fit_bias)
 
 

@@ -169,24 +169,56 @@ def test_cholesky_tells_the_first_bad_pivot(isa, D):
 
 
 @pytest.mark.parametrize("D", [1, *ORDERS, 300])
-def test_cholesky_solve(isa, D):
-    A = spd(D)
-    _, R = factor(isa, A)
-    V = np.random.default_rng(1).standard_normal((3, D))
+def test_factor_and_solve(isa, D):
+    scale = 10.0 ** np.random.default_rng(2).integers(-9, 9, D)
+    A = spd(D) * scale * scale[:, None]
+    R, S = np.zeros_like(A), np.empty(D)
+    isa.factor(A, R, S, 1)
+    np.testing.assert_allclose(S * np.sqrt(np.diagonal(A)), 1.0, rtol=1e-15)
+    np.testing.assert_allclose(R.T @ R, A * S * S[:, None], rtol=0, atol=1e-14 * D)
+    V = np.random.default_rng(1).standard_normal((3, D)) * scale
     X = V.copy()
-    isa.cholesky_solve(R, X)
+    isa.factor_solve(R, S, X)
     one = V[1].copy()
-    isa.cholesky_solve(R, one)
+    isa.factor_solve(R, S, one)
     assert one.tobytes() == X[1].tobytes()
     eps = np.finfo(float).eps
-    size = np.abs(X) @ np.abs(R.T) @ np.abs(R) + np.abs(V)
-    assert (np.abs(X @ A - V) <= 4 * np.sqrt(D) * eps * size).all()
-    # The halves, one after the other, are the whole.
+    size = np.abs(X / S) @ np.abs(R.T) @ np.abs(R) + np.abs(V * S)
+    assert (np.abs(X @ A - V) * S <= 8 * np.sqrt(D) * eps * size).all()
+
+
+def test_what_has_no_factor_gets_a_little_on_its_diagonal(isa):
+    x = np.array([1.0, 2.0, 3.0])
+    A, R, S = np.outer(x, x), np.zeros((3, 3)), np.empty(3)
+    isa.factor(A, R, S, 1)
+    np.testing.assert_allclose(R.T @ R, np.ones((3, 3)), rtol=0, atol=1e-11)
+    v = A @ [1.0, 1.0, 1.0]
+    isa.factor_solve(R, S, v)
+    np.testing.assert_allclose(A @ v, A @ [1.0, 1.0, 1.0], rtol=1e-9)
+    A[0, 0] = 0.0
+    A[0, 1:] = 0.0
+    isa.factor(A, R, S, 1)
+    assert S[0] == 1.0
+    assert R[0, 0] == pytest.approx(1.0)
+    for bad in (np.array([[1.0, 2.0], [2.0, 1.0]]), np.array([[1.0, 2.0], [2.0, -1.0]])):
+        R, S = np.zeros((2, 2)), np.empty(2)
+        with pytest.raises(FloatingPointError, match="not positive definite"):
+            isa.factor(bad, R, S, 1)
+    with pytest.raises(FloatingPointError, match="not finite"):
+        isa.factor(np.full((2, 2), np.nan), np.zeros((2, 2)), np.empty(2), 1)
+
+
+@pytest.mark.parametrize("D", [1, *ORDERS, 300])
+def test_the_halves_of_a_solve(isa, D):
+    _, R = factor(isa, spd(D))
+    V = np.random.default_rng(1).standard_normal((3, D))
+    eps = np.finfo(float).eps
     halves = V.copy()
     isa.cholesky_half_solve(R, halves, True)
     assert (np.abs(halves @ R - V) <= 4 * np.sqrt(D) * eps * (np.abs(halves) @ np.abs(R))).all()
-    isa.cholesky_half_solve(R, halves, False)
-    assert halves.tobytes() == X.tobytes()
+    X = halves.copy()
+    isa.cholesky_half_solve(R, X, False)
+    assert (np.abs(X @ R.T - halves) <= 4 * np.sqrt(D) * eps * (np.abs(X) @ np.abs(R.T))).all()
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs signals to threads")

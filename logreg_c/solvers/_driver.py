@@ -8,6 +8,8 @@ further. It never decides that the optimum is reached; it is asked for the next 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -40,13 +42,19 @@ class NotFiniteError(ArithmeticError):
     """J or its gradient is not a finite number where a fit starts."""
 
 
-class Task(NamedTuple):
+@dataclass(frozen=True)
+class Task:
     """What a solver gets."""
 
     objective: Objective
     theta: Floats
     goal: Goal
-    random: np.random.Generator
+    seed: int
+
+    @cached_property
+    def random(self) -> np.random.Generator:
+        """The source of what is random; a small problem is solved before it is made."""
+        return np.random.default_rng(self.seed)
 
     def begin(self) -> Point:
         """Evaluate the start. Reads X once."""
@@ -116,8 +124,7 @@ def drive(
         return Outcome(best, lower, converged, reason, name, tuple(history))
 
     for name, solver in solvers:
-        random = np.random.default_rng(seed)
-        for iterate in _until_singular(solver(Task(objective, theta, goal, random))):
+        for iterate in _until_singular(solver(Task(objective, theta, goal, seed))):
             count += 1
             lower = max(lower, iterate.lower)
             if best is None or iterate.point.J <= best.J:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -71,7 +72,7 @@ def compressed(task: Task) -> Iterator[Iterate]:
         theta[:, -1] = u[:, -1]
         return theta
 
-    for iterate in newton(task._replace(objective=small, theta=theta)):
+    for iterate in newton(replace(task, objective=small, theta=theta)):
         point = objective.evaluate(weights(iterate.point.theta))
         lower = -math.inf
         if point.J - iterate.lower <= task.goal.gap(point.J):

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# The arithmetic of the objective's own terms, in one call instead of a dozen of NumPy's, which on
+# small problems take longer than the passes. Parameters are (K, d + 1) with the bias last.
+
+def raw_weights(cnp.ndarray theta, cnp.ndarray center, cnp.ndarray scale, cnp.ndarray out):
+    """Fill out with w = theta · scale and b = theta_b - w·center of each class."""
+    cdef const double* v = doubles(theta)
+    cdef const double* c = doubles(center)
+    cdef const double* size = doubles(scale)
+    cdef double* w = doubles(out)
+    cdef Py_ssize_t d = cnp.PyArray_SIZE(center), j, k
+    cdef double shift
+    with nogil:
+        for k in range(cnp.PyArray_DIM(theta, 0)):
+            shift = 0
+            for j in range(d):
+                w[j] = v[j] * size[j]
+                shift += w[j] * c[j]
+            w[d] = v[d] - shift
+            v += d + 1
+            w += d + 1
+
+
+def chain(cnp.ndarray gradient, center, scale, bint fit_bias):
+    """Turn a gradient by raw weights and biases into one by theta; center None: they are equal.
+
+    The gradient by a bias that is not free becomes 0.
+    """
+    cdef double* g = doubles(gradient)
+    cdef const double* c = doubles_or_null(center)
+    cdef const double* size = doubles_or_null(scale)
+    cdef Py_ssize_t d = cnp.PyArray_DIM(gradient, 1) - 1, j, k
+    with nogil:
+        for k in range(cnp.PyArray_DIM(gradient, 0)):
+            if c != NULL:
+                for j in range(d):
+                    g[j] = (g[j] - g[d] * c[j]) * size[j]
+            if not fit_bias:
+                g[d] = 0
+            g += d + 1
+
+
+def add_terms(cnp.ndarray theta, cnp.ndarray quadratic, linear, cnp.ndarray gradient):
+    """Add q · theta + t to a gradient; return what belongs to it, q · theta^2 / 2 + t · theta."""
+    cdef const double* v = doubles(theta)
+    cdef const double* q = doubles(quadratic)
+    cdef const double* t = doubles_or_null(linear)
+    cdef double* g = doubles(gradient)
+    cdef Py_ssize_t D = cnp.PyArray_SIZE(quadratic), j, k
+    cdef double squares = 0, products = 0, pull
+    with nogil:
+        for k in range(cnp.PyArray_DIM(theta, 0)):
+            for j in range(D):
+                pull = q[j] * v[j]
+                g[j] += pull
+                squares += pull * v[j]
+            if t != NULL:
+                for j in range(D):
+                    g[j] += t[j]
+                    products += t[j] * v[j]
+                t += D
+            v += D
+            g += D
+    return 0.5 * squares + products
+
+
+def class_blocks(cnp.ndarray grams, shared, cnp.ndarray H):
+    """Fill H (K D, K D) from the Grams (K (K + 1) / 2, D, D) of the pairs of classes k <= l.
+
+    Adding the same to coordinate j of all classes changes nothing: H is singular along that. What
+    belongs there is filled with the mean of the diagonal, where `shared` (None: everywhere) is not
+    0, and no direction whose classes sum to zero notices.
+    """
+    cdef const double* G = doubles(grams)
+    cdef const double* mask = doubles_or_null(shared)
+    cdef double* out = doubles(H)
+    cdef Py_ssize_t D = cnp.PyArray_DIM(grams, 1), K = cnp.PyArray_DIM(H, 0) // D, i, j, k, l
+    cdef double fill
+    with nogil:
+        for k in range(K):
+            for l in range(k, K):
+                for i in range(D):
+                    memcpy(out + (k * D + i) * K * D + l * D, G + i * D, D * sizeof(double))
+                    memcpy(out + (l * D + i) * K * D + k * D, G + i * D, D * sizeof(double))
+                G += D * D
+        for j in range(D):
+            if mask != NULL and mask[j] == 0:
+                continue
+            fill = 0
+            for k in range(K):
+                fill += out[(k * D + j) * (K * D + 1)]
+            fill /= K * K
+            for k in range(K):
+                for l in range(K):
+                    out[(k * D + j) * K * D + l * D + j] += fill
+
+
+def column_spreads(cnp.ndarray X, bint centred, cnp.ndarray size, cnp.ndarray mean,
+                   cnp.ndarray spread):
+    """Fill the largest entry of each column of X, float64 in C order, in absolute value (1 if that
+    is no positive number), and in units of it the mean (0 unless centred) and the deviation."""
+    cdef const double* x = doubles(X)
+    cdef double* largest = doubles(size)
+    cdef double* middle = doubles(mean)
+    cdef double* deviation = doubles(spread)
+    cdef Py_ssize_t n = cnp.PyArray_DIM(X, 0), d = cnp.PyArray_DIM(X, 1), i, j
+    cdef double v
+    with nogil:
+        for j in range(d):
+            largest[j] = middle[j] = deviation[j] = 0
+        for i in range(n):
+            for j in range(d):
+                v = fabs(x[i * d + j])
+                largest[j] = v if v > largest[j] else largest[j]
+        for j in range(d):
+            if not 0 < largest[j] < HUGE_VAL:
+                largest[j] = 1
+        for i in range(n if centred else 0):
+            for j in range(d):
+                middle[j] += x[i * d + j] / largest[j]
+        for j in range(d):
+            middle[j] /= n
+        for i in range(n):
+            for j in range(d):
+                v = x[i * d + j] / largest[j] - middle[j]
+                deviation[j] += v * v
+        for j in range(d):
+            deviation[j] = sqrt(deviation[j] / n)
+
+
+def are_finite(cnp.ndarray v):
+    """Whether there is neither NaN nor infinity in v, float64."""
+    return all_finite(doubles(v), cnp.PyArray_SIZE(v))

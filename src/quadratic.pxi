@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# The minimum of a quadratic model with an L1 penalty and bounds: no Python.
+#
+#     minimise r·(x - x0) + (x - x0)' H (x - x0) / 2 + sum l_j |x_j|,  lower <= x <= upper
+#
+# r is kept the gradient of the quadratic part at x. Coordinate descent finds which coordinates are
+# neither zero nor at a bound; a Cholesky factor of these alone then gives the minimum to rounding,
+# if no sign changes on the way. Where one does, the step ends there, and coordinate descent goes
+# on. H is symmetric, so a coordinate that moves by t adds t times a contiguous row to r; one that
+# stays costs nothing but a look.
+
+cdef enum:
+    ROUNDS = 6          # of coordinate descent between two factors
+    MOST_FACTORS = 50   # with so many rounds before each
+    CHEAP = 64          # coordinates whose factor costs no more than a few rounds: it does not wait
+    STOPS = 10          # how often a sign may stop a factor's step before the descent goes on
+    ALONE = 256         # up to so many, threads would wait for each other longer than they work
+
+cdef double ROUNDING = 1e-20    # a change this small beside the first, both squares, is rounding
+
+
+cdef struct Model:
+    Py_ssize_t N
+    const double* H
+    const double* l1
+    const double* lower
+    const double* upper
+    double* x
+    double* r
+    int threads
+
+
+cdef inline double best_value(double x, double slope, double curvature, double l, double lower,
+                              double upper) noexcept nogil:
+    """The minimum of slope (t - x) + curvature (t - x)^2/2 + l |t| over [lower, upper]."""
+    cdef double t = x * curvature - slope
+    t = (t - l) / curvature if t > l else ((t + l) / curvature if t < -l else 0.0)
+    return lower if t < lower else (upper if t > upper else t)
+
+
+cdef double descend_once(const Model* q, bint moving) noexcept nogil:
+    """One round over the coordinates, or over those with a value: the largest H_jj t_j^2."""
+    cdef Py_ssize_t j
+    cdef double h, new, t, largest_change = 0
+    for j in range(q.N):
+        if moving and q.x[j] == 0.0 and q.l1[j] > 0.0:
+            continue
+        h = q.H[j * q.N + j]
+        if not h > 0:
+            continue
+        new = best_value(q.x[j], q.r[j], h, q.l1[j], q.lower[j], q.upper[j])
+        t = new - q.x[j]
+        if t != 0.0:
+            q.x[j] = new
+            axpy(q.H + j * q.N, t, q.N, q.r)
+            if h * t * t > largest_change:
+                largest_change = h * t * t
+    return largest_change
+
+
+cdef double descend_rounds(const Model* q, double enough) noexcept nogil:
+    """Some rounds over all coordinates, and over those that are not zero until these change nothing
+    by more than `enough`. Return what the last round over all changed."""
+    cdef Py_ssize_t k = 0
+    cdef double changed = 0
+    while k < ROUNDS:
+        changed = descend_once(q, False)
+        k += 1
+        if not changed > enough:
+            break
+        while k < ROUNDS:
+            k += 1
+            if not descend_once(q, True) > enough:
+                break
+    return changed
+
+
+cdef Py_ssize_t find_free(const Model* q, Py_ssize_t* S) noexcept nogil:
+    """Fill S with the coordinates that may move either way without meeting a kink; their number."""
+    cdef Py_ssize_t j, m = 0
+    for j in range(q.N):
+        if (q.x[j] != 0 or q.l1[j] == 0) and q.lower[j] < q.x[j] < q.upper[j]:
+            if q.H[j * q.N + j] > 0:
+                S[m] = j
+                m += 1
+    return m
+
+
+cdef inline double stop_of(const Model* q, Py_ssize_t j, double t) noexcept nogil:
+    """Where coordinate j has to stop on the way along t: at zero if it is penalised, or a bound."""
+    if q.l1[j] > 0 and t * q.x[j] < 0:
+        return 0
+    return q.upper[j] if t > 0 else q.lower[j]
+
+
+cdef bint newton_on(const Model* q, const Py_ssize_t* S, Py_ssize_t m) except -1 nogil:
+    """Move x and r towards the minimum over the coordinates S; False if one had to stop before."""
+    cdef Py_ssize_t i, k, j
+    cdef double length = 1, old
+    cdef void* memory = new_doubles(m * (m + 3))
+    cdef double* size = aligned(memory)
+    cdef double* d = size + m
+    cdef double* longest = d + m
+    cdef double* R = longest + m
+    try:
+        for k in range(m):
+            for i in range(k, m):
+                R[k * m + i] = q.H[S[k] * q.N + S[i]]
+        factor_in_place(R, m, size, q.threads if m > ALONE else 1)
+        for k in range(m):
+            j = S[k]
+            d[k] = -(q.r[j] + (q.l1[j] if q.x[j] > 0 else (-q.l1[j] if q.x[j] < 0 else 0)))
+        solve_scaled(R, size, m, d, 1)
+        for k in range(m):
+            j = S[k]
+            longest[k] = (stop_of(q, j, d[k]) - q.x[j]) / d[k] if d[k] != 0 else HUGE_VAL
+            if longest[k] < length:
+                length = longest[k]
+        for k in range(m):
+            j = S[k]
+            old = q.x[j]
+            if length < 1 and longest[k] <= length:
+                q.x[j] = stop_of(q, j, d[k])
+            else:
+                q.x[j] += length * d[k]
+            axpy(q.H + j * q.N, q.x[j] - old, q.N, q.r)
+    finally:
+        free(memory)
+    return length == 1
+
+
+cdef int minimise_model(const Model* q, double enough, Py_ssize_t* S,
+                        Py_ssize_t* before) except -1 nogil:
+    """Move x and r to the minimum. S and before are for N numbers of coordinates."""
+    cdef Py_ssize_t m, m_before = -1, k, stop
+    cdef double changed
+    for k in range(MOST_FACTORS):
+        changed = descend_rounds(q, enough)
+        enough = max(enough, ROUNDING * changed)
+        if changed <= enough:
+            break
+        m = find_free(q, S)
+        stop = STOPS
+        if m > CHEAP and (m != m_before or memcmp(S, before, m * sizeof(Py_ssize_t)) != 0):
+            stop = 0
+        while stop > 0 and m > 0 and not newton_on(q, S, m):
+            m = find_free(q, S)
+            stop -= 1
+        memcpy(before, S, m * sizeof(Py_ssize_t))
+        m_before = m
+    return 0
+
+
+def minimise_quadratic(cnp.ndarray H, cnp.ndarray l1, cnp.ndarray lower, cnp.ndarray upper,
+                       cnp.ndarray x, cnp.ndarray r, double enough, int threads):
+    """Move x (N,) and its gradient r to the minimum of the model; descent ends where no coordinate
+    changes the quadratic by more than `enough`. FloatingPointError if H has no factor."""
+    cdef Model q
+    q.N = cnp.PyArray_SIZE(x)
+    q.H, q.l1, q.lower, q.upper = doubles(H), doubles(l1), doubles(lower), doubles(upper)
+    q.x, q.r, q.threads = doubles(x), doubles(r), threads
+    cdef Py_ssize_t* S = <Py_ssize_t*> malloc(2 * q.N * sizeof(Py_ssize_t))
+    if S == NULL:
+        raise MemoryError(f"no memory for {2 * q.N} numbers of coordinates")
+    try:
+        with nogil:
+            minimise_model(&q, enough, S, S + q.N)
+    finally:
+        free(S)
+
+
+def add_rows(cnp.ndarray H, cnp.ndarray rows, cnp.ndarray factors, cnp.ndarray out):
+    """out += sum_k factors[k] · H[rows[k]]."""
+    cdef const double* h = doubles(H)
+    cdef const double* t = doubles(factors)
+    cdef const Py_ssize_t* row = <const Py_ssize_t*> cnp.PyArray_DATA(rows)
+    cdef double* sums = doubles(out)
+    cdef Py_ssize_t N = cnp.PyArray_SIZE(out), k, m = cnp.PyArray_SIZE(rows)
+    with nogil:
+        for k in range(m):
+            axpy(h + row[k] * N, t[k], N, sums)

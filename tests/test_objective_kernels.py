@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The objective's own arithmetic against its formulas."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+SHAPES = [(1, 1), (1, 31), (3, 5), (10, 4)]
+
+
+def parameters(K, D, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((K, D)), rng.standard_normal(D - 1), rng.uniform(0.1, 9, D - 1)
+
+
+@pytest.mark.parametrize(("K", "D"), SHAPES)
+def test_raw_weights_have_the_same_margins(isa, K, D):
+    theta, center, scale = parameters(K, D)
+    raw = np.empty_like(theta)
+    isa.raw_weights(theta, center, scale, raw)
+    X = np.random.default_rng(1).standard_normal((7, D - 1))
+    expected = (X - center) * scale @ theta[:, :-1].T + theta[:, -1]
+    np.testing.assert_allclose(X @ raw[:, :-1].T + raw[:, -1], expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("fit_bias", [True, False])
+@pytest.mark.parametrize(("K", "D"), SHAPES)
+def test_chain_is_the_transpose_of_raw_weights(isa, K, D, fit_bias):
+    g, center, scale = parameters(K, D, 2)
+    theta = parameters(K, D, 3)[0]
+    theta[:, -1] *= fit_bias
+    raw, chained = np.empty_like(theta), g.copy()
+    isa.raw_weights(theta, center, scale, raw)
+    isa.chain(chained, center, scale, fit_bias)
+    # <g, raw(theta)> = <chain(g), theta>
+    assert np.vdot(chained, theta) == pytest.approx(np.vdot(g, raw), rel=1e-12)
+    same = g.copy()
+    isa.chain(same, None, None, fit_bias)
+    g[:, -1] *= fit_bias
+    assert (same == g).all()
+
+
+@pytest.mark.parametrize("linear", [True, False])
+@pytest.mark.parametrize(("K", "D"), SHAPES)
+def test_terms_and_their_gradient(isa, K, D, linear):
+    theta, t = parameters(K, D)[0], parameters(K, D, 4)[0] if linear else None
+    q = np.random.default_rng(5).uniform(0, 2, D)
+    gradient = np.ones_like(theta)
+    value = isa.add_terms(theta, q, t, gradient)
+    tilt = 0.0 if t is None else t
+    assert value == pytest.approx((q * theta**2).sum() / 2 + (tilt * theta).sum(), rel=1e-13)
+    np.testing.assert_allclose(gradient, 1 + q * theta + tilt, rtol=1e-14, atol=1e-14)
+
+
+@pytest.mark.parametrize("masked", [True, False])
+@pytest.mark.parametrize(("K", "D"), [(2, 1), (3, 5), (7, 4)])
+def test_class_blocks_fill_the_null_space_alone(isa, K, D, masked):
+    rng = np.random.default_rng(6)
+    a = rng.dirichlet(np.ones(K), 20)
+    V = rng.standard_normal((20, D))
+    M = np.einsum("ik,kl->ikl", a, np.eye(K)) - np.einsum("ik,il->ikl", a, a)
+    grams = np.array([(V * M[:, [k], l]).T @ V for k in range(K) for l in range(k, K)])
+    mask = (rng.random(D) < 0.5).astype(float) if masked else None
+    H = np.empty((K * D, K * D))
+    isa.class_blocks(grams, mask, H)
+    exact = np.einsum("ikl,ij,im->kjlm", M, V, V).reshape(K * D, K * D)
+    s = rng.standard_normal((K, D))
+    s -= s.mean(axis=0)
+    np.testing.assert_allclose(H @ s.ravel(), exact @ s.ravel(), rtol=1e-12, atol=1e-12)
+    same = np.tile(rng.standard_normal(D), (K, 1))
+    fill = np.diagonal(exact).reshape(K, D).sum(axis=0) / K * (1.0 if mask is None else mask)
+    np.testing.assert_allclose((H @ same.ravel()).reshape(K, D), fill * same, rtol=0, atol=1e-11)
+
+
+def spreads(isa, X, centred=True):
+    size, mean, spread = np.empty((3, X.shape[1]))
+    isa.column_spreads(X, centred, size, mean, spread)
+    return size, mean, spread
+
+
+def test_column_spreads(isa):
+    X = np.random.default_rng(7).standard_normal((50, 9)) * 10.0 ** np.arange(-4, 5) + 3
+    size, mean, spread = spreads(isa, X)
+    np.testing.assert_array_equal(size, np.abs(X).max(axis=0))
+    np.testing.assert_allclose(mean * size, X.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(spread * size, X.std(axis=0), rtol=1e-10)
+    _, mean, spread = spreads(isa, X, centred=False)
+    assert (mean == 0).all()
+    np.testing.assert_allclose(spread * size, np.sqrt((X**2).mean(axis=0)), rtol=1e-12)
+
+
+def test_column_spreads_of_what_is_odd(isa):
+    X = np.array([[0.1, 0.0, 1e300, np.inf, 1.0], [0.1, 0.0, -1e300, 1.0, np.nan]] * 3)
+    size, mean, spread = spreads(isa, X)
+    np.testing.assert_array_equal(size, [0.1, 1.0, 1e300, 1.0, 1.0])
+    # A constant column has exactly its mean, and numbers near the largest have a square.
+    np.testing.assert_array_equal(mean[:3], [1.0, 0.0, 0.0])
+    np.testing.assert_array_equal(spread[:3], [0.0, 0.0, 1.0])
+    assert not np.isfinite(spread[3:]).any()
+
+
+def test_are_finite(isa):
+    v = np.linspace(-1.0, 1.0, 37) * 1e308
+    assert isa.are_finite(v)
+    assert isa.are_finite(v[:0])
+    for bad in (np.nan, np.inf, -np.inf):
+        for j in (0, 17, 36):
+            w = v.copy()
+            w[j] = bad
+            assert not isa.are_finite(w)
+
+
+@pytest.mark.parametrize("bounded", [True, False])
+@pytest.mark.parametrize("N", [1, 7, 90, 300])
+def test_the_minimum_of_a_quadratic_satisfies_its_conditions(isa, N, bounded):
+    rng = np.random.default_rng(N)
+    B = rng.standard_normal((N + 5, N))
+    H = np.ascontiguousarray(B.T @ B / N + 0.01 * np.eye(N))
+    g, l1 = rng.standard_normal(N), rng.uniform(0, 1, N) * (rng.random(N) < 0.8)
+    upper = np.where(rng.random(N) < 0.5, 0.05, np.inf) if bounded else np.full(N, np.inf)
+    lower = -upper[::-1].copy()
+    x, r = np.zeros(N), g.copy()
+    isa.minimise_quadratic(H, l1, lower, upper, x, r, 0.0, 1)
+    np.testing.assert_allclose(r, g + H @ x, rtol=0, atol=1e-11)
+    assert ((lower <= x) & (x <= upper)).all()
+    # -r is a subgradient of l1 |x|, and may pull further outwards at a bound.
+    pull = -r
+    low = np.where(x > 0, l1, -l1)
+    high = np.where(x < 0, -l1, l1)
+    assert (pull >= low - 1e-9)[x > lower].all()
+    assert (pull <= high + 1e-9)[x < upper].all()
+    assert not bounded or N < 7 or ((x == upper) | (x == lower)).any()
+    again, s = np.zeros(N), g.copy()
+    isa.minimise_quadratic(H, l1, lower, upper, again, s, 0.0, 2)
+    assert again.tobytes() == x.tobytes()
+
+
+def test_a_model_without_a_factor_is_an_error(isa):
+    H = np.array([[1.0, 2.0], [2.0, 1.0]])
+    bounds = np.full(2, np.inf)
+    with pytest.raises(FloatingPointError, match="not positive definite"):
+        isa.minimise_quadratic(H, np.zeros(2), -bounds, bounds, np.ones(2), np.ones(2), 0.0, 1)
