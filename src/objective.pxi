@@ -65,7 +65,7 @@ def add_terms(cnp.ndarray theta, cnp.ndarray quadratic, linear, cnp.ndarray grad
 
 
 def class_blocks(cnp.ndarray grams, shared, cnp.ndarray H):
-    """Fill H (K D, K D) from the Grams (K (K + 1) / 2, D, D) of the pairs of classes k <= l.
+    """Fill H (K D, K D) from the Grams (K (K + 1) / 2, D, D) of the pairs of classes k <= m.
 
     Adding the same to coordinate j of all classes changes nothing: H is singular along that. What
     belongs there is filled with the mean of the diagonal, where `shared` (None: everywhere) is not
@@ -74,14 +74,14 @@ def class_blocks(cnp.ndarray grams, shared, cnp.ndarray H):
     cdef const double* G = doubles(grams)
     cdef const double* mask = doubles_or_null(shared)
     cdef double* out = doubles(H)
-    cdef Py_ssize_t D = cnp.PyArray_DIM(grams, 1), K = cnp.PyArray_DIM(H, 0) // D, i, j, k, l
+    cdef Py_ssize_t D = cnp.PyArray_DIM(grams, 1), K = cnp.PyArray_DIM(H, 0) // D, i, j, k, m
     cdef double fill
     with nogil:
         for k in range(K):
-            for l in range(k, K):
+            for m in range(k, K):
                 for i in range(D):
-                    memcpy(out + (k * D + i) * K * D + l * D, G + i * D, D * sizeof(double))
-                    memcpy(out + (l * D + i) * K * D + k * D, G + i * D, D * sizeof(double))
+                    memcpy(out + (k * D + i) * K * D + m * D, G + i * D, D * sizeof(double))
+                    memcpy(out + (m * D + i) * K * D + k * D, G + i * D, D * sizeof(double))
                 G += D * D
         for j in range(D):
             if mask != NULL and mask[j] == 0:
@@ -91,8 +91,8 @@ def class_blocks(cnp.ndarray grams, shared, cnp.ndarray H):
                 fill += out[(k * D + j) * (K * D + 1)]
             fill /= K * K
             for k in range(K):
-                for l in range(K):
-                    out[(k * D + j) * K * D + l * D + j] += fill
+                for m in range(K):
+                    out[(k * D + j) * K * D + m * D + j] += fill
 
 
 def column_spreads(cnp.ndarray X, bint centred, cnp.ndarray size, cnp.ndarray mean,
