@@ -224,9 +224,11 @@ def chain(
     scale: NDArray[np.float64] | None,
     fit_bias: bool,
 ) -> None: ...
+def absolute_sum(theta: NDArray[np.float64], l1: NDArray[np.float64]) -> float: ...
 def add_terms(
     theta: NDArray[np.float64],
     quadratic: NDArray[np.float64],
+    l1: NDArray[np.float64] | None,
     linear: NDArray[np.float64] | None,
     gradient: NDArray[np.float64],
 ) -> float: ...

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from . import _kernels
 from ._validation import Floats
 
 
@@ -33,7 +34,7 @@ class Nonsmooth(NamedTuple):
 
     def value(self, theta: Floats) -> float:
         """Return the L1 penalty, the same bits for any number of threads."""
-        return float(np.add.reduce((self.l1 * np.abs(theta)).ravel()))
+        return _kernels.kernels.absolute_sum(theta, self.l1)
 
     def clip(self, theta: Floats) -> Floats:
         """Return theta within the bounds."""

@@ -97,10 +97,14 @@ class Objective:
         self.fit_bias = fit_bias
         self.linear = linear
         self.nonsmooth = nonsmooth
-        # Where adding the same to all classes changes no margin and no penalty but the ridge's.
-        self._shared = None if nonsmooth is None else nonsmooth.free.astype(np.float64)
         self.K, self.n, self.D = data.K, data.n, data.d + 1
-        self._tiled = np.tile(self.quadratic, self.K)
+        self._tiled, self._shared = self.quadratic, None
+        if self.K > 1:
+            self._tiled = np.tile(self.quadratic, self.K)
+            if nonsmooth is not None:
+                # Where adding the same to all classes changes no margin and no penalty but the
+                # ridge's.
+                self._shared = nonsmooth.free.astype(np.float64)
         self._plain = not center.any() and bool((scale == 1.0).all())
 
     def start(self) -> Floats:
@@ -142,8 +146,8 @@ class Objective:
 
     def _add_terms(self, theta: Floats, gradient: Floats) -> float:
         """Return what J adds to the data's loss, and add the gradient of it (but for L1's)."""
-        value = _kernels.kernels.add_terms(theta, self.quadratic, self.linear, gradient)
-        return value if self.nonsmooth is None else value + self.nonsmooth.value(theta)
+        l1 = None if self.nonsmooth is None else self.nonsmooth.l1
+        return _kernels.kernels.add_terms(theta, self.quadratic, l1, self.linear, gradient)
 
     def _point(self, theta: Floats, Z: Floats, loss: float, raw: Floats) -> Point:
         """Return the point where the data have this loss and gradient. Overwrites raw."""

@@ -57,19 +57,14 @@ class Penalty(NamedTuple):
         if self.l1 == 0.0 and self.lower is None:
             return None
         l1 = self.l1 * scale if self.factor is None else self.l1 * scale * self.factor
-        lower, upper = self._bounds(len(scale), pair)
-        return Nonsmooth(
-            np.append(l1, 0.0), np.append(lower / scale, -np.inf), np.append(upper / scale, np.inf)
-        )
-
-    def _bounds(self, d: int, pair: bool) -> tuple[Floats, Floats]:
-        if self.lower is None or self.upper is None:
-            return np.full(d, -np.inf), np.full(d, np.inf)
-        if pair:
-            # Both -v/2 and v/2 have to be within them.
+        bounds = np.full((2, len(scale) + 1), np.inf)
+        bounds[0] *= -1.0
+        if self.lower is not None and self.upper is not None:
+            # Of a pair both -v/2 and v/2 have to be within them.
             reach = 2.0 * np.minimum(self.upper, -self.lower)
-            return -reach, reach
-        return self.lower, self.upper
+            bounds[:, :-1] = (-reach, reach) if pair else (self.lower, self.upper)
+            bounds[:, :-1] /= scale
+        return Nonsmooth(np.append(l1, 0.0), *bounds)
 
     def clip(self, w: Floats) -> Floats:
         """Return w within the bounds, and on one where it is off by the rounding of its scale."""

@@ -40,27 +40,44 @@ def chain(cnp.ndarray gradient, center, scale, bint fit_bias):
             g += d + 1
 
 
-def add_terms(cnp.ndarray theta, cnp.ndarray quadratic, linear, cnp.ndarray gradient):
-    """Add q · theta + t to a gradient; return what belongs to it, q · theta^2 / 2 + t · theta."""
+cdef double weighted_sum(const double* v, const double* l1, Py_ssize_t D,
+                         Py_ssize_t K) noexcept nogil:
+    cdef Py_ssize_t j, k
+    cdef double total = 0
+    for k in range(K):
+        for j in range(D):
+            total += l1[j] * fabs(v[k * D + j])
+    return total
+
+
+def absolute_sum(cnp.ndarray theta, cnp.ndarray l1):
+    """Return the sum of l1 · |theta|."""
+    return weighted_sum(doubles(theta), doubles(l1), cnp.PyArray_DIM(theta, 1),
+                        cnp.PyArray_DIM(theta, 0))
+
+
+def add_terms(cnp.ndarray theta, cnp.ndarray quadratic, l1, linear, cnp.ndarray gradient):
+    """Return the sum of q · theta^2 / 2 + l1 · |theta| + t · theta, and add the gradient of what is
+    smooth of it, q · theta + t, to a gradient."""
     cdef const double* v = doubles(theta)
     cdef const double* q = doubles(quadratic)
+    cdef const double* kinks = doubles_or_null(l1)
     cdef const double* t = doubles_or_null(linear)
     cdef double* g = doubles(gradient)
-    cdef Py_ssize_t D = cnp.PyArray_SIZE(quadratic), j, k
+    cdef Py_ssize_t D = cnp.PyArray_DIM(theta, 1), K = cnp.PyArray_DIM(theta, 0), i, j, k
     cdef double squares = 0, products = 0, pull
     with nogil:
-        for k in range(cnp.PyArray_DIM(theta, 0)):
+        for k in range(K):
             for j in range(D):
-                pull = q[j] * v[j]
-                g[j] += pull
-                squares += pull * v[j]
-            if t != NULL:
-                for j in range(D):
-                    g[j] += t[j]
-                    products += t[j] * v[j]
-                t += D
-            v += D
-            g += D
+                i = k * D + j
+                pull = q[j] * v[i]
+                g[i] += pull
+                squares += pull * v[i]
+        for i in range(K * D if t != NULL else 0):
+            g[i] += t[i]
+            products += t[i] * v[i]
+        if kinks != NULL:
+            products += weighted_sum(v, kinks, D, K)
     return 0.5 * squares + products
 
 

@@ -41,15 +41,19 @@ def test_chain_is_the_transpose_of_raw_weights(isa, K, D, fit_bias):
     assert (same == g).all()
 
 
+@pytest.mark.parametrize("kinks", [True, False])
 @pytest.mark.parametrize("linear", [True, False])
 @pytest.mark.parametrize(("K", "D"), SHAPES)
-def test_terms_and_their_gradient(isa, K, D, linear):
+def test_terms_and_their_gradient(isa, K, D, linear, kinks):
     theta, t = parameters(K, D)[0], parameters(K, D, 4)[0] if linear else None
-    q = np.random.default_rng(5).uniform(0, 2, D)
+    q, l1 = np.random.default_rng(5).uniform(0, 2, (2, D))
     gradient = np.ones_like(theta)
-    value = isa.add_terms(theta, q, t, gradient)
+    value = isa.add_terms(theta, q, l1 if kinks else None, t, gradient)
     tilt = 0.0 if t is None else t
-    assert value == pytest.approx((q * theta**2).sum() / 2 + (tilt * theta).sum(), rel=1e-13)
+    size = (l1 * np.abs(theta)).sum()
+    assert isa.absolute_sum(theta, l1) == pytest.approx(size, rel=1e-13)
+    expected = (q * theta**2).sum() / 2 + (tilt * theta).sum() + kinks * size
+    assert value == pytest.approx(expected, rel=1e-13)
     np.testing.assert_allclose(gradient, 1 + q * theta + tilt, rtol=1e-14, atol=1e-14)
 
 
