@@ -17,8 +17,7 @@ cdef inline Py_ssize_t parameters(const Pass* p) noexcept nogil:
 
 
 cdef inline void class_margins(const Pass* p, Block block, Py_ssize_t begin, Py_ssize_t m,
-                               const double* offset, double* z,
-                               const double* next=NULL) noexcept nogil:
+                               const double* offset, double* z) noexcept nogil:
     """z[k m + i] = x_i w_k + b_k + offset."""
     cdef Py_ssize_t k, i
     cdef const double* w
@@ -26,7 +25,7 @@ cdef inline void class_margins(const Pass* p, Block block, Py_ssize_t begin, Py_
     for k in range(p.K):
         w = p.theta + k * (p.d + 1)
         zk = z + k * m
-        block_margins(p, block, m, w, w[p.d], zk, next)
+        block_margins(p, block, m, w, w[p.d], zk)
         if offset != NULL:
             for i in range(m):
                 zk[i] += offset[k * p.n + begin + i]
@@ -260,7 +259,7 @@ cdef void evaluate_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
     while i < end:
         m = min(rows, end - i)
         block = block_at(p, i, m, True, NULL)
-        class_margins(p, block, i, m, p.offset, z, sums)
+        class_margins(p, block, i, m, p.offset, z)
         keep(p, i, m, z, p.out)
         block_shares(p, i, m, share)
         sums[parameters(p) + CLASS_LOSS] += class_link(p, i, m, share, z)
@@ -332,7 +331,7 @@ cdef void hessian_vector_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
     while i < end:
         m = min(rows, end - i)
         block = block_at(p, i, m, True, NULL)
-        class_margins(p, block, i, m, NULL, u, sums)
+        class_margins(p, block, i, m, NULL, u)
         if p.out != NULL:
             keep(p, i, m, u, p.out)
         block_shares(p, i, m, share)

@@ -21,6 +21,8 @@ cdef extern from "link.h" nogil:
 cdef extern from "machine.h" nogil:
     ctypedef double* alone "logreg_alone"   # restrict: nothing else points there
     void prefetch "logreg_prefetch"(const void*)
+    void* borrow "logreg_borrow"(size_t)
+    void give_back "logreg_give_back"(void*)
     int logreg_instruction_level()
 
 cdef extern from *:

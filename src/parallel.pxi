@@ -11,7 +11,7 @@ cdef enum:
     PARALLEL_BYTES = 1048576    # of work below which waking threads costs more than it saves
     MOST_CHUNKS = 256
     ENTRY_BYTES = 24            # what an entry of a sparse X costs, counted as bytes of a dense one
-    ENTRIES_A_SUM = 8           # of a sparse X in a chunk, for each of the chunk's sums
+    ENTRIES_A_SUM = 6           # of a sparse X in a chunk, for each of the chunk's sums
     SPARSE_CHUNKS = 8           # where the sums of a chunk do not stay in the cache
     CACHED_SUMS = 4096
     LEAST_CHUNK_ROWS = 256      # keeps the chunks' sums, d entries each, small beside X
@@ -97,7 +97,7 @@ cdef int run(const Pass* p, Work work, Py_ssize_t begin, Py_ssize_t end, int thr
         complain(p)
         return 0
     # The first chunk's go to their end at once.
-    cdef double* all_sums = <double*> calloc((chunks - 1) * width, sizeof(double))
+    cdef double* all_sums = <double*> borrow((chunks - 1) * width * sizeof(double))
     if all_sums == NULL:
         with gil:
             raise MemoryError(f"no memory for the sums of {chunks} chunks of rows")
@@ -118,7 +118,7 @@ cdef int run(const Pass* p, Work work, Py_ssize_t begin, Py_ssize_t end, int thr
         else:
             add_all_in_order(all_sums, chunks - 1, width, p.entries, threads, sums)
     finally:
-        free(all_sums)
+        give_back(all_sums)
     complain(p)
     return 0
 
@@ -137,12 +137,19 @@ cdef void run_chunks(const Pass* p, Work work, Py_ssize_t begin, Py_ssize_t end,
     cdef Py_ssize_t c
     if threads == 1:
         for c in range(first, last):
-            work(p, cut(p, begin, end, rows, c), cut(p, begin, end, rows, c + 1),
-                 all_sums + (c - 1) * width if c > 0 else sums)
+            run_chunk(p, work, begin, end, rows, c, sums, all_sums, width)
     else:
         for c in prange(first, last, schedule="dynamic", chunksize=1, num_threads=threads):
-            work(p, cut(p, begin, end, rows, c), cut(p, begin, end, rows, c + 1),
-                 all_sums + (c - 1) * width if c > 0 else sums)
+            run_chunk(p, work, begin, end, rows, c, sums, all_sums, width)
+
+
+cdef inline void run_chunk(const Pass* p, Work work, Py_ssize_t begin, Py_ssize_t end,
+                           Py_ssize_t rows, Py_ssize_t c, double* sums, double* all_sums,
+                           Py_ssize_t width) noexcept nogil:
+    if c > 0:
+        sums = all_sums + (c - 1) * width
+        memset(sums, 0, p.entries * sizeof(double))
+    work(p, cut(p, begin, end, rows, c), cut(p, begin, end, rows, c + 1), sums)
 
 
 cdef void add_in_order(const double* all_sums, Py_ssize_t chunks, Py_ssize_t width,

@@ -61,6 +61,7 @@ cdef struct Block:
     Py_ssize_t row, column
     Py_ssize_t ahead        # entries from here to the next block, or 0: do not ask for it
     Py_ssize_t begin        # of a sparse X: the first row, or -1 where it cannot be read
+    bint twice              # of a sparse X: whether it is read for z before it is read for g
 
 
 ctypedef void (*Work)(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sums) noexcept nogil
@@ -111,6 +112,7 @@ cdef inline Block block_at(const Pass* p, Py_ssize_t begin, Py_ssize_t m, bint t
     block.ahead = 0
     if is_sparse(p):
         block.begin = begin
+        block.twice = twice
         if not is_sound(&p.sparse, p.order, begin, m, p.d):
             block.begin = -1
             p.malformed[0] = True
@@ -134,12 +136,10 @@ cdef inline Block block_at(const Pass* p, Py_ssize_t begin, Py_ssize_t m, bint t
 
 
 cdef inline void block_margins(const Pass* p, Block block, Py_ssize_t m, const double* w, double b,
-                               double* z, const double* next=NULL) noexcept nogil:
-    """z = Xw + b. `next`: where the same rows will be added up."""
+                               double* z) noexcept nogil:
     if is_sparse(p):
         if block.begin >= 0:
-            sparse_margins(&p.sparse, p.order, block.begin, m, w, b,
-                           next if p.d > CACHED else NULL, z)
+            sparse_margins(&p.sparse, p.order, block.begin, m, w, b, z)
         else:
             memset(z, 0, m * sizeof(double))
     elif block.is_float:
@@ -154,7 +154,7 @@ cdef inline void block_gradient(const Pass* p, Block block, Py_ssize_t m, const 
                                 double* g) noexcept nogil:
     if is_sparse(p):
         if block.begin >= 0:
-            sparse_gradient(&p.sparse, p.order, block.begin, m, p.d, r, g)
+            sparse_gradient(&p.sparse, p.order, block.begin, m, p.d, not block.twice, r, g)
     elif block.is_float:
         add_gradient[float](<const float*> block.x, block.row, block.column, block.ahead,
                             m, p.d, r, g)
@@ -295,7 +295,7 @@ cdef void gradient_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
     while i < end:
         m = min(rows, end - i)
         block = block_at(p, i, m, True, scratch)
-        block_margins(p, block, m, p.w, p.b, z, sums)
+        block_margins(p, block, m, p.w, p.b, z)
         sums[p.behind + OUTSIDE] += block_labels(p, i, m, y)
         block_shares(p, i, m, share)
         sums[p.behind + LOSS] += link(y, share, m, z)

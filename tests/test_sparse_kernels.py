@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
 
@@ -24,7 +25,7 @@ TOLERANCE = 1e-14 if np.finfo(reference.BIG).eps < 1e-18 else 1e-13
 
 # One row, one column, less than a block of 64 rows, several, several chunks, few rows.
 SHAPES = [(1, 1), (1, 40), (50, 1), (63, 5), (65, 12), (700, 31), (3000, 60), (30, 900)]
-# So many columns that gathers ask for the places of the scatters.
+# Far more columns than a row has entries.
 WIDE = (20, 70_000)
 
 
@@ -132,6 +133,24 @@ def test_same_bits_for_any_number_of_threads(isa, shape, layout):
     one = everything(1)
     for threads in (2, 3, 8):
         assert everything(threads) == one
+
+
+def test_calls_at_the_same_time(isa):
+    """The memory for sums that stays from call to call is never in two calls at once."""
+    problems = [((20_000, 7), 1), ((30, 9000), 2), ((3000, 60), 1), ((5000, 5000), 2)]
+
+    def call(k):
+        shape, threads = problems[k % len(problems)]
+        _, _, y, w, b, _ = problem(*shape)
+        J, dw, db = logreg_c.loss_and_gradient(
+            held(shape, "csr-int32-float64"), y, w, b, n_threads=threads
+        )
+        return J, dw.tobytes(), db
+
+    alone = [call(k) for k in range(len(problems))]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(call, range(200)))
+    assert all(found == alone[k % len(alone)] for k, found in enumerate(together))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
