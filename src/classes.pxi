@@ -4,7 +4,8 @@
 #
 # Margins stand class after class, z[k · n + i], so that the links' loops over rows vectorise. A
 # block of rows is read from memory once and used from the cache for all classes. A class's sums
-# are d entries of dw and then its db: the layout of theta.
+# are d entries of dw and then its db: the layout of theta. Where X is sparse both are turned over
+# while the pass lasts.
 
 cdef enum:
     # What stands in `sums` behind the K (d + 1) entries of the gradient.
@@ -13,7 +14,8 @@ cdef enum:
 
 
 cdef inline Py_ssize_t parameters(const Pass* p) noexcept nogil:
-    return p.K * (p.d + 1)
+    """Entries of the gradient in `sums`."""
+    return (lanes_of(p.K) if by_lanes(p) else p.K) * (p.d + 1)
 
 
 cdef inline void class_margins(const Pass* p, Block block, Py_ssize_t begin, Py_ssize_t m,
@@ -21,21 +23,28 @@ cdef inline void class_margins(const Pass* p, Block block, Py_ssize_t begin, Py_
     """z[k m + i] = x_i w_k + b_k + offset."""
     cdef Py_ssize_t k, i
     cdef const double* w
-    cdef double* zk
-    for k in range(p.K):
-        w = p.theta + k * (p.d + 1)
-        zk = z + k * m
-        block_margins(p, block, m, w, w[p.d], zk)
-        if offset != NULL:
+    if not by_lanes(p):
+        for k in range(p.K):
+            w = p.theta + k * (p.d + 1)
+            block_margins(p, block, m, w, w[p.d], z + k * m)
+    elif block.begin >= 0:
+        sparse_class_margins(&p.sparse, block.begin, m, p.d, p.K, p.theta, z)
+    else:
+        memset(z, 0, p.K * m * sizeof(double))
+    if offset != NULL:
+        for k in range(p.K):
             for i in range(m):
-                zk[i] += offset[k * p.n + begin + i]
+                z[k * m + i] += offset[k * p.n + begin + i]
 
 
 cdef inline void class_gradient(const Pass* p, Block block, Py_ssize_t m, const double* r,
                                 double* g) noexcept nogil:
     cdef Py_ssize_t k
-    for k in range(p.K):
-        block_gradient(p, block, m, r + k * m, g + k * (p.d + 1))
+    if not by_lanes(p):
+        for k in range(p.K):
+            block_gradient(p, block, m, r + k * m, g + k * (p.d + 1))
+    elif block.begin >= 0:
+        sparse_class_gradient(&p.sparse, block.begin, m, p.d, p.K, not block.twice, r, g)
 
 
 cdef inline void keep(const Pass* p, Py_ssize_t begin, Py_ssize_t m, const double* z,
@@ -291,7 +300,7 @@ cdef void class_transpose_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
     while i < end:
         m = min(rows, end - i)
         fetch(p, i, m, p.r, r)
-        class_gradient(p, block_at(p, i, m, p.K > 1, NULL), m, r, sums)
+        class_gradient(p, block_at(p, i, m, p.K > 1 and not is_sparse(p), NULL), m, r, sums)
         i += m
 
 

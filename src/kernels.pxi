@@ -42,6 +42,7 @@ cdef extern from *:
 
 include "dense.pxi"
 include "sparse.pxi"
+include "sparse_classes.pxi"
 include "passes.pxi"
 include "ranges.pxi"
 include "parallel.pxi"

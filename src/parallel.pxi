@@ -12,6 +12,7 @@ cdef enum:
     MOST_CHUNKS = 256
     ENTRY_BYTES = 24            # what an entry of a sparse X costs, counted as bytes of a dense one
     ENTRIES_A_SUM = 6           # of a sparse X in a chunk, for each of the chunk's sums
+    CLASS_ENTRIES_A_SUM = 12    # the same for several classes, whose entries cost less each
     SPARSE_CHUNKS = 8           # where the sums of a chunk do not stay in the cache
     CACHED_SUMS = 4096
     LEAST_CHUNK_ROWS = 256      # keeps the chunks' sums, d entries each, small beside X
@@ -39,13 +40,14 @@ cdef inline Py_ssize_t work_of_row(const Pass* p) noexcept nogil:
 
 
 cdef inline Py_ssize_t rows_of_chunk(const Pass* p, Py_ssize_t n) noexcept nogil:
-    cdef Py_ssize_t block = rows_at_once(p), entries
+    cdef Py_ssize_t block = rows_at_once(p), entries, least
     cdef Py_ssize_t chunks = min(n * work_of_row(p) // CHUNK_BYTES, n // LEAST_CHUNK_ROWS)
     if is_sparse(p):
         # Sums of d entries may be many beside the few entries of a row: they take memory, and time
         # to be set to zero and to be added up.
         entries = <Py_ssize_t> (<double> n / p.n * p.sparse.entries) * max(p.K, <Py_ssize_t> 1)
-        chunks = min(chunks, max(entries // (ENTRIES_A_SUM * p.entries),
+        least = CLASS_ENTRIES_A_SUM if p.K > 1 else ENTRIES_A_SUM
+        chunks = min(chunks, max(entries // (least * p.entries),
                                  <Py_ssize_t> (2 if entries > p.entries else 1)))
         if p.entries > CACHED_SUMS:
             chunks = min(chunks, <Py_ssize_t> SPARSE_CHUNKS)
@@ -170,6 +172,19 @@ cdef void add_all_in_order(const double* all_sums, Py_ssize_t chunks, Py_ssize_t
     for k in prange(pieces + 1, schedule="static", num_threads=threads):
         add_in_order(all_sums + k * PIECE, chunks, width, min(entries - k * PIECE,
                      <Py_ssize_t> PIECE), sums + k * PIECE)
+
+
+cdef void turn_lanes(const double* a, Py_ssize_t K, Py_ssize_t D, bint back, int threads,
+                     double* out) noexcept nogil:
+    """Turn (K, D) over to (D, lanes), or back."""
+    cdef Py_ssize_t piece
+    if K * D * <Py_ssize_t> sizeof(double) < PARALLEL_BYTES:
+        threads = 1
+    for piece in prange(D // PIECE + 1, schedule="static", num_threads=threads):
+        if back:
+            from_lanes(a, K, D, piece * PIECE, min((piece + 1) * PIECE, D), out)
+        else:
+            to_lanes(a, K, D, piece * PIECE, min((piece + 1) * PIECE, D), out)
 
 
 cdef double plain_sum(const double* x, Py_ssize_t entries, int threads) noexcept nogil:

@@ -41,7 +41,8 @@ cdef struct Pass:
     double* out_b
     # The passes of classes.pxi, search.pxi: K columns of z, class after class
     Py_ssize_t K                    # 1 for two classes; 0 in the passes of this file
-    const double* theta             # IN (K, d + 1): a class's weights, then its bias
+    const double* theta             # IN (K, d + 1): a class's weights, then its bias. run_all
+                                    # turns it over where by_lanes
     const double* offset            # IN (K, n) or NULL: added to z
     const double* Y                 # IN (K, n) or NULL: what a should be
     const int32_t* ids              # IN (n) or NULL: the class of each row
@@ -81,6 +82,11 @@ cdef inline Py_ssize_t itemsize(const Pass* p) noexcept nogil:
 
 cdef inline bint is_sparse(const Pass* p) noexcept nogil:
     return p.sparse.starts != NULL
+
+
+cdef inline bint by_lanes(const Pass* p) noexcept nogil:
+    """Whether weights and sums are those of sparse_classes.pxi."""
+    return is_sparse(p) and p.K > 1
 
 
 cdef inline Py_ssize_t rows_at_once(const Pass* p) noexcept nogil:

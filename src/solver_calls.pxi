@@ -33,16 +33,41 @@ cdef void set_shares(Pass* p, sample_weight, double total) noexcept:
     p.total = total
 
 
-cdef double* run_all(const Pass* p, Work work, int threads) except NULL:
+cdef double* run_all(Pass* p, Work work, int threads) except NULL:
     """Run a pass over all rows and return its sums, which the caller frees."""
     cdef double* sums = new_sums(p)
+    cdef double* turned = NULL
     try:
+        if by_lanes(p) and p.theta != NULL:
+            turned = <double*> malloc(parameters(p) * sizeof(double))
+            if turned == NULL:
+                raise MemoryError(f"no memory for the weights of {p.K} classes")
         with nogil:
+            if turned != NULL:
+                turn_lanes(p.theta, p.K, p.d + 1, False, threads, turned)
+                p.theta = turned
             run(p, work, 0, p.n, threads, sums)
     except BaseException:
         free(sums)
         raise
+    finally:
+        free(turned)
     return sums
+
+
+cdef void give_gradient(const Pass* p, const double* sums, cnp.ndarray out, int threads) noexcept:
+    cdef double* gradient = doubles(out)
+    if by_lanes(p):
+        with nogil:
+            turn_lanes(sums, p.K, p.d + 1, True, threads, gradient)
+    else:
+        memcpy(gradient, sums, parameters(p) * sizeof(double))
+
+
+cdef void sum_gradient(Pass* p, Py_ssize_t K, Py_ssize_t gradients, Py_ssize_t behind) noexcept:
+    """The sums are those of gradients of all classes, and what is behind."""
+    p.K = K
+    p.entries = gradients * parameters(p) + behind
 
 
 def evaluate(X, cnp.ndarray y, sample_weight, double total, offset,
@@ -50,14 +75,14 @@ def evaluate(X, cnp.ndarray y, sample_weight, double total, offset,
     """Fill Z = XW' + b + offset and the gradient of the averaged loss; return that loss."""
     cdef Pass p
     set_data(&p, X)
-    set_classes(&p, cnp.PyArray_DIM(theta, 0), cnp.PyArray_SIZE(theta) + CLASS_SUMS_BEHIND)
+    sum_gradient(&p, cnp.PyArray_DIM(theta, 0), 1, CLASS_SUMS_BEHIND)
     set_targets(&p, y)
     set_shares(&p, sample_weight, total)
     p.offset = doubles_or_null(offset)
     p.theta = doubles(theta)
     p.out = doubles(Z)
     cdef double* sums = run_all(&p, evaluate_pass, threads)
-    memcpy(doubles(gradient), sums, parameters(&p) * sizeof(double))
+    give_gradient(&p, sums, gradient, threads)
     cdef double loss = sums[parameters(&p) + CLASS_LOSS]
     free(sums)
     return loss
@@ -71,7 +96,7 @@ def evaluate_and_survey(cnp.ndarray X, cnp.ndarray y, sample_weight, double tota
     leverages (K, n) under the diagonal whose inverse is given."""
     cdef Pass p
     set_data(&p, X)
-    set_classes(&p, cnp.PyArray_DIM(theta, 0), 2 * cnp.PyArray_SIZE(theta) + CLASS_SUMS_BEHIND)
+    sum_gradient(&p, cnp.PyArray_DIM(theta, 0), 2, CLASS_SUMS_BEHIND)
     set_targets(&p, y)
     set_shares(&p, sample_weight, total)
     p.offset = doubles_or_null(offset)
@@ -81,7 +106,7 @@ def evaluate_and_survey(cnp.ndarray X, cnp.ndarray y, sample_weight, double tota
     p.out = doubles(Z)
     p.out_b = doubles(leverage)
     cdef double* sums = run_all(&p, evaluate_pass, threads)
-    memcpy(doubles(gradient), sums, parameters(&p) * sizeof(double))
+    give_gradient(&p, sums, gradient, threads)
     cdef double loss = sums[parameters(&p) + CLASS_LOSS]
     memcpy(doubles(diagonal), sums + parameters(&p) + CLASS_SUMS_BEHIND,
            parameters(&p) * sizeof(double))
@@ -105,10 +130,10 @@ def class_transpose_product(X, cnp.ndarray R, cnp.ndarray out, int threads, bint
     cdef Pass p
     set_data(&p, X)
     p.sparse.squared = squared
-    set_classes(&p, cnp.PyArray_DIM(R, 0), cnp.PyArray_SIZE(out))
+    sum_gradient(&p, cnp.PyArray_DIM(R, 0), 1, 0)
     p.r = doubles(R)
     cdef double* sums = run_all(&p, class_transpose_pass, threads)
-    memcpy(doubles(out), sums, parameters(&p) * sizeof(double))
+    give_gradient(&p, sums, out, threads)
     free(sums)
 
 
@@ -117,13 +142,13 @@ def hessian_vector(X, cnp.ndarray a, sample_weight, double total, cnp.ndarray v,
     """Fill out = H v for the averaged loss at predictions a, and U = XV' + v_b if asked for."""
     cdef Pass p
     set_data(&p, X)
-    set_classes(&p, cnp.PyArray_DIM(v, 0), cnp.PyArray_SIZE(v))
+    sum_gradient(&p, cnp.PyArray_DIM(v, 0), 1, 0)
     set_shares(&p, sample_weight, total)
     p.theta = doubles(v)
     p.Z = doubles(a)
     p.out = <double*> doubles_or_null(U)
     cdef double* sums = run_all(&p, hessian_vector_pass, threads)
-    memcpy(doubles(out), sums, parameters(&p) * sizeof(double))
+    give_gradient(&p, sums, out, threads)
     free(sums)
 
 

@@ -200,6 +200,40 @@ def test_products_with_values_of_one_and_with_squares(isa, layout):
     np.testing.assert_allclose(out[:, -1], R.sum(axis=1), atol=1e-12)
 
 
+@pytest.mark.parametrize("layout", [layout for layout in LAYOUTS if "csr" in layout])
+@pytest.mark.parametrize("K", [2, 3, 4, 5, 8, 9, 12, 20])
+def test_several_classes_are_those_of_a_dense_X(isa, K, layout):
+    """Fours and eights of classes, and what is left: one entry serves them all at once."""
+    n, d = 3000, 61
+    rng = np.random.default_rng(K)
+    entries = sparse_problems.entries(n, d, 0.1)
+    x, X = sparse_problems.held(n, d, *entries, layout), sparse_problems.dense(n, d, *entries)
+    theta, R = rng.standard_normal((K, d + 1)), rng.standard_normal((K, n))
+    ids, offset = rng.integers(0, K, n).astype(np.int32), rng.standard_normal((K, n))
+    s = rng.uniform(0, 2, n)
+
+    def everything(data, threads):
+        Z, U, *sums = (np.empty((K, m)) for m in (n, n, d + 1, d + 1, d + 1))
+        loss = isa.evaluate(data, ids, s, s.sum(), offset, theta, Z, sums[0], threads)
+        isa.class_transpose_product(data, R, sums[1], threads)
+        a = np.exp(Z - Z.max(axis=0))
+        a /= a.sum(axis=0)
+        isa.hessian_vector(data, a, s, s.sum(), theta, U, sums[2], threads)
+        isa.class_margins_of(data, theta, offset, margins := np.empty((K, n)), threads)
+        return loss, Z, U, margins, *sums
+
+    ones = Compressed(x.indptr, x.indices, None, (n, d), by_rows=True)
+    for data, dense in ((as_examples(x), X), (ones, ones.dense())):
+        found = everything(data, 1)
+        for part, expected in zip(found, everything(dense, 1), strict=True):
+            np.testing.assert_allclose(part, expected, rtol=1e-11, atol=1e-11)
+        for threads in (2, 3, 8):
+            again = everything(data, threads)
+            assert [np.asarray(part).tobytes() for part in again] == [
+                np.asarray(part).tobytes() for part in found
+            ]
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_the_other_lines(isa, shape, layout):
