@@ -41,8 +41,7 @@ cdef struct Pass:
     double* out_b
     # The passes of classes.pxi, search.pxi: K columns of z, class after class
     Py_ssize_t K                    # 1 for two classes; 0 in the passes of this file
-    const double* theta             # IN (K, d + 1): a class's weights, then its bias. run_all
-                                    # turns it over where by_lanes
+    const double* theta             # IN (K, d + 1): a class's weights, then its bias; or lanes
     const double* offset            # IN (K, n) or NULL: added to z
     const double* Y                 # IN (K, n) or NULL: what a should be
     const int32_t* ids              # IN (n) or NULL: the class of each row

@@ -34,7 +34,8 @@ cdef void set_shares(Pass* p, sample_weight, double total) noexcept:
 
 
 cdef double* run_all(Pass* p, Work work, int threads) except NULL:
-    """Run a pass over all rows and return its sums, which the caller frees."""
+    """Run a pass over all rows and return its sums, which the caller frees. Where X is sparse the
+    weights of several classes are turned over for it."""
     cdef double* sums = new_sums(p)
     cdef double* turned = NULL
     try:
