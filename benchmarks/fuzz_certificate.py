@@ -12,12 +12,15 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
+from itertools import product
 from pathlib import Path
 
 SHAPES = [
     (5, 1, 1), (8, 2, 1), (30, 4, 1), (40, 3, 1), (60, 8, 1), (6, 9, 1),
     (12, 2, 3), (30, 3, 4), (40, 2, 7),
 ]  # fmt: skip
+# Dense with a ridge; sparse with a ridge; all layouts with L1, elastic nets, factors and bounds.
+KINDS = ["ridge", "sparse", "kinks"]
 AT_ONCE = 100
 
 
@@ -29,15 +32,14 @@ def main() -> int:
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
     cases = importlib.import_module("certificate_cases")
     bad = 0
-    rounds = -(-asked.problems // (AT_ONCE * len(SHAPES)))
-    for shape in SHAPES:
+    rounds = -(-asked.problems // (AT_ONCE * len(SHAPES) * len(KINDS)))
+    for kind, shape in product(KINDS, SHAPES):
         found = []
         for number in range(rounds):
             seed = (asked.seed * 1_000_003 + number) * len(SHAPES) + SHAPES.index(shape)
-            found += list(cases.cases(seed, AT_ONCE, *shape))
-        print(
-            f"(n, d, K) = {shape}, {rounds * AT_ONCE} problems: {cases.summary(found)}", flush=True
-        )
+            found += list(cases.cases(seed, AT_ONCE, *shape, kind))
+        what = f"{kind}, (n, d, K) = {shape}, {rounds * AT_ONCE} problems"
+        print(f"{what}: {cases.summary(found)}", flush=True)
         bad += sum(case.violated for case in found)
     return 1 if bad else 0
 

@@ -9,16 +9,23 @@ Rockafellar 1970, theorem 31.1) holds for any such point:
 .. math::
 
     J(\theta) - J^* \le \sum_{i \in S} p_i\, \mathrm{KL}(a'_i \| a_i)
-        + \sum_{q_j > 0} \frac{(q_j s_j - r_j)^2}{2 q_j} + \sum_{q_j = 0} |r_j| R_j,
-    \qquad r = g + \sum_{i \in S} p_i x_i (a'_i - a_i) + q s,
+        + \sum_{q_j > 0} \frac{r_j^2}{2 q_j} + \sum_{q_j = 0} |r_j| R_j,
+    \qquad r = g + \sum_{i \in S} p_i x_i (a'_i - a_i),
 
 because :math:`-(\nabla L)` at the moved variables is the gradient of the penalty at
-:math:`\theta + s - r / q`. With s solving the Newton system of the rows S, r is rounding and the
+:math:`\theta - r / q`. With s solving the Newton system of the rows S, r is -qs to rounding and the
 sums are about half of :math:`g' H_S^{-1} g`; with s = 0 it is the plain duality gap
 :math:`|g|^2 / 2q`. What is not penalised (the bias; everything without a penalty) has no bound
 unless r is zero there; the term with :math:`R_j = 10 \max(|\theta_j|, 1)` covers rounding, for
 every optimum within ten times the present size. All of it is for the centred and scaled columns,
 which are only coordinates.
+
+J is computed from margins that are rounded: those of columns far from zero are small differences of
+large numbers. With :math:`\tilde z_i` in place of :math:`z_i` the right-hand side lacks
+:math:`\sum_i p_i (a'_i - y_i)(\tilde z_i - z_i)`. The mean of the :math:`|a_i - y_i|` is at most J,
+twice that for several classes, and their root mean square at most :math:`\sqrt J`; those of
+:math:`a'_i - a_i` are at most :math:`\sqrt{2 KL}`. So much of one rounding of
+`Objective.margin_sizes` is allowed for.
 
 With an L1 penalty and bounds the second sum is over the gaps of Fenchel's inequality for each
 coordinate's :math:`\phi_j(\theta) = q_j \theta^2/2 + l_j |\theta|`,
@@ -26,7 +33,7 @@ coordinate's :math:`\phi_j(\theta) = q_j \theta^2/2 + l_j |\theta|`,
 .. math::
 
     \phi_j(\theta_j) - u_j \theta_j + \max_{|t| \le J/l_j} (u_j t - \phi_j(t)), \qquad
-    -u_j = r_j - q_j (\theta_j + s_j),
+    -u_j = r_j - q_j \theta_j,
 
 the maximum being over the bounds as well; and as no optimum has :math:`\sum l_j |\theta_j| > J`,
 the coordinates without a ridge or a bound together add at most the largest of their
@@ -50,19 +57,18 @@ from ._validation import Floats
 REACH = 10.0
 # A penalty this weak in scaled columns bounds nothing beyond rounding: as if there were none.
 WEAKEST = 1e-22
-# What J is rounded by, and the bound, which comes from sums over rows whose terms cancel, each in
-# parts of its size: a bound from a point where J is large must not be above a small optimum.
-ROUNDED = 4.0 * float(np.finfo(np.float64).eps)
+# What margins and predictions are rounded by; and in parts of its size the bound, which comes from
+# sums over rows whose terms cancel: one from a point where J is large must not be above a small
+# optimum.
+EPS = float(np.finfo(np.float64).eps)
 BOUND_ROUNDED = 1e-12
 
 
-def bound_of(
-    quadratic: Floats, theta: Floats, s: Floats, residual: Floats, divergence: float
-) -> float:
+def bound_of(quadratic: Floats, theta: Floats, residual: Floats, divergence: float) -> float:
     """Return the right-hand side above."""
     penalised = quadratic > WEAKEST
     q = quadratic[penalised]
-    short = q * s[:, penalised] - residual[:, penalised]
+    short = residual[:, penalised]
     free = np.abs(residual[:, ~penalised]) * np.maximum(np.abs(theta[:, ~penalised]), 1.0)
     bound = divergence + float((short * short / (2.0 * q)).sum()) + REACH * float(free.sum())
     return bound if bound >= 0.0 else math.inf
@@ -73,12 +79,11 @@ def bound_with_kinks(
     nonsmooth: Nonsmooth,
     J: float,
     theta: Floats,
-    s: Floats,
     residual: Floats,
     divergence: float,
 ) -> float:
     """Return the bound for an L1 penalty or bounds, J being that at theta."""
-    u = quadratic * (theta + s) - residual
+    u = quadratic * theta - residual
     # Where theta is 0 and |u| at most l, nothing is added.
     some = np.flatnonzero((theta != 0.0) | ~(np.abs(u) <= nonsmooth.l1))
     column = some % theta.shape[1]
@@ -104,14 +109,17 @@ def bound_with_kinks(
     return bound if bound >= 0.0 else math.inf
 
 
-def below(J: float, bound: float) -> float:
-    """Return J - bound, rounded down."""
-    return J - ROUNDED * abs(J) - (1.0 + BOUND_ROUNDED) * bound
+def below(J: float, bound: float, sizes: tuple[float, float]) -> float:
+    """Return J - bound, rounded down, J being computed from margins of these `margin_sizes`."""
+    if not math.isfinite(bound):
+        return -math.inf
+    same, varying = sizes
+    moved = math.sqrt(2.0 * bound)
+    margins = same * (2.0 * abs(J) + moved) + varying * (math.sqrt(abs(J)) + moved)
+    return J - EPS * (4.0 * abs(J) + margins + 1.0) - (1.0 + BOUND_ROUNDED) * bound
 
 
-def lower_bound(
-    objective: Objective, point: Point, part: Objective, a: Floats, s: Floats, U: Floats
-) -> float:
+def lower_bound(objective: Objective, point: Point, part: Objective, a: Floats, U: Floats) -> float:
     """Return a proved lower bound on J*, -inf if this direction gives none.
 
     Parameters
@@ -124,26 +132,26 @@ def lower_bound(
         Over the rows S, with the shares they have in `objective`; `objective` itself for all.
     a : ndarray of shape (K, m)
         The predictions of these rows at the point.
-    s : ndarray of shape (K, d + 1)
-        The direction.
     U : ndarray of shape (K, m)
-        Its margins on the rows S.
+        The margins of the direction on the rows S.
     """
     divergence, outside, change = part.data.dual_step(a, U)
     if outside or not math.isfinite(divergence):
         return -math.inf
-    residual = point.gradient + part.pull_back(change) + objective.quadratic * s
-    return bound_at(objective, point.J, point.theta, s, residual, divergence)
+    residual = point.gradient + part.pull_back(change)
+    return bound_at(objective, point.J, point.theta, residual, divergence)
 
 
 def bound_at(
-    objective: Objective, J: float, theta: Floats, s: Floats, residual: Floats, divergence: float
+    objective: Objective, J: float, theta: Floats, residual: Floats, divergence: float
 ) -> float:
     """Return the lower bound on J* where r and the divergence are known."""
     q, nonsmooth = objective.quadratic, objective.nonsmooth
     if nonsmooth is None:
-        return below(J, bound_of(q, theta, s, residual, divergence))
-    return below(J, bound_with_kinks(q, nonsmooth, J, theta, s, residual, divergence))
+        bound = bound_of(q, theta, residual, divergence)
+    else:
+        bound = bound_with_kinks(q, nonsmooth, J, theta, residual, divergence)
+    return below(J, bound, objective.margin_sizes(theta))
 
 
 def newton_lower_bound(
@@ -153,10 +161,9 @@ def newton_lower_bound(
     Z = point.Z if rows is None else np.ascontiguousarray(point.Z[:, rows])
     a = part.data.predictions(Z)
     s = model_step(part, part.hessian(a), point).s
-    return lower_bound(objective, point, part, a, s, part.direction_margins(s))
+    return lower_bound(objective, point, part, a, part.direction_margins(s))
 
 
 def plain_lower_bound(objective: Objective, point: Point) -> float:
     """Return the bound of s = 0, which costs nothing: J - |g|^2 / 2q."""
-    zero = np.zeros_like(point.theta)
-    return below(point.J, bound_of(objective.quadratic, point.theta, zero, point.gradient, 0.0))
+    return bound_at(objective, point.J, point.theta, point.gradient, 0.0)

@@ -119,9 +119,8 @@ class Combination:
         share = (1.0 if s is None else s) / objective.data.total
         self.residual[:, -1] = first.gradient[:, -1] + np.add.reduce(change * share, axis=1)
         divergence = objective.data.divergence(first.Z, change)
-        zero = np.zeros_like(first.theta)
-        bound = bound_of(q, first.theta, zero, self.residual, divergence)
-        return below(first.J, (1.0 + ROUNDED_TWICE) * bound)
+        bound = bound_of(q, first.theta, self.residual, divergence)
+        return below(first.J, (1.0 + ROUNDED_TWICE) * bound, objective.margin_sizes(first.theta))
 
     def _change(self, c: Floats) -> Floats:
         """Return the combination of the earlier points' changes."""

@@ -65,6 +65,7 @@ class Examples:
     """
 
     halved = False  # whether a product with X alone is half a pass even with two classes
+    _offset_size: float | None = None
 
     def __init__(
         self,
@@ -87,6 +88,13 @@ class Examples:
         self.offset = offset
         self.threads = threads
         self.meter = Meter(self.n, classes > 1 or self.halved) if meter is None else meter
+
+    @property
+    def offset_size(self) -> float:
+        """The size of the largest offset, 0 without any. Computed once."""
+        if self._offset_size is None:
+            self._offset_size = 0.0 if self.offset is None else float(np.abs(self.offset).max())
+        return self._offset_size
 
     def predictions(self, Z: Floats) -> Floats:
         """Return the predictions a at margins Z."""

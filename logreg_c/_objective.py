@@ -106,10 +106,24 @@ class Objective:
                 # ridge's.
                 self._shared = nonsmooth.free.astype(np.float64)
         self._plain = not center.any() and bool((scale == 1.0).all())
+        self._shift = np.abs(center * scale)
 
     def start(self) -> Floats:
         """Return zeros of the shape of theta."""
         return np.zeros((self.K, self.D))
+
+    def margin_sizes(self, theta: Floats) -> tuple[float, float]:
+        """Return about how large the terms are that add up to a margin of the raw columns.
+
+        That is the sum of |w_j center_j|, the same for all rows, and the root mean square over rows
+        of what the others add up to; or more, but for rows unlike those that gave the scale.
+        """
+        if self._plain and isinstance(self.data, Sparse):
+            length = self.data.row_length
+        else:
+            length = math.sqrt(self.D)
+        varying = math.hypot(length, 1.0) * math.sqrt(inner(theta, theta)) + self.data.offset_size
+        return inner(self._shift, np.abs(theta[:, :-1]).max(axis=0)), varying
 
     # Between theta and the weights of the columns as they are.
 

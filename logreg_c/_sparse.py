@@ -8,6 +8,8 @@ them.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,6 +30,7 @@ class Sparse(Examples):
     halved = True
     _fields: list[Fields | None] | None = None
     _by_columns: Compressed | None = None
+    _row_length: float | None = None
 
     def evaluate(self, theta: Floats) -> tuple[float, Floats, Floats]:
         """Return the averaged loss, the margins Z and the gradient. Reads X once."""
@@ -157,6 +160,17 @@ class Sparse(Examples):
         offset = None if self.offset is None else np.ascontiguousarray(self.offset[:, rows])
         y = np.ascontiguousarray(self.y[..., rows])
         return Dense(X, y, self.K, weights, self.total, offset, self.threads, self.meter)
+
+    @property
+    def row_length(self) -> float:
+        """The root mean square of rows' lengths, or more if they have weights. Computed once."""
+        if self._row_length is None:
+            X, s = self.X, self.sample_weight
+            x = None if X.data is None else X.data[: X.entries]
+            total = X.entries if x is None else float(np.einsum("i,i->", x, x, dtype=np.float64))
+            most = 1.0 if s is None else float(s.max())
+            self._row_length = math.sqrt(total * most / self.total)
+        return self._row_length
 
     def root_mean_squares(self) -> Floats:
         """Return the root mean square of each column, (d,); nothing overflows on the way."""

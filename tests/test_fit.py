@@ -17,7 +17,7 @@ from logreg_c import ConvergenceWarning, FitResult, fit
 def optimum(kind, K, l2=1e-3):
     """Return J*, confirmed by the decrement in extended precision."""
     X, y, arguments = problem(kind, K, l2)
-    result = fit(X, y, solver="newton", tol=1e-13, **arguments)
+    result = fit(X, y, solver="newton", tol=1e-12, **arguments)
     exact, theta = twin(X, y, **arguments), raw(result)
     gradient = exact.gradient(theta)
     scale = np.append(1 / X.std(axis=0), float(arguments.get("fit_intercept", True)))

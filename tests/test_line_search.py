@@ -15,7 +15,7 @@ def start(K, seed=0):
     problems = draw(np.random.default_rng(seed), 1, 60, 3, K)
     problems.l2[:] = 1e-3
     problems.fit_bias[:] = True
-    objective = problems.objective(0)
+    objective = problems.posed(0).objective
     theta = objective.project(np.random.default_rng(1).standard_normal((K, 4)))
     return objective, objective.evaluate(theta)
 

@@ -129,8 +129,10 @@ def drive(
             lower = max(lower, iterate.lower)
             if best is None or iterate.point.J <= best.J:
                 best, theta = iterate.point, iterate.point.theta
-            # No value below the bound is anything but rounding.
-            record = Record(count, meter.reads, best.J, max(best.J - lower, 0.0))
+            if lower > best.J:
+                # The optimum is beyond the reach of a bound from further away.
+                lower = 0.0
+            record = Record(count, meter.reads, best.J, best.J - lower)
             history.append(record)
             called_off = watch(record, best)
             early = stop_early(best)

@@ -95,4 +95,4 @@ def prove(
     direction = -small.factor(small.data.predictions(there.Z)).solve(there.gradient)
     s = weights(direction)
     U = objective.direction_margins(s)
-    return lower_bound(objective, point, objective, objective.data.predictions(point.Z), s, U)
+    return lower_bound(objective, point, objective, objective.data.predictions(point.Z), U)

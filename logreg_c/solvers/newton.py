@@ -31,9 +31,9 @@ def newton(task: Task) -> Iterator[Iterate]:
         if step is None:
             # At the limit of rounding the direction may still prove where the point is.
             U = objective.direction_margins(s)
-            lower = lower_bound(objective, point, objective, a, s, U)
+            lower = lower_bound(objective, point, objective, a, U)
         elif abs(step.point.J - (point.J - decrement)) <= task.goal.gap(step.point.J):
-            lower = lower_bound(objective, point, objective, a, s, step.margins(point))
+            lower = lower_bound(objective, point, objective, a, step.margins(point))
         if step is None or step.length < SHORT:
             step = careful(objective, point, step)
         if step is None:

@@ -76,8 +76,8 @@ def conjugate_gradients(
         # Hs = -g - r; the bound's divergence is s'(H - q)s / 2 to second order.
         quadratic = objective.quadratic * s
         divergence = 0.5 * (-inner(s, point.gradient + r) - inner(s, quadratic))
-        if bound_of(objective.quadratic, point.theta, s, -r, divergence) <= 0.9 * gap:
-            lower = lower_bound(objective, point, part, a, s, U)
+        if bound_of(objective.quadratic, point.theta, r + quadratic, divergence) <= 0.9 * gap:
+            lower = lower_bound(objective, point, part, a, U)
             if point.J - lower <= gap:
                 break
         z = precondition(r)

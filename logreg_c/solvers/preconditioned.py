@@ -140,4 +140,4 @@ class Proof:
         self._matrix.refresh(point)
         a = objective.data.predictions(point.Z)
         s = -self._matrix.apply(point.gradient)
-        return lower_bound(objective, point, objective, a, s, objective.direction_margins(s))
+        return lower_bound(objective, point, objective, a, objective.direction_margins(s))

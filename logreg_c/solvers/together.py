@@ -60,7 +60,7 @@ def together(objectives: Sequence[Objective], points: Sequence[Point], goal: Goa
                     continue
                 new = step.point
             elif abs(new.J - old.J - 0.5 * slope) <= goal.gap(new.J):
-                provable.append((k, old, s, new.Z - old.Z))
+                provable.append((k, old, new.Z - old.Z))
             found[k] = Reached(new, -math.inf, found[k].rounds + 1)
             going.append(k)
         for k, lower in prove_all(objectives, provable):
@@ -92,23 +92,23 @@ def evaluate_all(objectives: Sequence[Objective], theta: Floats) -> list[Point]:
 
 
 def prove_all(
-    objectives: Sequence[Objective], steps: Sequence[tuple[int, Point, Floats, Floats]]
+    objectives: Sequence[Objective], steps: Sequence[tuple[int, Point, Floats]]
 ) -> list[tuple[int, float]]:
-    """Return the bounds that steps give, each from a point along s with margins U. Reads X once."""
+    """Return the bounds that steps give, each from a point by its margins U. Reads X once."""
     if not steps:
         return []
     moves, divergences = [], []
-    for k, point, _, U in steps:
+    for k, point, U in steps:
         data = objectives[k].data
         divergence, outside, change = data.dual_step(data.predictions(point.Z), U)
         divergences.append(math.inf if outside else divergence)
         moves.append(change)
     pulled = objectives[0].pull_back(np.concatenate(moves))
     bounds = []
-    for row, (k, point, s, _) in enumerate(steps):
+    for row, (k, point, _) in enumerate(steps):
         if math.isfinite(divergences[row]):
             objective = objectives[k]
-            residual = point.gradient + pulled[row : row + 1] + objective.quadratic * s
-            lower = bound_at(objective, point.J, point.theta, s, residual, divergences[row])
+            residual = point.gradient + pulled[row : row + 1]
+            lower = bound_at(objective, point.J, point.theta, residual, divergences[row])
             bounds.append((k, lower))
     return bounds

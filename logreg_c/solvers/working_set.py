@@ -219,6 +219,7 @@ def prove(objective: Objective, coordinates: Rows, last: Solved) -> tuple[Point,
         s[:], divergence = 0.0, 0.0
     else:
         R += change
-    residual = objective.pull_back(R) + objective.quadratic * (before + s)
-    lower = bound_at(objective, last.before.J, before, s, residual, divergence)
-    return Point(theta, last.after.Z, last.after.J, residual), lower
+    residual = objective.pull_back(R) + objective.quadratic * before
+    lower = bound_at(objective, last.before.J, before, residual, divergence)
+    gradient = residual + objective.quadratic * s
+    return Point(theta, last.after.Z, last.after.J, gradient), lower
