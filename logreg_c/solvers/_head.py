@@ -30,6 +30,7 @@ from .._examples import Rows
 from .._factor import Factor
 from .._objective import Objective, Point, inner, reciprocal
 from .._validation import Floats
+from ._elimination import Elimination, price
 
 # Columns of a head, at first and at most.
 HEAD, MOST_HEAD = 256, 2000
@@ -63,12 +64,28 @@ class Preconditioner:
         self._rows: Rows | None = None
         self._fields = None if self.complete else objective.sparse.fields
         self._deflation: Deflation | None = None
+        self._field = Elimination.largest(objective, self._fields)
+        self._elimination: Elimination | None = None
         self.resize(HEAD)
 
     @property
     def may_grow(self) -> bool:
         """Whether a larger head is to be had."""
-        return not self.complete and self._k < min(MOST_HEAD, self._objective.D - 1)
+        larger = self._k < min(MOST_HEAD, self._objective.D - 1)
+        return not (self.complete or self.eliminated) and larger
+
+    @property
+    def eliminated(self) -> bool:
+        """Whether it has become the inverse of the whole Hessian by elimination."""
+        return self._elimination is not None
+
+    def eliminate(self, most: float) -> bool:
+        """Become that, from the next refresh on, if that costs at most so many iterations."""
+        if self._field is None or price(self._objective, *self._field) > most:
+            return False
+        if self._elimination is None:
+            self._elimination = Elimination(self._objective, *self._field)
+        return True
 
     def resize(self, k: int) -> None:
         """Take so many columns from the next refresh on."""
@@ -88,6 +105,9 @@ class Preconditioner:
         objective, D = self._objective, self._objective.D
         if self.complete:
             self._factor = objective.factor(objective.data.predictions(point.Z))
+            return
+        if self._elimination is not None:
+            self._elimination.refresh(point)
             return
         h = objective.mean_curvature(point)
         diagonal = objective.mean_diagonal(h)
@@ -123,6 +143,8 @@ class Preconditioner:
         """Return about the inverse of the Hessian times g."""
         if self.complete:
             return self._objective.project(self._factor.solve(g))
+        if self._elimination is not None:
+            return self._elimination.apply(g)
         if self._deflation is None:
             out = self._split(g)
         else:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """L-BFGS for sparse data, from a matrix that knows the heavy columns and the one-hot fields.
 
+Where that does not know enough, and the largest field leaves few columns, from the whole Hessian.
+
 Each iteration is a gather, which gives the margins of a direction, a search along them that reads
 no X, and a scatter, which gives the gradient where it ends. The proof is a combination of what
 the iterations leave.
@@ -30,10 +32,15 @@ ENTRIES_A_COLUMN = 50
 # Points that are combined to a proof where columns are as many. A proof is tried where this part of
 # what the last one lacked, in proportion to the decrease there is still to expect, would do.
 FEW_POINTS, LIKELY = 6, 0.5
+# The next one at the latest where the decrement is this part of what it was.
+LEAST = 0.03
 # Directions that are added to them, at most.
 DIRECTIONS = 10
 # Iterations after which a fit is slow, and slower.
 SLOW = (40, 80)
+# How often it is asked whether what is left would take longer than the whole Hessian; how many
+# iterations, and as many before them, tell; and by how much such fits slow down on the way.
+LOOK, RECENT, LATER = 20, 10, 3.0
 # Iterations after which the margins are computed again, which are added up from those of steps.
 DRIFT = 50
 # Products with the Hessian that a last proof may take.
@@ -80,11 +87,14 @@ def preconditioned(task: Task) -> Iterator[Iterate]:
         point = new
         proof.add(point)
         yield Iterate(point, lower)
-        if count in SLOW and matrix.may_grow:
+        if count % LOOK == 0 and matrix.eliminate(proof.iterations_left()):
+            matrix.refresh(point)
+            memory.clear()
+        elif count in SLOW and matrix.may_grow:
             matrix.grow()
             matrix.refresh(point)
             memory = Memory(LONG_MEMORY, memory)
-        elif count in REFRESHED:
+        elif count in REFRESHED and not matrix.eliminated:
             matrix.refresh(point)
 
 
@@ -98,32 +108,56 @@ class Proof:
         self._goal = goal
         self._matrix = matrix
         self._seen = Combination(objective, points)
-        self.add = self._seen.add
         self._decrements: list[float] = []
+        self._gap = math.inf
+        self._values: list[float] = []  # of J
         # The decrements from which on a combination, and one with a direction, may do.
         self._combined_at = self._directed_at = math.inf
+
+    def add(self, point: Point) -> None:
+        """Take a further point."""
+        self._seen.add(point)
+        self._values.append(point.J)
+
+    def iterations_left(self) -> float:
+        """Return how many more it may take, going by what J has fallen by in the recent ones."""
+        if len(self._values) <= 2 * RECENT:
+            return 0.0
+        first, middle, last = (self._values[-1 - k * RECENT] for k in (2, 1, 0))
+        before, now = first - middle, middle - last
+        ratio = min(now / before, 0.99) if before > 0.0 else 0.99
+        to_go = now * ratio / (1.0 - ratio) / self._gap
+        if not (ratio > 0.0 and to_go > 1.0):
+            return 0.0
+        return LATER * RECENT * math.log(to_go) / -math.log(ratio)
 
     def of(self, point: Point, decrement: float, apply: Apply) -> float:
         """Return a lower bound on J*, -inf if none was tried; `decrement` is what J may yet fall.
 
         One more direction costs an iteration. Some are taken, while each halves the bound, where
         that, shrinking as the decrements have done, would take more than two. Where the matrix is
-        the whole Hessian a Newton step of it, made anew, leaves no residual.
+        the whole Hessian a Newton step of it, made anew, leaves no residual; where making it
+        takes long, a few conjugate gradients with it as it was leave little.
         """
         self._decrements.append(decrement)
-        gap = self._goal.gap(point.J)
+        gap = self._gap = self._goal.gap(point.J)
         directed = decrement <= min(self._directed_at, LIKELY * gap)
         if not (directed or decrement <= min(self._combined_at, gap)):
             return -math.inf
         lower = self._seen.lower_bound()
         bound = point.J - lower
-        self._combined_at = decrement * min(gap / (LIKELY * bound), 0.5)
+        self._combined_at = decrement * min(max(gap / (LIKELY * bound), LEAST), 0.5)
         if bound <= gap or not directed:
             return lower
         earlier = self._decrements[-4:][0]
         shrinks = (decrement / earlier) ** (1.0 / 3.0) if decrement < earlier else 1.0
         if self._matrix.complete:
             lower = max(lower, self._by_newton(point))
+        elif self._matrix.eliminated:
+            found = conjugate_gradients(
+                self._objective, point, self._matrix.apply, 1e-8, gap, DIRECTIONS
+            )
+            lower = max(lower, found.lower)
         elif bound * shrinks * shrinks > gap:
             for _ in range(DIRECTIONS):
                 self._seen.add_direction(-apply(self._seen.residual))
@@ -132,7 +166,7 @@ class Proof:
                     break
         else:
             return lower
-        self._directed_at = decrement * min(gap / (point.J - lower), 0.5)
+        self._directed_at = decrement * min(max(gap / (point.J - lower), LEAST), 0.5)
         return lower
 
     def _by_newton(self, point: Point) -> float:
