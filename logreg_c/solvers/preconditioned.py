@@ -34,8 +34,9 @@ ENTRIES_A_COLUMN = 50
 FEW_POINTS, LIKELY = 6, 0.5
 # The next one at the latest where the decrement is this part of what it was.
 LEAST = 0.03
-# Directions that are added to them, at most.
-DIRECTIONS = 10
+# Directions that are added to them, at most, and what one leaves of the bound at most if another is
+# to follow.
+DIRECTIONS, WORTH = 16, 0.8
 # Iterations after which a fit is slow, and slower.
 SLOW = (40, 80)
 # How often it is asked whether what is left would take longer than the whole Hessian; how many
@@ -162,7 +163,7 @@ class Proof:
             for _ in range(DIRECTIONS):
                 self._seen.add_direction(-apply(self._seen.residual))
                 lower, before = max(lower, self._seen.lower_bound()), lower
-                if not gap < point.J - lower < 0.5 * (point.J - before):
+                if not gap < point.J - lower < WORTH * (point.J - before):
                     break
         else:
             return lower
