@@ -87,14 +87,14 @@ class Dense(Examples):
         return out
 
     @property
+    def size(self) -> int:
+        """Entries of X."""
+        return int(self.X.size)
+
+    @property
     def gram_work(self) -> float:
         """What a Gram matrix costs, in multiplications."""
         return self.n * (self.d + 1.0) ** 2
-
-    @property
-    def gram_passes(self) -> float:
-        """What a Gram matrix costs, in passes, about."""
-        return (self.d + 1.0) / 15.0
 
     def gram(self, h: Floats, center: Floats, scale: Floats) -> Floats:
         """Return sum_i h_qi v_i v_i' for each row q of h, v_i the centred, scaled [x_i, 1]."""

@@ -121,14 +121,14 @@ class Sparse(Examples):
         return out
 
     @property
-    def gram_work(self) -> float:
-        """What a Gram matrix costs, in multiplications of `Dense.gram`, about."""
-        return 200.0 * self.X.entries**2 / self.n
+    def size(self) -> int:
+        """Entries of X."""
+        return self.X.entries
 
     @property
-    def gram_passes(self) -> float:
-        """What a Gram matrix costs, in passes, about."""
-        return 1.7 * self.X.entries / self.n
+    def gram_work(self) -> float:
+        """What a Gram matrix costs, in multiplications of `Dense.gram`, about."""
+        return 200.0 * self.X.entries**2 / self.n + 150.0 * (self.d + 1.0) ** 2
 
     def gram(self, h: Floats, center: Floats, scale: Floats) -> Floats:
         """Return sum_i h_qi v_i v_i' for each row q of h, v_i the scaled [x_i, 1]. As `Dense`."""

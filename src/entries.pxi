@@ -62,6 +62,7 @@ cdef void inspect_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
 
 cdef enum:
     HEAD_AHEAD = 8      # rows in another order that are asked for before their turn
+    HEAD_TILE = 16      # rows and columns that are written while a cache holds them
 
 
 cdef struct Heads:
@@ -144,6 +145,21 @@ cdef void head_chunk(const Heads* g, Py_ssize_t begin, Py_ssize_t end,
         head_rows(g, <const int32_t*> x.columns, <const float*> x.values, begin, end, sums)
     else:
         head_rows(g, <const int32_t*> x.columns, <const double*> x.values, begin, end, sums)
+
+
+cdef inline void mirror_head(Py_ssize_t k, const double* sums, double* out) noexcept nogil:
+    """Write a triangle to both halves of a symmetric matrix, of which a tile stays in the cache."""
+    cdef Py_ssize_t D = k + 1, first = 0, begin, i, j
+    cdef const double* row
+    while first < D:
+        begin = first
+        while begin < D:
+            for i in range(first, min(first + HEAD_TILE, D)):
+                row = sums + head_start(k, i)
+                for j in range(max(i, begin), min(begin + HEAD_TILE, D)):
+                    out[i * D + j] = out[j * D + i] = row[j]
+            begin += HEAD_TILE
+        first += HEAD_TILE
 
 
 cdef inline void count_line(const index* at, Py_ssize_t m, int64_t* counts) noexcept nogil:

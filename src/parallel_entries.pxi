@@ -14,8 +14,11 @@ cdef int run_heads(const Heads* g, int threads, double* out) except -1 nogil:
     cdef Py_ssize_t width = (size + 2 * D + 8 + 7) // 8 * 8, c, i, j
     cdef Py_ssize_t chunks = min(<Py_ssize_t> HEAD_CHUNKS,
                                  HEAD_BYTES // (width * <Py_ssize_t> sizeof(double)))
-    chunks = max(min(chunks, g.m // LEAST_CHUNK_ROWS), min(<Py_ssize_t> 2, g.m // LEAST_CHUNK_ROWS))
-    chunks = max(chunks, 1)
+    chunks = max(chunks, <Py_ssize_t> 2)
+    # A chunk has more to add up than sums of its own to clear and to hand over.
+    cdef double per_row = start_of(&g.x.sparse, g.x.n) / <double> max(g.x.n, <Py_ssize_t> 1)
+    chunks = min(chunks, <Py_ssize_t> (0.5 * per_row * per_row * g.m / size))
+    chunks = max(min(chunks, g.m // LEAST_CHUNK_ROWS), <Py_ssize_t> 1)
     cdef double* all_sums = <double*> calloc(chunks * width, sizeof(double))
     if all_sums == NULL:
         with gil:
@@ -30,9 +33,7 @@ cdef int run_heads(const Heads* g, int threads, double* out) except -1 nogil:
         for c in range(1, chunks):
             for i in range(size):
                 all_sums[i] += all_sums[c * width + i]
-        for i in range(D):
-            for j in range(i, D):
-                out[i * D + j] = out[j * D + i] = all_sums[head_start(g.k, i) + j]
+        mirror_head(g.k, all_sums, out)
     finally:
         free(all_sums)
     return 0

@@ -65,6 +65,21 @@ def test_the_gram_matrix_of_some_columns(isa, index, values, some):
     assert len(set(found)) == 1
 
 
+@pytest.mark.parametrize("k", [1, 15, 16, 17, 300])
+def test_the_gram_of_more_columns_than_a_row_has_entries(isa, k):
+    X = sparse.random(600, 300, 0.02, format="csr", random_state=0)
+    there = examined(as_examples(X), 1).X
+    h = np.random.default_rng(1).uniform(0, 1, 600)
+    place = np.full(300, -1, dtype=np.int32)
+    place[:k] = np.arange(k)
+    V = np.hstack([X.toarray()[:, :k], np.ones((600, 1))])
+    outs = [np.empty((k + 1, k + 1)) for _ in range(3)]
+    for threads, out in zip((1, 2, 8), outs, strict=True):
+        _kernels.kernels.head_gram(there, None, h, place, out, threads)
+        np.testing.assert_allclose(out, (V.T * h) @ V, rtol=1e-12, atol=1e-12)
+    assert len({out.tobytes() for out in outs}) == 1
+
+
 def test_what_is_in_order_is_not_copied():
     X = as_examples(matrix())
     found = examined(X, 2)

@@ -150,6 +150,25 @@ def test_columns_that_are_left_out_are_rightly_so(K, l1_ratio, n_penalties):
         assert np.abs(g).max() <= l1 * 1.02
 
 
+@pytest.mark.parametrize("l1_ratio", [0.8, 1.0])
+def test_supports_of_hundreds_end_where_fits_of_their_own_do(l1_ratio):
+    sparse = pytest.importorskip("scipy.sparse")
+    rng = np.random.default_rng(0)
+    X = sparse.random(900, 700, 0.02, format="csr", random_state=rng)
+    w = np.where(rng.random(700) < 0.1, 4 * rng.standard_normal(700), 0.0)
+    y = (X @ w + rng.logistic(size=900) > 0).astype(int)
+    path = regularization_path(X, y, l1_ratio=l1_ratio, n_penalties=8, eps=1e-3)
+    assert path.converged.all()
+    assert path.n_nonzero[-1] > 400
+    for k in (3, 7):
+        l1, l2 = l1_ratio * path.penalties[k], (1 - l1_ratio) * path.penalties[k]
+        alone = fit(X.toarray(), y, l1=l1, l2=l2, solver="newton", tol=1e-10)
+        assert path.objective[k] - path.gap[k] <= alone.objective
+        assert path.objective[k] <= alone.objective * (1 + 1e-6)
+        slope = X.T @ (1 / (1 + np.exp(-(X @ path.w[k] + path.b[k]))) - y) / 900 + l2 * path.w[k]
+        assert np.abs(slope).max() <= l1 * (1 + 1e-2)
+
+
 def softmax(X, path, k):
     Z = X @ path.w[k].T + path.b[k]
     A = np.exp(Z - Z.max(axis=1, keepdims=True))

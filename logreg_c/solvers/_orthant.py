@@ -22,17 +22,20 @@ from .._nonsmooth import Nonsmooth
 from .._objective import Objective, Point, inner, is_finite, reciprocal
 from .._validation import Floats
 from ._line_search import DECREASE, Step, advance
+from ._price import hessian_in_steps
 
-# What a residual is solved to, in parts of the slope, and the most products for it: on the way,
-# and once the face is what it was before.
-FORCING, PRODUCTS = 0.2, 12
-SETTLED_FORCING, SETTLED_PRODUCTS = 0.01, 60
+# What a residual is solved to, in parts of the slope: on the way, and once the face is what it was
+# before.
+FORCING, SETTLED_FORCING = 0.2, 0.01
+# Products for it, at most: as many as cost what the Hessian and its factor do, within limits, of
+# which the second is for the way.
+FEWEST_PRODUCTS, ON_THE_WAY, MOST_PRODUCTS = 12, 30, 1000
 # How often a step is halved.
 HALVINGS = 8
 # Parameters of a face that are factored where conjugate gradients do not get there.
 FACTORED = 3000
-# Products for a certificate, and the part of the gap that residuals may add to it.
-MOST_PRODUCTS, ADDED = 100, 0.3
+# The part of the gap that residuals may add to it.
+ADDED = 0.3
 
 
 class Face(NamedTuple):
@@ -71,8 +74,12 @@ def newton_direction(
     inverse: Floats,
     settled: bool,
     gap: float | None = None,
+    known: Solution | None = None,
 ) -> Solution:
-    """Solve Newton's system of a face; with a gap, until the residuals add little to it."""
+    """Solve Newton's system of a face; with a gap, until the residuals add little to it.
+
+    `known` is a solution that is not as exact as that.
+    """
     assert part.nonsmooth is not None
     a = part.data.predictions(point.Z)
     l1 = np.where(part.nonsmooth.l1 > 0.0, part.nonsmooth.l1, math.inf)
@@ -90,16 +97,26 @@ def newton_direction(
         free = REACH * float((np.abs(r) * held * np.maximum(np.abs(point.theta), 1.0)).sum())
         return beyond + free <= ADDED * gap
 
+    def product(p: Floats, Up: Floats) -> Floats:
+        Hp: Floats = np.where(moves, part.hessian_vector(a, p, Up), 0.0)
+        Hp += fill * p.sum(axis=0) * moves
+        return Hp
+
     s, U, Up = np.zeros_like(point.theta), np.zeros_like(point.Z), np.empty_like(point.Z)
     r = -where.slope
+    if known is not None:
+        s = known.s
+        r = r - product(s, U)
     p = z = precondition(r)
     rz = inner(r, z)
-    forcing, products = (SETTLED_FORCING, SETTLED_PRODUCTS) if settled else (FORCING, PRODUCTS)
+    forcing = SETTLED_FORCING if settled else FORCING
     least = forcing * forcing * rz
-    for _ in range(products if gap is None else MOST_PRODUCTS):
+    price = hessian_in_steps(part, int(np.count_nonzero(moves)))
+    most = ON_THE_WAY if gap is None and not settled else MOST_PRODUCTS
+    for _ in range(int(min(max(price, FEWEST_PRODUCTS), most))):
         if enough(r, rz):
             return Solution(s, U, True)
-        Hp = np.where(moves, part.hessian_vector(a, p, Up), 0.0) + fill * p.sum(axis=0) * moves
+        Hp = product(p, Up)
         bent = inner(p, Hp)
         if not (bent > 0.0 and math.isfinite(bent)):
             break
@@ -111,6 +128,8 @@ def newton_direction(
         if not rz > 0.0:
             break
         p = z + (rz / before) * p
+    else:
+        return Solution(s, U, most == ON_THE_WAY < price)
     return Solution(s, U, False)
 
 

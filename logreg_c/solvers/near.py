@@ -26,6 +26,7 @@ from . import FACTORED, FACTORED_PAIR
 from ._driver import Iterate, Solver, Task
 from ._line_search import advance
 from ._memory import Memory
+from ._price import price_of_factor, price_of_gram, price_of_step
 from .lbfgs import LOOSE
 from .newton_cg import conjugate_gradients
 
@@ -35,11 +36,8 @@ MEMORY = 10
 FACTORED_SPARSE = 500
 # A factor serves penalties up to this ratio of its own.
 ALIKE = 1.05
-# Seconds on one thread, of which only the ratios matter: a product in a Gram and a row of one; a
-# product in a factor; an entry in a pass and a row's link; an entry of a factor in a solve; the
-# calls of making a Hessian and those of a step.
-GRAM, GRAM_ROW, FACTOR, PASS, LINK = 3e-11, 1e-8, 2.4e-11, 4e-10, 4e-9
-SOLVE, MAKE, STEP = 8e-10, 1e-4, 2.5e-4
+# Seconds, as in `_price`, that an entry of a factor takes in a solve.
+SOLVE = 8e-10
 # Rows of the sample that proves a gap, for each column, and in parts of all; without weight
 # the folds' held-out rows count for nothing.
 PROOF_ROWS, PROOF_PART = 100, 0.1
@@ -74,11 +72,9 @@ class Metric:
     @staticmethod
     def price(objective: Objective) -> float:
         """Return what making a Hessian costs, in steps."""
-        n, P = objective.n, objective.K * objective.D
-        pairs = objective.K * (objective.K + 1) // 2
-        gram = (GRAM * objective.data.gram_work + GRAM_ROW * n) * pairs
-        step = n * (PASS * P + LINK * objective.K) + SOLVE * P**2 + STEP
-        return (gram + FACTOR * P**3 + MAKE) / step
+        P = objective.K * objective.D
+        made = price_of_gram(objective) + price_of_factor(P)
+        return made / (price_of_step(objective) + SOLVE * P**2)
 
     def serves(self, objective: Objective) -> bool:
         """Whether there is a Hessian in these coordinates."""

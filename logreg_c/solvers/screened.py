@@ -17,9 +17,8 @@ import numpy as np
 from .._examples import Rows
 from .._objective import Objective, Point
 from .._validation import Floats
-from . import FACTORED
 from ._driver import Iterate, Solver, Task
-from .working_set import prove, scores, solve
+from .working_set import scores, solve, solve_part, solver_for
 
 # The rule's threshold is not below this part of the penalty, however large the step between two.
 LEAST = 0.5
@@ -87,16 +86,11 @@ def _screened(task: Task, screen: Screen, before: Point, l1: Floats) -> Iterator
         score = scores(objective, point, threshold)
         score[(theta[:, :-1] != 0.0).any(axis=0)] = np.inf
         needed = np.union1d(needed, np.flatnonzero(score >= 1.0))
-        if objective.K * (len(needed) + 1) > FACTORED:
-            return
         columns, part = screen.part(objective, needed, score)
-        coordinates = np.append(columns, objective.D - 1)
-        reads = part.data.meter.reads
-        start = np.ascontiguousarray(theta[:, coordinates])
-        last = solve(part, start, enough, enough)
-        passes = (part.data.meter.reads - reads) * len(columns) / objective.data.d
-        objective.data.meter.add(int(passes * objective.n))
-        point, lower = prove(objective, coordinates, last)
+        solver = solver_for(part, int(np.count_nonzero(theta[:, :-1].any(axis=0))))
+        # The last step of a factored Hessian proves more than what it was to prove.
+        least = enough if solver is solve else 0.3 * goal.gap(point.J)
+        point, lower, _ = solve_part(objective, part, columns, theta, solver, enough, least)
         yield Iterate(point, lower)
         theta, threshold = point.theta, now
         enough /= FURTHER

@@ -33,14 +33,14 @@ from ._orthant import (
     orthant_step,
     shrinking_step,
 )
+from ._price import hessian_in_steps
 
-# Columns at first, and how many for each one with a weight.
-FIRST, SPARE = 400, 3
-# Fewer than that, but this part more, if they then have a Hessian.
-MORE = 0.25
-# Parameters whose Hessian is made, and what it may cost: multiplications, or passes over it.
+# Columns at first, how many for each one with a weight, and what part of those without one whose
+# gradient is above the penalty.
+FIRST, SPARE, PART = 400, 3, 0.25
+# Parameters whose Hessian is made, and what it may cost, in products with it.
 FACTORED = 2000
-WORTH, WORTH_PASSES = 1e9, 40.0
+WORTH = 40.0
 # A Hessian of so many multiplications is made anew for each step. Others learn from steps, until
 # one leaves more than a part of the decrement.
 CHEAP, SLOW = 1e8, 0.3
@@ -49,6 +49,8 @@ CHEAP, SLOW = 1e8, 0.3
 ENOUGH, FURTHER = 0.03, 0.1
 # A decrement of so many times what has to be proved is worth the exact Hessian.
 PROVABLE = 10.0
+# One of so many times that proves it, though the columns with a weight still change.
+SURE = 0.01
 # Steps with the same columns where there is no Hessian.
 STEPS = 30
 # Coordinate descent in its models ends at this part of what is enough.
@@ -65,29 +67,59 @@ class Solved(NamedTuple):
     after: Point
 
 
+PartSolver = Callable[[Objective, Floats, float, float], Solved]
+
+
 def working_set(task: Task) -> Iterator[Iterate]:
     """Yield an iterate a product with X'."""
     objective, goal = task.objective, task.goal
     point = task.begin()
-    enough, before = ENOUGH * point.J, None
+    enough, before = ENOUGH * point.J, math.inf
+    among: Rows = np.zeros(0, dtype=np.intp)
+    part: Objective | None = None
     while True:
-        among = choose_columns(objective, point)
-        coordinates = np.append(among, objective.D - 1)
-        part = objective if len(among) == objective.data.d else objective.columns(among)
-        theta = np.ascontiguousarray(point.theta[:, coordinates])
+        needed = needed_columns(objective, point)
+        # With columns missing there is nothing to prove yet.
+        settled = bool(np.isin(needed, among).all())
+        if part is None or not settled:
+            chosen = choose_columns(objective, point)
+            before = before if np.array_equal(chosen, among) else math.inf
+            among, settled = chosen, len(chosen) == objective.data.d
+            part = objective if settled else objective.columns(among)
         least = 0.3 * goal.gap(point.J)
-        last = solver_for(part)(part, theta, max(enough, least), least)
-        if part is not objective:
-            passes = part.data.meter.reads * len(among) / objective.data.d
-            objective.data.meter.add(int(passes * objective.n))
-        point, lower = prove(objective, coordinates, last)
+        point, lower, decrement = solve_part(
+            objective, part, among, point.theta, solver_for(part, len(needed)),
+            max(enough, least), least if settled else 0.0,
+        )  # fmt: skip
         yield Iterate(point, lower)
-        enough = min(ENOUGH * (point.J - lower), FURTHER * last.decrement)
         # Nothing lower with the same columns, though it was to be solved further.
-        now = (point.J, among)
-        if before is not None and before[0] <= now[0] and np.array_equal(before[1], now[1]):
+        if before <= point.J:
             return
-        before = now
+        before = point.J
+        enough = min(ENOUGH * (point.J - lower), FURTHER * decrement)
+
+
+def solve_part(
+    objective: Objective,
+    part: Objective,
+    among: Rows,
+    theta: Floats,
+    solver: PartSolver,
+    enough: float,
+    least: float,
+) -> tuple[Point, float, float]:
+    """Solve the problem of some columns.
+
+    Returns the point with all columns, a lower bound on J*, and the last decrement.
+    """
+    coordinates = np.append(among, objective.D - 1)
+    reads = part.data.meter.reads
+    start = np.ascontiguousarray(theta[:, coordinates])
+    last = solver(part, start, enough, least)
+    if part is not objective:
+        passes = (part.data.meter.reads - reads) * part.data.size / objective.data.size
+        objective.data.meter.add(int(passes * objective.n))
+    return (*prove(objective, coordinates, last), last.decrement)
 
 
 def scores(objective: Objective, point: Point, penalty: Floats) -> Floats:
@@ -101,34 +133,42 @@ def scores(objective: Objective, point: Point, penalty: Floats) -> Floats:
     return np.asarray(np.divide(size, penalty, out=full, where=penalty > 0.0))
 
 
+def needed_columns(objective: Objective, point: Point) -> Rows:
+    """Return the columns with a weight, and those that are to get one."""
+    assert objective.nonsmooth is not None
+    score = scores(objective, point, objective.nonsmooth.l1[:-1])
+    return np.flatnonzero((point.theta[:, :-1] != 0.0).any(axis=0) | (score > 1.0))
+
+
 def choose_columns(objective: Objective, point: Point) -> Rows:
     """Return the columns with a weight and those whose gradient is largest beside the penalty."""
     assert objective.nonsmooth is not None
     penalty = objective.nonsmooth.l1[:-1]
     score = scores(objective, point, penalty)
     kept = (point.theta[:, :-1] != 0.0).any(axis=0) | (penalty == 0.0)
-    score[kept] = np.inf
     count = int(np.count_nonzero(kept))
-    wanted = max(FIRST, SPARE * count)
-    most = FACTORED // objective.K - 1
-    if wanted > most > (1.0 + MORE) * count:
-        wanted = most
+    outside = np.count_nonzero((score > 1.0) & ~kept)
+    wanted = max(FIRST, SPARE * count, int(PART * outside))
     if wanted >= len(score):
         return np.arange(len(score))
+    score[kept] = np.inf
     return np.sort(np.argpartition(-score, wanted)[:wanted])
 
 
-def solver_for(part: Objective) -> Callable[[Objective, Floats, float, float], Solved]:
-    """Return what solves the problem of some columns: whether their Hessian is worth its price."""
-    data = part.data
-    worth = data.gram_work <= WORTH or data.gram_passes <= WORTH_PASSES
-    return solve if part.K * part.D <= FACTORED and worth else solve_unfactored
+def solver_for(part: Objective, count: int) -> PartSolver:
+    """Return what solves the problem of some columns, of which about `count` have a weight.
+
+    Whether it takes their Hessian is a question of that one's price.
+    """
+    worth = part.K * part.D <= FACTORED
+    worth = worth and hessian_in_steps(part, part.K * min(count + 1, part.D)) <= WORTH
+    return solve if worth else solve_unfactored
 
 
 def solve(part: Objective, theta: Floats, enough: float, least: float) -> Solved:
     """Minimise over these columns until a step promised no more than `enough`.
 
-    The last step is that of the Hessian there, to rounding, if it could prove `least`.
+    The last step is that of the Hessian there, to rounding, if it could prove `least`, unless 0.
     """
     point = part.evaluate(theta)
     metric: Updated | None = None
@@ -172,13 +212,13 @@ def solve_unfactored(part: Objective, theta: Floats, enough: float, least: float
     steps, hard = 0, False
     last: Face | None = None
 
-    def direction(where: Face, gap: float | None = None) -> Solution:
+    def direction(where: Face, gap: float | None = None, known: Solution | None = None) -> Solution:
         """Return Newton's direction, from a factor if the last one was not to be had without."""
         nonlocal hard
         found = factored_direction(part, point, where, inverse) if hard else None
         if found is None:
             settled = last is not None and np.array_equal(last.moves, where.moves)
-            found = newton_direction(part, point, where, inverse, settled, gap)
+            found = newton_direction(part, point, where, inverse, settled, gap, known)
             if not found.exact:
                 hard = True
                 found = factored_direction(part, point, where, inverse) or found
@@ -193,8 +233,14 @@ def solve_unfactored(part: Objective, theta: Floats, enough: float, least: float
         if step is None:
             step = shrinking_step(part, point, inverse)
         if step is None or decrement <= enough or steps >= STEPS:
-            if decrement <= PROVABLE * least or step is None:
-                found = direction(where, least)
+            if least > 0.0 and (decrement <= PROVABLE * least or step is None):
+                if step is not None and steps < STEPS and decrement > SURE * least:
+                    following = face(part.nonsmooth, step.point)
+                    if not np.array_equal(following.moves, where.moves):
+                        # Other columns would be beyond the penalty: there is nothing to prove yet.
+                        point, last = step.point, where
+                        continue
+                found = direction(where, least, found)
                 better = orthant_step(part, point, where, found.s)
                 step = step if better is None else better
             after = point if step is None else step.point

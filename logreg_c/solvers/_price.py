@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What Hessians cost beside passes: seconds on one thread, of which only the ratios matter."""
+
+from __future__ import annotations
+
+from .._objective import Objective
+from .._sparse import Sparse
+
+# A product in a Gram and a row of one, and the calls; a product in a factor.
+GRAM, GRAM_ROW, MAKE, FACTOR = 3e-11, 1e-8, 1e-4, 2.4e-11
+# An entry in a pass, of a dense and of a sparse X; a row's link; the calls of an iteration.
+PASS, PASS_SPARSE, LINK, STEP = 4e-10, 2.5e-9, 4e-9, 2.5e-4
+
+
+def price_of_gram(objective: Objective) -> float:
+    """Return what making a Hessian costs."""
+    K, data = objective.K, objective.data
+    pairs = K * (K + 1) // 2
+    return (GRAM * data.gram_work + GRAM_ROW * data.n) * pairs + MAKE
+
+
+def price_of_factor(parameters: int) -> float:
+    """Return what factoring a Hessian of so many parameters costs."""
+    return FACTOR * float(parameters) ** 3
+
+
+def price_of_step(objective: Objective) -> float:
+    """Return what an iteration costs that reads X once, a product with a Hessian say."""
+    data = objective.data
+    entry = PASS_SPARSE if isinstance(data, Sparse) else PASS
+    return objective.K * (entry * data.size + LINK * data.n) + STEP
+
+
+def hessian_in_steps(objective: Objective, parameters: int) -> float:
+    """Return how many iterations the Hessian costs, and the factor of so many rows of it."""
+    made = price_of_gram(objective) + price_of_factor(parameters)
+    return made / price_of_step(objective)
