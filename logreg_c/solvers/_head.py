@@ -31,11 +31,15 @@ from .._factor import Factor
 from .._objective import Objective, Point, inner, reciprocal
 from .._validation import Floats
 from ._elimination import Elimination, price
+from ._price import price_of_step, size_of_factor
 
 # Columns of a head, at first and at most.
 HEAD, MOST_HEAD = 256, 2000
-# Rows of the sample that its block comes from: this part of all, and so many for each column.
-PART, ROWS = 0.1, 4
+# Rows of the sample that its block comes from: this part of all, so many for each column, and so
+# many anyway.
+PART, ROWS, FEWEST = 0.1, 4, 10_000
+# A larger head's factor is to cost no more than this part of the iterations that were slow.
+WORTH = 0.5
 # So many parameters, or the cube root of so many times the entries of X, are few.
 SMALL, COMPLETE = 500, 100.0
 
@@ -69,12 +73,6 @@ class Preconditioner:
         self.resize(HEAD)
 
     @property
-    def may_grow(self) -> bool:
-        """Whether a larger head is to be had."""
-        larger = self._k < min(MOST_HEAD, self._objective.D - 1)
-        return not (self.complete or self.eliminated) and larger
-
-    @property
     def eliminated(self) -> bool:
         """Whether it has become the inverse of the whole Hessian by elimination."""
         return self._elimination is not None
@@ -91,14 +89,22 @@ class Preconditioner:
         """Take so many columns from the next refresh on."""
         n = self._objective.n
         self._k = min(k, self._objective.D - 1)
-        m = max(int(PART * n), ROWS * self._k)
+        m = max(int(PART * n), ROWS * self._k, FEWEST)
         self._rows = None
         if m <= 0.7 * n:
             self._rows = np.sort(self._random.choice(n, m, replace=False)).astype(np.intp)
 
-    def grow(self) -> None:
-        """Take a head four times as large, from the next refresh on."""
-        self.resize(min(4 * self._k, MOST_HEAD))
+    def grow(self, count: int) -> bool:
+        """Take a head up to four times as large, from the next refresh on, if that is to be had.
+
+        `count` iterations have not been enough.
+        """
+        most = size_of_factor(WORTH * count * price_of_step(self._objective))
+        k = min(4 * self._k, MOST_HEAD, self._objective.D - 1, most)
+        if self.complete or self.eliminated or k <= self._k:
+            return False
+        self.resize(k)
+        return True
 
     def refresh(self, point: Point) -> None:
         """Take the Hessian at a point."""

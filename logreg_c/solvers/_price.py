@@ -24,6 +24,11 @@ def price_of_factor(parameters: int) -> float:
     return FACTOR * float(parameters) ** 3
 
 
+def size_of_factor(price: float) -> int:
+    """Return how many parameters' Hessian is factored at that price."""
+    return int((price / FACTOR) ** (1.0 / 3.0))
+
+
 def price_of_step(objective: Objective) -> float:
     """Return what an iteration costs that reads X once, a product with a Hessian say."""
     data = objective.data

@@ -34,8 +34,8 @@ MEMORY = 10
 # Parameters of sparse data whose Hessian is worth making: a pass there costs far less than a dense
 # one, and `preconditioned` needs few.
 FACTORED_SPARSE = 500
-# A factor serves penalties up to this ratio of its own.
-ALIKE = 1.05
+# A factor serves penalties up to this ratio of its own, and curvatures up to this.
+ALIKE, AS_BENT = 1.05, 1.4
 # Seconds, as in `_price`, that an entry of a factor takes in a solve.
 SOLVE = 8e-10
 # Rows of the sample that proves a gap, for each column, and in parts of all; without weight
@@ -57,6 +57,7 @@ class Metric:
         self._scale: Floats | None = None
         self._factor: Factor | None = None
         self._quadratic: Floats | None = None
+        self._bent = self._factored_bent = 0.0
         self._rows: Rows | None = None
         self._part: Objective | None = None
 
@@ -90,6 +91,7 @@ class Metric:
         if self._scale is not objective.scale:
             self._part = None
         self._H, self._factor, self._scale = H, None, objective.scale
+        self._bent = _bend(objective, point)
         m = max(PROOF_ROWS * objective.D, int(PROOF_PART * objective.n))
         if self._part is None and 2 * m <= objective.n and isinstance(objective.data, Dense):
             inverse = reciprocal(diagonal + np.tile(objective.quadratic, objective.K))
@@ -98,17 +100,23 @@ class Metric:
             self._rows, _ = by_importance(leverage.sum(axis=0), m, task.random)
             self._part = objective.sample(self._rows, np.ones(len(self._rows)))
 
-    def factor(self, objective: Objective) -> Factor:
-        """Return the factor with the objective's penalty added, or with one that is about it."""
-        q = objective.quadratic
+    def factor(self, objective: Objective, point: Point) -> Factor:
+        """Return the factor with the objective's penalty added, or with one that is about it.
+
+        Curvatures fall on the way to weak penalties, all alike at first: the Hessian is scaled to
+        what they add up to at the point.
+        """
+        q, bent = objective.quadratic, _bend(objective, point)
         if self._factor is not None and self._quadratic is not None:
-            old = self._quadratic
-            if (q <= ALIKE * old).all() and (old <= ALIKE * q).all():
+            old, before = self._quadratic, self._factored_bent
+            alike = (q <= ALIKE * old).all() and (old <= ALIKE * q).all()
+            if alike and bent <= AS_BENT * before and before <= AS_BENT * bent:
                 return self._factor
         assert self._H is not None
-        H = self._H.copy()
+        H = self._H * (bent / self._bent)
         H.ravel()[:: len(H) + 1] += np.tile(q, objective.K)
         self._factor, self._quadratic = Factor(H, objective.data.threads), q
+        self._factored_bent = bent
         return self._factor
 
     def part(self, objective: Objective) -> tuple[Objective, Rows] | None:
@@ -116,6 +124,11 @@ class Metric:
         if self._part is None or self._rows is None:
             return None
         return objective.sample_again(self._part, self._rows), self._rows
+
+
+def _bend(objective: Objective, point: Point) -> float:
+    """Return what the curvatures of all rows add up to at a point, which is not 0."""
+    return max(float(np.add.reduce(objective.mean_curvature(point))), 1e-300)
 
 
 def near(metric: Metric, start: Point | None = None) -> Solver:
@@ -132,7 +145,7 @@ def _near(task: Task, metric: Metric, point: Point) -> Iterator[Iterate]:
     fresh = not metric.serves(objective)
     if fresh:
         metric.make(task, point)
-    factor = metric.factor(objective)
+    factor = metric.factor(objective, point)
     part = metric.part(objective)
     memory = Memory(MEMORY)
     first = trigger = TRIGGER * (1.0 if part is None else len(part[1]) / objective.n)
@@ -174,7 +187,7 @@ def _near(task: Task, metric: Metric, point: Point) -> Iterator[Iterate]:
                 yield Iterate(point, lower)
                 return
             metric.make(task, point)
-            factor, fresh, before = metric.factor(objective), True, math.inf
+            factor, fresh, before = metric.factor(objective, point), True, math.inf
             memory.clear()
             continue
         memory.add(step.point.theta - point.theta, step.point.gradient - point.gradient)

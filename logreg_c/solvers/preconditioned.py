@@ -37,15 +37,16 @@ LEAST = 0.03
 # Directions that are added to them, at most, and what one leaves of the bound at most if another is
 # to follow.
 DIRECTIONS, WORTH = 16, 0.8
-# Iterations after which a fit is slow, and slower.
-SLOW = (40, 80)
+# Iterations after which a fit is slow, and slower, and slower still.
+SLOW = (40, 80, 160)
 # How often it is asked whether what is left would take longer than the whole Hessian; how many
 # iterations, and as many before them, tell; and by how much such fits slow down on the way.
 LOOK, RECENT, LATER = 20, 10, 3.0
 # Iterations after which the margins are computed again, which are added up from those of steps.
 DRIFT = 50
-# Products with the Hessian that a last proof may take.
-PROOF = 40
+# Products with the Hessian that a proof may take where no combination is one, and the part of the
+# gap that a decrement is below by then.
+PROOF, CERTAIN = 40, 0.05
 
 
 def preconditioned(task: Task) -> Iterator[Iterate]:
@@ -57,21 +58,25 @@ def preconditioned(task: Task) -> Iterator[Iterate]:
     memory = Memory(SHORT_MEMORY if few else MEMORY)
     proof = Proof(objective, task.goal, matrix, FEW_POINTS if few else MOST)
     proof.add(point)
-    count, stuck = 0, False
+    count, stuck, certain = 0, False, CERTAIN
 
     def apply(g: Floats) -> Floats:
         return memory.apply(g, matrix.apply)
 
     while True:
         s = -apply(point.gradient)
-        lower = proof.of(point, -0.5 * inner(point.gradient, s), apply)
-        if point.J - lower <= task.goal.gap(point.J):
+        decrement = -0.5 * inner(point.gradient, s)
+        lower = proof.of(point, decrement, apply)
+        gap = task.goal.gap(point.J)
+        if point.J - lower > gap and decrement <= certain * gap:
+            lower = max(lower, conjugate_gradients(objective, point, apply, 0.0, gap, PROOF).lower)
+            certain *= CERTAIN
+        if point.J - lower <= gap:
             yield Iterate(point, lower)
             return
         step = along(objective, point, s, objective.direction_margins(s))
         if step is None:
             if stuck:
-                gap = task.goal.gap(point.J)
                 found = conjugate_gradients(objective, point, matrix.apply, 1e-3, gap, PROOF)
                 yield Iterate(point, found.lower)
                 return
@@ -91,8 +96,7 @@ def preconditioned(task: Task) -> Iterator[Iterate]:
         if count % LOOK == 0 and matrix.eliminate(proof.iterations_left()):
             matrix.refresh(point)
             memory.clear()
-        elif count in SLOW and matrix.may_grow:
-            matrix.grow()
+        elif count in SLOW and matrix.grow(count):
             matrix.refresh(point)
             memory = Memory(LONG_MEMORY, memory)
         elif count in REFRESHED and not matrix.eliminated:
