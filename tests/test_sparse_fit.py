@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 import types
 from functools import cache
 
@@ -12,6 +13,9 @@ from fit_problems import bits_of, raw, twin
 
 import logreg_c
 from logreg_c import SeparationWarning, fit
+from logreg_c._penalty import as_penalty
+from logreg_c.fitting import Problem
+from logreg_c.solvers._head import Preconditioner
 
 sparse = pytest.importorskip("scipy.sparse")
 
@@ -246,6 +250,34 @@ def test_a_callback_a_limit_and_the_record(kept_sparse):
     assert [state.n_iter for state in seen] == list(range(1, len(seen) + 1))
     with pytest.warns(logreg_c.ConvergenceWarning, match="max_iter=2 iterations done"):
         assert not fit(X, y, max_iter=2, **arguments).converged
+
+
+def weak(n=1000, d=900):
+    """Return a problem with a penalty so weak that combinations of points prove little."""
+    rng = np.random.default_rng(3)
+    X = sparse.random(n, d, 0.012, format="csr", random_state=rng, data_rvs=rng.standard_normal)
+    w = np.where(rng.random(d) < 0.03, 2.0 * rng.standard_normal(d), 0.0)
+    return X, (X @ w + rng.logistic(size=n) > 0.0).astype(int), {"l2": 3e-8}
+
+
+def test_products_prove_what_no_combination_does(kept_sparse, monkeypatch):
+    X, y, arguments = weak()
+    result = fit(X, y, **arguments)
+    assert result.converged
+    assert result.solver == "preconditioned"
+    J = fit(X.toarray(), y, tol=1e-11, **arguments).objective
+    assert result.objective - result.gap <= J * (1 + 1e-11)
+    monkeypatch.setattr(sys.modules["logreg_c.solvers.preconditioned"], "CERTAIN", 0.0)
+    assert fit(X, y, **arguments).n_iter > result.n_iter + 5
+
+
+def test_a_head_grows_as_far_as_slow_iterations_pay_for(kept_sparse):
+    X, y, _ = weak()
+    penalty = as_penalty(3e-8, 0.0, None, None, None, X.shape[1])
+    objective = Problem(X, y, None, None, True, 0, 1, True).pose(penalty).objective
+    for count, grows in ((1, False), (1000, True)):
+        matrix = Preconditioner(objective, np.random.default_rng(0))
+        assert matrix.grow(count) == grows
 
 
 @pytest.mark.parametrize("K", [2, 3])
