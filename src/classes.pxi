@@ -155,7 +155,7 @@ cdef inline double class_link(const Pass* p, Py_ssize_t begin, Py_ssize_t m, con
                               double* z) noexcept nogil:
     """Replace z by share · dz and return the sum of share · L."""
     if p.K == 1:
-        return link(p.Y + begin, share, m, z)
+        return link(p, p.Y + begin, share, m, z)
     return softmax_link(p, begin, m, share, z)
 
 
@@ -269,6 +269,7 @@ cdef void evaluate_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
         m = min(rows, end - i)
         block = block_at(p, i, m, True, NULL)
         class_margins(p, block, i, m, p.offset, z)
+        ask_for_next(p, block, m)
         keep(p, i, m, z, p.out)
         block_shares(p, i, m, share)
         sums[parameters(p) + CLASS_LOSS] += class_link(p, i, m, share, z)
@@ -285,9 +286,12 @@ cdef void class_margins_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
     """out = XW' + b + offset."""
     cdef double* z = sums + sums_width(p)
     cdef Py_ssize_t rows = rows_at_once(p), i = begin, m
+    cdef Block block
     while i < end:
         m = min(rows, end - i)
-        class_margins(p, block_at(p, i, m, p.K > 1, NULL), i, m, p.offset, z)
+        block = block_at(p, i, m, p.K > 1, NULL)
+        class_margins(p, block, i, m, p.offset, z)
+        ask_for_next(p, block, m)
         keep(p, i, m, z, p.out)
         i += m
 
@@ -297,10 +301,13 @@ cdef void class_transpose_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
     """R'[X, 1] with R (K, n) in r."""
     cdef double* r = sums + sums_width(p)
     cdef Py_ssize_t rows = rows_at_once(p), i = begin, m
+    cdef Block block
     while i < end:
         m = min(rows, end - i)
         fetch(p, i, m, p.r, r)
-        class_gradient(p, block_at(p, i, m, p.K > 1 and not is_sparse(p), NULL), m, r, sums)
+        block = block_at(p, i, m, p.K > 1 and not is_sparse(p), NULL)
+        ask_for_next(p, block, m)
+        class_gradient(p, block, m, r, sums)
         i += m
 
 
@@ -341,6 +348,7 @@ cdef void hessian_vector_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
         m = min(rows, end - i)
         block = block_at(p, i, m, True, NULL)
         class_margins(p, block, i, m, NULL, u)
+        ask_for_next(p, block, m)
         if p.out != NULL:
             keep(p, i, m, u, p.out)
         block_shares(p, i, m, share)

@@ -16,7 +16,22 @@ from libc.string cimport memcmp, memcpy, memset
 cdef extern from "link.h" nogil:
     double exp_nonpositive "logreg_exp_nonpositive"(double)
     double log1p_unit "logreg_log1p_unit"(double)
+    double log1p_any "logreg_log1p"(double)
     double log_from_one "logreg_log_from_one"(double)
+
+cdef extern from "lines.h" nogil:
+    void dot_lines_double "logreg_dot_lines_double"(
+        const double*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, double*)
+    void dot_lines_float "logreg_dot_lines_float"(
+        const float*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, double*)
+    void dot_short_lines_double "logreg_dot_short_lines_double"(
+        const double*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, double*)
+    void dot_short_lines_float "logreg_dot_short_lines_float"(
+        const float*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, double*)
+    void sum_lines_double "logreg_sum_lines_double"(
+        const double*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, double*)
+    void sum_lines_float "logreg_sum_lines_float"(
+        const float*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, double*)
 
 cdef extern from "machine.h" nogil:
     ctypedef double* alone "logreg_alone"   # restrict: nothing else points there

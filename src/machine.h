@@ -13,7 +13,7 @@
 #include <immintrin.h>
 #define LOGREG_PREFETCH(p) _mm_prefetch((const char *)(p), _MM_HINT_T1)
 #elif defined(__GNUC__)
-#define LOGREG_PREFETCH(p) __builtin_prefetch((p), 0, 2)
+#define LOGREG_PREFETCH(p) __builtin_prefetch((p), 0, 3)
 #else
 #define LOGREG_PREFETCH(p) ((void)(p))
 #endif

@@ -59,7 +59,7 @@ cdef struct Block:
     const void* x
     bint is_float
     Py_ssize_t row, column
-    Py_ssize_t ahead        # entries from here to the next block, or 0: do not ask for it
+    const char* next        # where the next block of rows is, or NULL: do not ask for it
     Py_ssize_t begin        # of a sparse X: the first row, or -1 where it cannot be read
     bint twice              # of a sparse X: whether it is read for z before it is read for g
 
@@ -92,8 +92,8 @@ cdef inline Py_ssize_t rows_at_once(const Pass* p) noexcept nogil:
     if is_sparse(p):
         return SPARSE_ROWS
     if p.order != NULL:
-        return block_rows(p.d, sizeof(double), False)
-    return block_rows(p.d, itemsize(p), p.column != 1)
+        return block_rows(p.n, p.d, sizeof(double), False)
+    return block_rows(p.n, p.d, itemsize(p), p.column != 1)
 
 
 cdef inline void gather(const real* X, const Pass* p, Py_ssize_t begin, Py_ssize_t m,
@@ -114,7 +114,7 @@ cdef inline Block block_at(const Pass* p, Py_ssize_t begin, Py_ssize_t m, bint t
     once must not: the processor's own prefetching does better, at 10 columns by a factor of two.
     """
     cdef Block block
-    block.ahead = 0
+    block.next = NULL
     if is_sparse(p):
         block.begin = begin
         block.twice = twice
@@ -135,8 +135,8 @@ cdef inline Block block_at(const Pass* p, Py_ssize_t begin, Py_ssize_t m, bint t
         block.is_float = p.is_float
         block.row = p.row
         block.column = p.column
-        if twice:
-            block.ahead = m * p.row
+        if twice and p.column == 1:
+            block.next = <const char*> block.x + m * p.row * itemsize(p)
     return block
 
 
@@ -148,11 +148,21 @@ cdef inline void block_margins(const Pass* p, Block block, Py_ssize_t m, const d
         else:
             memset(z, 0, m * sizeof(double))
     elif block.is_float:
-        margins[float](<const float*> block.x, block.row, block.column, block.ahead,
-                       m, p.d, w, b, z)
+        margins[float](<const float*> block.x, block.row, block.column, m,
+                       p.d, w, b, z)
     else:
-        margins[double](<const double*> block.x, block.row, block.column, block.ahead,
-                        m, p.d, w, b, z)
+        margins[double](<const double*> block.x, block.row, block.column, m,
+                        p.d, w, b, z)
+
+
+cdef inline void ask_for_next(const Pass* p, Block block, Py_ssize_t m) noexcept nogil:
+    """Have the next block of rows, or the beginning of long ones, fetched meanwhile."""
+    cdef Py_ssize_t k = 0, bytes_of_block
+    if block.next != NULL:
+        bytes_of_block = min(m * p.row * itemsize(p), <Py_ssize_t> BLOCK_BYTES)
+        while k < bytes_of_block:
+            prefetch(block.next + k)
+            k += CACHE_LINE
 
 
 cdef inline void block_gradient(const Pass* p, Block block, Py_ssize_t m, const double* r,
@@ -161,42 +171,51 @@ cdef inline void block_gradient(const Pass* p, Block block, Py_ssize_t m, const 
         if block.begin >= 0:
             sparse_gradient(&p.sparse, p.order, block.begin, m, p.d, not block.twice, r, g)
     elif block.is_float:
-        add_gradient[float](<const float*> block.x, block.row, block.column, block.ahead,
-                            m, p.d, r, g)
+        add_gradient[float](<const float*> block.x, block.row, block.column, m,
+                            p.d, r, g)
     else:
-        add_gradient[double](<const double*> block.x, block.row, block.column, block.ahead,
-                             m, p.d, r, g)
+        add_gradient[double](<const double*> block.x, block.row, block.column, m,
+                             p.d, r, g)
 
 
-cdef inline Py_ssize_t widen(const label* y, const Pass* p, Py_ssize_t begin, Py_ssize_t m,
-                             alone out) noexcept nogil:
-    """Copy m labels as float64 and count those outside [0, 1] (a NaN shows in the loss)."""
+cdef inline void widen(const label* y, const Pass* p, Py_ssize_t begin, Py_ssize_t m,
+                       alone out) noexcept nogil:
     cdef Py_ssize_t i
-    cdef double outside = 0
     if p.order != NULL:
         for i in range(m):
             out[i] = <double> y[p.order[begin + i]]
     else:
         for i in range(m):
             out[i] = <double> y[begin + i]
-    for i in range(m):
-        outside += <double> (fabs(out[i] - 0.5) > 0.5)
-    return <Py_ssize_t> outside
 
 
-cdef inline Py_ssize_t block_labels(const Pass* p, Py_ssize_t begin, Py_ssize_t m,
-                                    double* y) noexcept nogil:
+cdef inline const double* block_labels(const Pass* p, Py_ssize_t begin, Py_ssize_t m,
+                                       double* out) noexcept nogil:
+    """Point to m labels as float64, where they are or copied to `out`."""
     if p.label_kind == LABELS_FLOAT64:
-        return widen[double](<const double*> p.y, p, begin, m, y)
-    if p.label_kind == LABELS_FLOAT32:
-        return widen[float](<const float*> p.y, p, begin, m, y)
-    if p.label_kind == LABELS_INT64:
-        return widen[int64_t](<const int64_t*> p.y, p, begin, m, y)
-    if p.label_kind == LABELS_INT32:
-        return widen[int32_t](<const int32_t*> p.y, p, begin, m, y)
-    if p.label_kind == LABELS_INT8:
-        return widen[int8_t](<const int8_t*> p.y, p, begin, m, y)
-    return widen[uint8_t](<const uint8_t*> p.y, p, begin, m, y)
+        if p.order == NULL:
+            return <const double*> p.y + begin
+        widen[double](<const double*> p.y, p, begin, m, out)
+    elif p.label_kind == LABELS_FLOAT32:
+        widen[float](<const float*> p.y, p, begin, m, out)
+    elif p.label_kind == LABELS_INT64:
+        widen[int64_t](<const int64_t*> p.y, p, begin, m, out)
+    elif p.label_kind == LABELS_INT32:
+        widen[int32_t](<const int32_t*> p.y, p, begin, m, out)
+    elif p.label_kind == LABELS_INT8:
+        widen[int8_t](<const int8_t*> p.y, p, begin, m, out)
+    else:
+        widen[uint8_t](<const uint8_t*> p.y, p, begin, m, out)
+    return out
+
+
+cdef inline double outside(const double* y, Py_ssize_t m) noexcept nogil:
+    """Count labels outside [0, 1] (a NaN shows in the loss)."""
+    cdef double count = 0
+    cdef Py_ssize_t i
+    for i in range(m):
+        count += <double> (fabs(y[i] - 0.5) > 0.5)
+    return count
 
 
 cdef inline void block_shares(const Pass* p, Py_ssize_t begin, Py_ssize_t m,
@@ -217,7 +236,30 @@ cdef inline void block_shares(const Pass* p, Py_ssize_t begin, Py_ssize_t m,
             share[i] = p.sample_weight[begin + i] / total
 
 
-cdef inline double link(const double* y, const double* share, Py_ssize_t m,
+cdef inline void multiply(alone p, const double* q, Py_ssize_t m) noexcept nogil:
+    """Replace p by (1 + p)(1 + q) - 1."""
+    cdef Py_ssize_t i
+    for i in range(m):
+        p[i] += (1.0 + p[i]) * q[i]
+
+
+cdef inline double sum_of_log1p(double* e, Py_ssize_t m) noexcept nogil:
+    """The sum of log(1 + e) for at most MOST_ROWS e from [0, 1], which are overwritten.
+
+    That is the logarithm of a product, multiplied here down to four factors: less work than a
+    logarithm each. A product less 1 keeps the digits of small e.
+    """
+    cdef double s = 0
+    cdef Py_ssize_t i
+    while m > 4:
+        multiply(e, e + (m + 1) // 2, m // 2)
+        m = (m + 1) // 2
+    for i in range(m):
+        s += log1p_any(e[i])
+    return s
+
+
+cdef inline double link(const Pass* p, const double* y, const double* share, Py_ssize_t m,
                         alone z) noexcept nogil:
     """Replace z by share · dz and return the sum of share · L.
 
@@ -225,14 +267,21 @@ cdef inline double link(const double* y, const double* share, Py_ssize_t m,
     probability q = e / (1 + e), and y gives it c = y or 1 - y. Then
     L = c |z| + log(1 + e) and dz = a - y = ±(c - q): nothing overflows or cancels.
     """
-    cdef double loss = 0, e, c, positive
+    cdef double e[MOST_ROWS]
+    cdef double loss = 0, c, positive
     cdef Py_ssize_t i
+    # Three short loops: a processor has more rows of one in work at a time than of all in one.
     for i in range(m):
-        e = exp_nonpositive(-fabs(z[i]))
+        e[i] = exp_nonpositive(-fabs(z[i]))
+    for i in range(m):
         positive = <double> (z[i] >= 0)
         c = fabs(positive - y[i])
-        loss += share[i] * (c * fabs(z[i]) + log1p_unit(e))
-        z[i] = (2.0 * positive - 1.0) * share[i] * (c - e / (1.0 + e))
+        loss += share[i] * (c * fabs(z[i]))
+        z[i] = (2.0 * positive - 1.0) * share[i] * (c - e[i] / (1.0 + e[i]))
+    if p.sample_weight == NULL:
+        return loss + sum_of_log1p(e, m) / p.total
+    for i in range(m):
+        loss += share[i] * log1p_unit(e[i])
     return loss
 
 
@@ -276,15 +325,17 @@ cdef void loss_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
                     double* sums) noexcept nogil:
     """The averaged loss. Reads X once."""
     cdef double z[MOST_ROWS]
-    cdef double y[MOST_ROWS]
+    cdef double copy[MOST_ROWS]
+    cdef const double* y
     cdef double share[MOST_ROWS]
     cdef Py_ssize_t rows = rows_at_once(p), i = begin, m
     while i < end:
         m = min(rows, end - i)
         block_margins(p, block_at(p, i, m, False, NULL), m, p.w, p.b, z)
-        sums[p.behind + OUTSIDE] += block_labels(p, i, m, y)
+        y = block_labels(p, i, m, copy)
+        sums[p.behind + OUTSIDE] += outside(y, m)
         block_shares(p, i, m, share)
-        sums[p.behind + LOSS] += link(y, share, m, z)
+        sums[p.behind + LOSS] += link(p, y, share, m, z)
         i += m
 
 
@@ -292,7 +343,8 @@ cdef void gradient_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
                         double* sums) noexcept nogil:
     """The averaged loss, dw and db. Reads X once."""
     cdef double z[MOST_ROWS]
-    cdef double y[MOST_ROWS]
+    cdef double copy[MOST_ROWS]
+    cdef const double* y
     cdef double share[MOST_ROWS]
     cdef double* scratch = sums + sums_width(p)
     cdef Py_ssize_t rows = rows_at_once(p), i = begin, m
@@ -301,9 +353,11 @@ cdef void gradient_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
         m = min(rows, end - i)
         block = block_at(p, i, m, True, scratch)
         block_margins(p, block, m, p.w, p.b, z)
-        sums[p.behind + OUTSIDE] += block_labels(p, i, m, y)
+        ask_for_next(p, block, m)
+        y = block_labels(p, i, m, copy)
+        sums[p.behind + OUTSIDE] += outside(y, m)
         block_shares(p, i, m, share)
-        sums[p.behind + LOSS] += link(y, share, m, z)
+        sums[p.behind + LOSS] += link(p, y, share, m, z)
         block_gradient(p, block, m, z, sums)
         i += m
 
@@ -338,7 +392,8 @@ cdef void per_example_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
 
     Reads X once and writes as many entries.
     """
-    cdef double y[MOST_ROWS]
+    cdef double copy[MOST_ROWS]
+    cdef const double* y
     cdef double share[MOST_ROWS]
     cdef Py_ssize_t rows = rows_at_once(p), i = begin, m
     cdef double* z
@@ -348,9 +403,10 @@ cdef void per_example_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
         z = p.out_b + i
         block = block_at(p, i, m, False, NULL)
         block_margins(p, block, m, p.w, p.b, z)
-        sums[p.behind + OUTSIDE] += block_labels(p, i, m, y)
+        y = block_labels(p, i, m, copy)
+        sums[p.behind + OUTSIDE] += outside(y, m)
         block_shares(p, i, m, share)
-        sums[p.behind + LOSS] += link(y, share, m, z)
+        sums[p.behind + LOSS] += link(p, y, share, m, z)
         if block.is_float:
             scale_rows[float](<const float*> block.x, p, i, m, z)
         else:

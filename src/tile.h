@@ -6,24 +6,11 @@
  * panels on one side and one panel on the other: each number of the latter is spread over a
  * register and used for all of the group. Compilers do not find this by themselves: what GCC makes
  * of plain loops over three panels is three (AVX2) to five times (AVX-512) slower.
- *
- * GCC's and Clang's vector types say it without naming instructions. For another compiler a
- * vector is one double, which is right and slow.
  */
 #ifndef LOGREG_TILE_H
 #define LOGREG_TILE_H
 
-#include <stddef.h>
-
-#if !defined(__GNUC__)
-#define LOGREG_LANES 1
-#elif defined(__AVX512F__)
-#define LOGREG_LANES 8
-#elif defined(__AVX__)
-#define LOGREG_LANES 4
-#else
-#define LOGREG_LANES 2
-#endif
+#include "lanes.h"
 
 /* GROUP x PANEL sums must fit in the registers: 24 of 32, 12 of 16, and 8 of 16 without AVX.
  * On x86 Clang spills some of three panels, which makes them half as fast as two. */
@@ -40,16 +27,6 @@
 #define LOGREG_GROUP 3
 #endif
 #define LOGREG_REGISTERS (LOGREG_PANEL / LOGREG_LANES)
-
-#if defined(__GNUC__)
-typedef double logreg_lanes __attribute__((vector_size(8 * LOGREG_LANES), may_alias));
-#define LOGREG_ALWAYS_INLINE static inline __attribute__((always_inline))
-#define LOGREG_UNROLL _Pragma("GCC unroll 8")
-#else
-typedef double logreg_lanes;
-#define LOGREG_ALWAYS_INLINE static inline
-#define LOGREG_UNROLL
-#endif
 
 /* c_v[s] += sign · sum_t b[t][s] a_v[t] for the `panels` panels a_v of the group, all t < rows. */
 LOGREG_ALWAYS_INLINE void logreg_tile_of(const int panels, ptrdiff_t rows,

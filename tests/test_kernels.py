@@ -122,6 +122,15 @@ def test_gradient_keeps_its_digits_where_the_model_is_sure(isa):
         assert found.loss == pytest.approx(np.exp(-z), rel=1e-14)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("z", [0.0, 1e-3, 1.0, 20.0, 40.0, 700.0])
+def test_loss_keeps_its_digits_at_any_size(isa, z, weighted):
+    n = 2_003  # more than a block, whose factors 1 + exp(-z) are multiplied
+    s = np.ones(n) if weighted else None
+    found = logreg_c.loss_and_gradient(np.full((n, 1), z), np.ones(n), np.ones(1), sample_weight=s)
+    assert found.loss == pytest.approx(np.log1p(np.exp(-z)), rel=1e-14)
+
+
 @pytest.mark.parametrize("layout", ["C64", "F64", "C32", "F32"])
 @pytest.mark.parametrize("shape", [(1, 1), (57, 3), (4099, 50), (130, 700)], ids=str)
 def test_closed_form_at_zero_weights(isa, layout, shape):
