@@ -47,6 +47,7 @@ import math
 
 import numpy as np
 
+from . import _kernels
 from ._examples import Rows
 from ._nonsmooth import Nonsmooth
 from ._objective import Objective, Point
@@ -66,11 +67,7 @@ BOUND_ROUNDED = 1e-12
 
 def bound_of(quadratic: Floats, theta: Floats, residual: Floats, divergence: float) -> float:
     """Return the right-hand side above."""
-    penalised = quadratic > WEAKEST
-    q = quadratic[penalised]
-    short = residual[:, penalised]
-    free = np.abs(residual[:, ~penalised]) * np.maximum(np.abs(theta[:, ~penalised]), 1.0)
-    bound = divergence + float((short * short / (2.0 * q)).sum()) + REACH * float(free.sum())
+    bound = divergence + _kernels.kernels.smooth_gaps(quadratic, theta, residual, REACH, WEAKEST)
     return bound if bound >= 0.0 else math.inf
 
 
@@ -83,29 +80,10 @@ def bound_with_kinks(
     divergence: float,
 ) -> float:
     """Return the bound for an L1 penalty or bounds, J being that at theta."""
-    u = quadratic * theta - residual
-    # Where theta is 0 and |u| at most l, nothing is added.
-    some = np.flatnonzero((theta != 0.0) | ~(np.abs(u) <= nonsmooth.l1))
-    column = some % theta.shape[1]
-    l1, lower, upper = nonsmooth.of(column)
-    q = np.where(quadratic[column] > WEAKEST, quadratic[column], 0.0)
-    x, u = theta.ravel()[some], u.ravel()[some]
-    far = np.divide(J, l1, out=np.full(len(some), math.inf), where=l1 > 0.0)
-    around = REACH * np.maximum(np.abs(x), 1.0)
-    low = np.maximum(lower, np.where(l1 > 0.0, -far, x - around))
-    high = np.minimum(upper, np.where(l1 > 0.0, far, x + around))
-    over = np.maximum(np.abs(u) - l1, 0.0)
-    ends = np.where(u > 0.0, high, low)
-    best = np.divide(np.sign(u) * over, q, out=np.where(over > 0.0, ends, 0.0), where=q > 0.0)
-    best = np.minimum(np.maximum(best, low), high)
-    # Those that only the penalty's own size holds share it.
-    joint = (l1 > 0.0) & (q == 0.0) & (np.where(u > 0.0, upper, -lower) >= far)
-    best[joint] = 0.0
-    shared = J * float((over[joint] / l1[joint]).max(initial=0.0))
-    away = x - best
-    gaps = 0.5 * q * away * away + (q * best - u) * away + l1 * (np.abs(x) - np.abs(best))
-    gaps = np.where(joint, gaps, np.maximum(gaps, 0.0))
-    bound = divergence + shared + float(np.add.reduce(gaps))
+    shared, gaps = _kernels.kernels.kinked_gaps(
+        quadratic, *nonsmooth, theta, residual, J, REACH, WEAKEST
+    )
+    bound = divergence + J * shared + gaps
     return bound if bound >= 0.0 else math.inf
 
 

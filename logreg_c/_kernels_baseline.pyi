@@ -242,6 +242,24 @@ def column_spreads(
     mean: NDArray[np.float64],
     spread: NDArray[np.float64],
 ) -> None: ...
+def kinked_gaps(
+    quadratic: NDArray[np.float64],
+    l1: NDArray[np.float64],
+    lower: NDArray[np.float64],
+    upper: NDArray[np.float64],
+    theta: NDArray[np.float64],
+    residual: NDArray[np.float64],
+    J: float,
+    reach: float,
+    weakest: float,
+) -> tuple[float, float]: ...
+def smooth_gaps(
+    quadratic: NDArray[np.float64],
+    theta: NDArray[np.float64],
+    residual: NDArray[np.float64],
+    reach: float,
+    weakest: float,
+) -> float: ...
 def are_finite(v: NDArray[np.float64]) -> bool: ...
 def minimise_quadratic(
     H: NDArray[np.float64],

@@ -145,3 +145,55 @@ def test_a_model_without_a_factor_is_an_error(isa):
     bounds = np.full(2, np.inf)
     with pytest.raises(FloatingPointError, match="not positive definite"):
         isa.minimise_quadratic(H, np.zeros(2), -bounds, bounds, np.ones(2), np.ones(2), 0.0, 1)
+
+
+def fenchel_gap(q, l1, lower, upper, x, u):
+    """The gap at x: the maximum over t, between the bounds, is at an end or where a piece peaks."""
+    peaks = [(u - side * l1) / q for side in (-1, 1)] if q > 0 else []
+    ends = [np.clip(t, lower, upper) for t in (0.0, lower, upper, *peaks)]
+    here = q * x * x / 2 + l1 * abs(x) - u * x
+    return here + max(u * t - q * t * t / 2 - l1 * abs(t) for t in ends)
+
+
+def test_gaps_with_kinks(isa):
+    rng, J = np.random.default_rng(8), 3.0
+    for case in range(200):
+        q = rng.choice([0.0, 1e-30, 0.5], 6)
+        l1 = rng.choice([0.0, 0.7], 6)
+        upper = rng.choice([0.4, np.inf], 6)
+        lower = -rng.choice([0.3, np.inf], 6)
+        theta = np.clip(rng.choice([0.0, -0.5, 0.2], (1, 6)), lower, upper)
+        residual = rng.standard_normal((1, 6))
+        found = isa.kinked_gaps(q, l1, lower, upper, theta, residual, J, 10.0, 1e-22)
+        shared, gaps = 0.0, 0.0
+        for j in range(6):
+            x, curved = theta[0, j], q[j] if q[j] > 1e-22 else 0.0
+            u = q[j] * x - residual[0, j]
+            reach = 10.0 * max(abs(x), 1.0)
+            most = J / l1[j] if l1[j] else np.inf
+            low, high = (-most, most) if l1[j] else (x - reach, x + reach)
+            if l1[j] and not curved and (upper[j] if u > 0 else -lower[j]) >= most:
+                # All such coordinates share J among them.
+                shared = max(shared, (abs(u) - l1[j]) / l1[j])
+                gaps += l1[j] * abs(x) - u * x
+                continue
+            low, high = max(low, lower[j]), min(high, upper[j])
+            gaps += fenchel_gap(curved, l1[j], low, high, x, u)
+        assert found == pytest.approx((shared, gaps), rel=1e-12, abs=1e-12), case
+
+
+def test_gaps_without_kinks(isa):
+    q = np.array([2.0, 0.0, 1e-30])
+    theta, residual = np.array([[1.0, -3.0, 0.5]]), np.array([[4.0, -0.1, 0.2]])
+    expected = 16 / 4 + 0.1 * 10 * 3 + 0.2 * 10 * 1
+    assert isa.smooth_gaps(q, theta, residual, 10.0, 1e-22) == pytest.approx(expected, rel=1e-14)
+
+
+def test_gaps_of_what_is_not_a_number(isa):
+    one, infinite = np.ones(1), np.full(1, np.inf)
+    theta, bad = np.zeros((1, 1)), np.full((1, 1), np.nan)
+    for q in (one, 0 * one):
+        for upper in (one, infinite):
+            found = isa.kinked_gaps(q, one, -upper, upper, theta, bad, 1.0, 10.0, 1e-22)
+            assert np.isnan(sum(found))
+        assert np.isnan(isa.smooth_gaps(q, theta, bad, 10.0, 1e-22))

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# What the coordinates add to the bound of a certificate (logreg_c/_certificate.py has the proof).
+# NaN stays NaN.
+
+cdef struct Slack:
+    double shared       # the largest of (|u| - l) / l where nothing but the penalty's size holds
+    double sum          # of the gaps
+
+
+cdef inline double at_least_zero(double v) noexcept nogil:
+    return 0 if v < 0 else v
+
+
+cdef inline double within(double v, double low, double high) noexcept nogil:
+    return low if v < low else (high if v > high else v)
+
+
+cdef inline void add_gap(double q, double l1, double lower, double upper, double most,
+                         double around, double x, double u, Slack* slack) noexcept nogil:
+    """Add the gap of q t^2/2 + l1 |t| at x, the maximum being over |t| <= most where there is an
+    L1 penalty, and else over what is `around` x."""
+    cdef double low = max(lower, -most if l1 > 0 else x - around)
+    cdef double high = min(upper, most if l1 > 0 else x + around)
+    cdef double over = at_least_zero(fabs(u) - l1), best = 0, away, gap
+    if l1 > 0 and q == 0 and (upper if u > 0 else -lower) >= most:
+        if over / l1 > slack.shared:
+            slack.shared = over / l1
+        slack.sum += l1 * fabs(x) - u * x
+        return
+    if q > 0:
+        best = over / q if u > 0 else -over / q
+    elif over > 0:
+        best = high if u > 0 else low
+    best = within(best, low, high)
+    away = x - best
+    gap = 0.5 * q * away * away + (q * best - u) * away + l1 * (fabs(x) - fabs(best))
+    slack.sum += at_least_zero(gap)
+
+
+def kinked_gaps(cnp.ndarray quadratic, cnp.ndarray l1, cnp.ndarray lower, cnp.ndarray upper,
+                cnp.ndarray theta, cnp.ndarray residual, double J, double reach, double weakest):
+    """Return what belongs to the L1 penalty's size alone, in parts of J, and the sum of the gaps of
+    Fenchel's inequality at theta for -u = residual - q · theta."""
+    cdef const double* curved = doubles(quadratic)
+    cdef const double* kinks = doubles(l1)
+    cdef const double* low = doubles(lower)
+    cdef const double* high = doubles(upper)
+    cdef const double* v = doubles(theta)
+    cdef const double* r = doubles(residual)
+    cdef Py_ssize_t D = cnp.PyArray_DIM(theta, 1), K = cnp.PyArray_DIM(theta, 0), i, j, k
+    cdef double q, u, strength, most
+    cdef Slack slack
+    slack.shared = slack.sum = 0
+    with nogil:
+        for k in range(K):
+            for j in range(D):
+                i = k * D + j
+                u = curved[j] * v[i] - r[i]
+                strength = kinks[j]
+                if v[i] == 0 and fabs(u) <= strength:
+                    continue
+                q = curved[j] if curved[j] > weakest else 0
+                most = J / strength if strength > 0 else HUGE_VAL
+                add_gap(q, strength, low[j], high[j], most, reach * max(fabs(v[i]), 1.0), v[i], u,
+                        &slack)
+    return slack.shared, slack.sum
+
+
+def smooth_gaps(cnp.ndarray quadratic, cnp.ndarray theta, cnp.ndarray residual, double reach,
+                double weakest):
+    """Return the sum of r^2 / 2q, and where there is no q of |r| reach max(|theta|, 1)."""
+    cdef const double* curved = doubles(quadratic)
+    cdef const double* v = doubles(theta)
+    cdef const double* r = doubles(residual)
+    cdef Py_ssize_t D = cnp.PyArray_DIM(theta, 1), K = cnp.PyArray_DIM(theta, 0), i, j, k
+    cdef double total = 0
+    with nogil:
+        for k in range(K):
+            for j in range(D):
+                i = k * D + j
+                if curved[j] > weakest:
+                    total += r[i] * r[i] / (2 * curved[j])
+                else:
+                    total += fabs(r[i]) * reach * max(fabs(v[i]), 1.0)
+    return total
