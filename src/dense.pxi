@@ -3,8 +3,8 @@
 #
 # Two primitives, in lines.h, do both products in both layouts. By rows (C order), z = Xw + b is
 # made of dot products and g += X'r of sums of rows; by columns (Fortran order), z is made of sums
-# of columns and g of dot products. Several lines at a time, so that the vector beside them is loaded
-# once for all of them.
+# of columns and g of dot products. Several lines at a time, so that the vector beside them is
+# loaded once for all of them.
 #
 # A block is read from memory once, for z, and is still in the cache for g. While it is computed
 # on, the processor's own prefetching pauses. Rows are therefore asked for a block ahead, all at
