@@ -202,7 +202,7 @@ def regularization_path(
     continuation = Continuation(solver, goal, as_count(max_iter, "max_iter"))
     one = as_penalty(1.0, 1.0, penalty_factor, lower, upper, problem.data.d)
     null = _null_model(problem, one)
-    null_loss, saturated = null.point.J, _saturated(problem)
+    null_loss, saturated = problem.data.residuals(null.point.Z)[0], _saturated(problem)
     if penalties is None:
         largest = _largest(null, one, ratio, null_loss - saturated)
         least = _eps(eps, problem, ratio) * largest

@@ -91,6 +91,7 @@ def test_a_slow_fit_takes_it_and_proves_its_optimum(monkeypatch):
     monkeypatch.setattr(_head, "SMALL", 0)
     monkeypatch.setattr(_head, "COMPLETE", 0.0)
     monkeypatch.setattr(_head, "HEAD", 4)
+    monkeypatch.setattr(_head, "FEWEST", 0)
     monkeypatch.setattr(preconditioned, "SLOW", ())
     monkeypatch.setattr(_elimination, "MOST_OTHERS", 0)
     slow = fit(X, y, **arguments)

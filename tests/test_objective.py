@@ -223,7 +223,7 @@ def test_samples_add_up_to_the_whole(p):
         double = objective.sample(rows, np.full(len(rows), 2.0))
         assert double.evaluate(p.theta).J - penalty == pytest.approx(2 * (here.J - penalty))
         again = objective.sample_again(double, rows)
-        assert again.evaluate(p.theta).J == here.J
+        assert again.evaluate(p.theta).J == pytest.approx(here.J, rel=1e-14)
     assert losses + penalty == pytest.approx(point.J, rel=1e-12)
     sums += objective.quadratic * p.theta
     np.testing.assert_allclose(sums, point.gradient, rtol=1e-9, atol=1e-10)

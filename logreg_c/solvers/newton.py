@@ -19,11 +19,14 @@ from .._quadratic import model_step
 from ._driver import Iterate, Task
 from ._line_search import SHORT, advance, careful
 
+# Steps in a row that may leave J as it is: the gradient, and the proof, may gain from one.
+ROUNDED = 3
+
 
 def newton(task: Task) -> Iterator[Iterate]:
     """Yield an iterate a factored Hessian."""
-    objective, point = task.objective, task.begin()
-    while True:
+    objective, point, level = task.objective, task.begin(), 0
+    while level < ROUNDED:
         a = objective.data.predictions(point.Z)
         s, decrement = model_step(objective, objective.hessian(a), point)
         step = advance(objective, point, s)
@@ -40,4 +43,5 @@ def newton(task: Task) -> Iterator[Iterate]:
             yield Iterate(point, lower)
             return
         yield Iterate(step.point, lower)
+        level = 0 if step.point.J < point.J else level + 1
         point = step.point

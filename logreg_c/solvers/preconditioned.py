@@ -44,9 +44,8 @@ SLOW = (40, 80, 160)
 LOOK, RECENT, LATER = 20, 10, 3.0
 # Iterations after which the margins are computed again, which are added up from those of steps.
 DRIFT = 50
-# Products with the Hessian that a proof may take where no combination is one, and the part of the
-# gap that a decrement is below by then.
-PROOF, CERTAIN = 40, 0.05
+# Products with the Hessian that a last proof may take.
+PROOF = 40
 
 
 def preconditioned(task: Task) -> Iterator[Iterate]:
@@ -58,19 +57,15 @@ def preconditioned(task: Task) -> Iterator[Iterate]:
     memory = Memory(SHORT_MEMORY if few else MEMORY)
     proof = Proof(objective, task.goal, matrix, FEW_POINTS if few else MOST)
     proof.add(point)
-    count, stuck, certain = 0, False, CERTAIN
+    count, stuck = 0, False
 
     def apply(g: Floats) -> Floats:
         return memory.apply(g, matrix.apply)
 
     while True:
         s = -apply(point.gradient)
-        decrement = -0.5 * inner(point.gradient, s)
-        lower = proof.of(point, decrement, apply)
+        lower = proof.of(point, -0.5 * inner(point.gradient, s), apply)
         gap = task.goal.gap(point.J)
-        if point.J - lower > gap and decrement <= certain * gap:
-            lower = max(lower, conjugate_gradients(objective, point, apply, 0.0, gap, PROOF).lower)
-            certain *= CERTAIN
         if point.J - lower <= gap:
             yield Iterate(point, lower)
             return
