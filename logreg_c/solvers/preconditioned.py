@@ -88,7 +88,7 @@ def preconditioned(task: Task) -> Iterator[Iterate]:
         point = new
         proof.add(point)
         yield Iterate(point, lower)
-        if count % LOOK == 0 and matrix.eliminate(proof.iterations_left()):
+        if count % LOOK == 0 and matrix.eliminate(max(proof.iterations_left(), count)):
             matrix.refresh(point)
             memory.clear()
         elif count in SLOW and matrix.grow(count):

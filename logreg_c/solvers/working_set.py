@@ -148,7 +148,8 @@ def choose_columns(objective: Objective, point: Point) -> Rows:
     kept = (point.theta[:, :-1] != 0.0).any(axis=0) | (penalty == 0.0)
     count = int(np.count_nonzero(kept))
     outside = np.count_nonzero((score > 1.0) & ~kept)
-    wanted = max(FIRST, SPARE * count, int(PART * outside))
+    # No more columns than rows are needed, but for ties.
+    wanted = max(FIRST, SPARE * count, min(int(PART * outside), objective.n))
     if wanted >= len(score):
         return np.arange(len(score))
     score[kept] = np.inf
