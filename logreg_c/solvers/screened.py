@@ -13,12 +13,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .._examples import Rows
 from .._objective import Objective, Point
 from .._validation import Floats
 from ._driver import Iterate, Solver, Task
 from .working_set import scores, solve, solve_part, solver_for
+
+Mask = NDArray[np.bool_]
 
 # The rule's threshold is not below this part of the penalty, however large the step between two.
 LEAST = 0.5
@@ -38,6 +41,7 @@ class Screen:
 
     def __init__(self) -> None:
         self._columns: Rows | None = None
+        self._held: Mask | None = None
         self._part: Objective | None = None
 
     @staticmethod
@@ -46,22 +50,21 @@ class Screen:
         kinks = objective.nonsmooth
         return kinks is not None and bool(kinks.l1.any()) and objective.D > WORTH
 
-    def part(self, objective: Objective, needed: Rows, score: Floats) -> tuple[Rows, Objective]:
+    def part(self, objective: Objective, needed: Mask, score: Floats) -> tuple[Rows, Objective]:
         """Return some columns, those needed among them, and the objective for these."""
-        columns = self._columns
-        fits = columns is not None and len(columns) <= TOO_MANY * len(needed) + FEWEST
-        if columns is None or not fits or not np.isin(needed, columns).all():
-            wanted = len(needed) + max(FEWEST, int(SPARE * len(needed)))
-            score = score.copy()
-            score[needed] = np.inf
+        columns, held, part = self._columns, self._held, self._part
+        count = int(np.count_nonzero(needed))
+        most = TOO_MANY * count + FEWEST
+        if columns is None or held is None or len(columns) > most or (needed > held).any():
+            wanted = count + max(FEWEST, int(SPARE * count))
             if wanted < len(score):
+                score = np.where(needed, np.inf, score)
                 columns = np.sort(np.argpartition(-score, wanted)[:wanted])
             else:
                 columns = np.arange(len(score))
-            self._columns, self._part = columns, objective.columns(columns)
-        elif self._part is not None:
-            self._part = objective.columns(columns, self._part)
-        assert self._part is not None
+            held, part = np.zeros(len(score), dtype=bool), None
+            held[columns] = True
+        self._columns, self._held, self._part = columns, held, objective.columns(columns, part)
         return columns, self._part
 
 
@@ -81,13 +84,13 @@ def _screened(task: Task, screen: Screen, before: Point, l1: Floats) -> Iterator
     now = nonsmooth.l1[:-1]
     threshold = np.maximum(2.0 * now - l1[:-1], LEAST * now)
     point, enough = before, ENOUGH * before.J
-    needed = np.zeros(0, dtype=np.intp)
+    needed = np.zeros(objective.D - 1, dtype=bool)
     while True:
         score = scores(objective, point, threshold)
-        score[(theta[:, :-1] != 0.0).any(axis=0)] = np.inf
-        needed = np.union1d(needed, np.flatnonzero(score >= 1.0))
+        used = theta[:, :-1].any(axis=0)
+        needed |= (score >= 1.0) | used
         columns, part = screen.part(objective, needed, score)
-        solver = solver_for(part, int(np.count_nonzero(theta[:, :-1].any(axis=0))))
+        solver = solver_for(part, int(np.count_nonzero(used)))
         # The last step of a factored Hessian proves more than what it was to prove.
         least = enough if solver is solve else 0.3 * goal.gap(point.J)
         point, lower, _ = solve_part(objective, part, columns, theta, solver, enough, least)
