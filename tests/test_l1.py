@@ -414,3 +414,8 @@ def test_a_column_without_a_penalty_that_separates_is_told(penalty, sparse):
     assert not result.converged
     X[0, 2] *= -1.0
     assert fit(scipy.sparse.csr_array(X) if sparse else X, y, **penalty).converged
+
+
+def test_working_set_is_for_penalties_with_kinks():
+    with pytest.raises(ValueError, match="'working-set', which is for an L1 penalty or bounds"):
+        fit(np.eye(4), [0, 1, 0, 1], l2=0.1, solver="working-set")

@@ -90,6 +90,10 @@ def choose(name: str, objective: Objective) -> list[str]:
             f"solver is 'compressed', which makes a matrix of {n} x {n} for the {n} rows of X; it "
             f"is for up to {MOST_EXAMPLES} rows: take 'auto'"
         )
+    if name == "working-set" and objective.nonsmooth is None:
+        raise ValueError(
+            "solver is 'working-set', which is for an L1 penalty or bounds; take 'auto'"
+        )
     uniform = np.ndim(objective.penalty) == 0
     if name == "compressed" and not uniform:
         raise ValueError(

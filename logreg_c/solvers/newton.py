@@ -21,21 +21,27 @@ from ._line_search import SHORT, advance, careful
 
 # Steps in a row that may leave J as it is: the gradient, and the proof, may gain from one.
 ROUNDED = 3
+# Coordinate descent in a model ends at this part of the gap that is small enough, as long as that is
+# far off: the last step, which is to prove it, goes on to rounding.
+ROUGH = 1e-6
 
 
 def newton(task: Task) -> Iterator[Iterate]:
     """Yield an iterate a factored Hessian."""
-    objective, point, level = task.objective, task.begin(), 0
+    objective, point = task.objective, task.begin()
+    decrement, level = math.inf, 0
     while level < ROUNDED:
         a = objective.data.predictions(point.Z)
-        s, decrement = model_step(objective, objective.hessian(a), point)
+        gap = task.goal.gap(point.J)
+        enough = ROUGH * gap if decrement > gap else 0.0
+        s, decrement = model_step(objective, objective.hessian(a), point, enough)
         step = advance(objective, point, s)
         lower = -math.inf
         if step is None:
             # At the limit of rounding the direction may still prove where the point is.
             U = objective.direction_margins(s)
             lower = lower_bound(objective, point, objective, a, U)
-        elif abs(step.point.J - (point.J - decrement)) <= task.goal.gap(step.point.J):
+        elif abs(step.point.J - (point.J - decrement)) <= gap:
             lower = lower_bound(objective, point, objective, a, step.margins(point))
         if step is None or step.length < SHORT:
             step = careful(objective, point, step)
