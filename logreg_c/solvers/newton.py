@@ -21,8 +21,8 @@ from ._line_search import SHORT, advance, careful
 
 # Steps in a row that may leave J as it is: the gradient, and the proof, may gain from one.
 ROUNDED = 3
-# Coordinate descent in a model ends at this part of the gap that is small enough, as long as that is
-# far off: the last step, which is to prove it, goes on to rounding.
+# Coordinate descent in a model ends at this part of the gap that is small enough, as long as that
+# is far off: the last step, which is to prove it, goes on to rounding.
 ROUGH = 1e-6
 
 
