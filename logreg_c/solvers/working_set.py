@@ -72,17 +72,20 @@ PartSolver = Callable[[Objective, Floats, float, float], Solved]
 
 def working_set(task: Task) -> Iterator[Iterate]:
     """Yield an iterate a product with X'."""
-    objective, goal = task.objective, task.goal
+    objective, goal, nonsmooth = task.objective, task.goal, task.objective.nonsmooth
+    assert nonsmooth is not None
     point = task.begin()
     enough, before = ENOUGH * point.J, math.inf
     among: Rows = np.zeros(0, dtype=np.intp)
     part: Objective | None = None
     while True:
-        needed = needed_columns(objective, point)
+        # The columns with a weight, and those that are to get one.
+        score = scores(objective, point, nonsmooth.l1[:-1])
+        needed = np.flatnonzero((point.theta[:, :-1] != 0.0).any(axis=0) | (score > 1.0))
         # With columns missing there is nothing to prove yet.
         settled = bool(np.isin(needed, among).all())
         if part is None or not settled:
-            chosen = choose_columns(objective, point)
+            chosen = choose_columns(objective, point, score)
             before = before if np.array_equal(chosen, among) else math.inf
             among, settled = chosen, len(chosen) == objective.data.d
             part = objective if settled else objective.columns(among)
@@ -133,18 +136,10 @@ def scores(objective: Objective, point: Point, penalty: Floats) -> Floats:
     return np.asarray(np.divide(size, penalty, out=full, where=penalty > 0.0))
 
 
-def needed_columns(objective: Objective, point: Point) -> Rows:
-    """Return the columns with a weight, and those that are to get one."""
-    assert objective.nonsmooth is not None
-    score = scores(objective, point, objective.nonsmooth.l1[:-1])
-    return np.flatnonzero((point.theta[:, :-1] != 0.0).any(axis=0) | (score > 1.0))
-
-
-def choose_columns(objective: Objective, point: Point) -> Rows:
+def choose_columns(objective: Objective, point: Point, score: Floats) -> Rows:
     """Return the columns with a weight and those whose gradient is largest beside the penalty."""
     assert objective.nonsmooth is not None
     penalty = objective.nonsmooth.l1[:-1]
-    score = scores(objective, point, penalty)
     kept = (point.theta[:, :-1] != 0.0).any(axis=0) | (penalty == 0.0)
     count = int(np.count_nonzero(kept))
     outside = np.count_nonzero((score > 1.0) & ~kept)
@@ -152,7 +147,7 @@ def choose_columns(objective: Objective, point: Point) -> Rows:
     wanted = max(FIRST, SPARE * count, min(int(PART * outside), objective.n))
     if wanted >= len(score):
         return np.arange(len(score))
-    score[kept] = np.inf
+    score = np.where(kept, np.inf, score)
     return np.sort(np.argpartition(-score, wanted)[:wanted])
 
 
