@@ -54,7 +54,7 @@ class Examples:
     X : ndarray or Compressed of shape (n, d)
         As `_validation.as_examples` returns it. Only its shape matters here.
     y : ndarray
-        For two classes float64 (1, n), what a should be; for K classes int32 (n,), the classes,
+        For two classes (1, n), what a should be; for K classes int32 (n,), the classes,
         or float64 (K, n), their probabilities.
     classes : int
         The K of all shapes: 1 or the number of classes.

@@ -212,6 +212,13 @@ def take(
     out: NDArray[np.float64],
     threads: int,
 ) -> None: ...
+def draw(
+    size: NDArray[np.float64],
+    k: float,
+    first: float,
+    rows: NDArray[np.intp],
+    weight: NDArray[np.float64],
+) -> int: ...
 def raw_weights(
     theta: NDArray[np.float64],
     center: NDArray[np.float64],

@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from . import _kernels
 from ._examples import Examples, Rows
 from ._validation import Floats
 
@@ -24,6 +25,16 @@ def _class_rows(data: Examples) -> list[Rows]:
     return np.split(order, ends)
 
 
+def spread_out(count: int, n: int, random: np.random.Generator) -> Rows:
+    """Draw a number below n from each of `count` ranges of equal length, in their order.
+
+    As random as any draw for what stands anywhere, and quicker to read than rows in no order.
+    """
+    ends = np.arange(count + 1) * n // count
+    drawn: Rows = ends[:-1] + (random.random(count) * np.diff(ends)).astype(np.intp)
+    return drawn
+
+
 def stratified(data: Examples, m: int, random: np.random.Generator) -> tuple[Rows, Floats]:
     """Draw about m rows, no class less than a part of its equal share, in random order.
 
@@ -35,7 +46,7 @@ def stratified(data: Examples, m: int, random: np.random.Generator) -> tuple[Row
     chosen, weights = [], []
     for rows in classes:
         count = min(len(rows), int(max(least, m * len(rows) / data.n)) + 1)
-        chosen.append(rows[random.choice(len(rows), count, replace=False, shuffle=False)])
+        chosen.append(rows[spread_out(count, len(rows), random)])
         weights.append(np.full(count, len(rows) / count))
     order = random.permutation(sum(len(rows) for rows in chosen))
     return np.concatenate(chosen)[order], np.concatenate(weights)[order]
@@ -48,27 +59,25 @@ def by_importance(importance: Floats, m: int, random: np.random.Generator) -> tu
     random number, rows at equal distances of accumulated probability. Returns rows, in their
     order, and 1 / probability of each. Overwrites importance.
     """
+    n = len(importance)
     size = np.multiply(importance, 1.0 / max(float(importance.mean()), 1e-300), out=importance)
     size += UNIFORM_MIX
-    k = max(m, 1) / float(size.sum())
+    total = float(size.sum())
+    k, expected = max(m, 1) / total, float(m)
     for _ in range(20):
-        certain = size >= 1.0 / k
-        count = int(np.count_nonzero(certain))
-        if count == 0 or count >= m:
+        certain = size[size >= 1.0 / k]
+        rest = total - float(certain.sum())
+        expected = len(certain) + k * rest
+        if len(certain) == 0 or len(certain) >= m or rest <= 0.0:
             break
-        better = (m - count) / float(size[~certain].sum())
+        better = (m - len(certain)) / rest
         if better <= k * (1.0 + 1e-3):
             break
         k = better
-    size *= k
-    probability = np.minimum(1.0, size, out=size)
-    ends = np.cumsum(probability)
-    ticks = np.arange(float(random.random()), ends[-1], 1.0)
-    rows = np.minimum(np.searchsorted(ends, ticks), len(ends) - 1)
-    new = np.ones(len(rows), dtype=bool)
-    np.not_equal(rows[1:], rows[:-1], out=new[1:])
-    rows = rows[new].astype(np.intp, copy=False)
-    return rows, 1.0 / probability[rows]
+    rows = np.empty(min(n, int(expected) + 2), dtype=np.intp)
+    weight = np.empty(len(rows))
+    count = _kernels.kernels.draw(size, k, float(random.random()), rows, weight)
+    return rows[:count], weight[:count]
 
 
 def rarely_other(X: NDArray[np.float64], times: int) -> NDArray[np.bool_]:

@@ -20,7 +20,7 @@ class Targets(NamedTuple):
     Attributes
     ----------
     y : ndarray
-        float64 (1, n) for two classes, int32 (n,) or float64 (K, n) for more.
+        (1, n) as it came for two classes, int32 (n,) or float64 (K, n) for more.
     K : int
         1 for two classes, else their number.
     pair : bool
@@ -84,16 +84,15 @@ def as_targets(
             return _classes(ids, sample_weight, total)
     if not (low >= 0 and high <= 1):
         require_labels_in_range(labels)
-    Y = labels.astype(np.float64, copy=False)
-    share = float((Y if sample_weight is None else Y * (sample_weight / total)).sum())
-    share = share / n if sample_weight is None else share
+    weighted = labels if sample_weight is None else labels * (sample_weight / total)
+    share = float(weighted.sum(dtype=np.float64)) / (n if sample_weight is None else 1)
     if fit_bias and not 0.0 < share < 1.0:
         raise ValueError(
             f"y holds one class only, {share:.0f}, in the rows that have weight; the bias would "
             "grow without end: give examples of both classes"
         )
     bias = np.array([np.log(share / (1.0 - share)) if fit_bias else 0.0])
-    return Targets(Y.reshape(1, n), 1, False, bias)
+    return Targets(labels.reshape(1, n), 1, False, bias)
 
 
 def _classes(ids: NDArray[np.int32], sample_weight: Floats | None, total: float) -> Targets:

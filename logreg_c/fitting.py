@@ -19,6 +19,7 @@ from ._entries import examined
 from ._objective import Objective, Point
 from ._penalty import Penalty, as_penalty
 from ._progress import Bar
+from ._sampling import spread_out
 from ._sparse import Sparse
 from ._targets import Targets, as_targets
 from ._unpenalised import Review, Unpenalised, separated_by
@@ -138,8 +139,8 @@ def _coordinates(
     count = n if weighty is None else len(weighty)
     rows = weighty
     if count > wanted:
-        chosen = np.random.default_rng(seed).choice(count, wanted, replace=False)
-        rows = np.sort(chosen if weighty is None else weighty[chosen])
+        chosen = spread_out(wanted, count, np.random.default_rng(seed))
+        rows = chosen if weighty is None else weighty[chosen]
     some = np.ascontiguousarray(X if rows is None else X[rows], dtype=np.float64)
     # In units of the largest entry nothing overflows, and the mean of a constant is exact.
     size, mean, spread = np.empty((3, d))

@@ -154,8 +154,9 @@ cdef inline double softmax_link(const Pass* p, Py_ssize_t begin, Py_ssize_t m,
 cdef inline double class_link(const Pass* p, Py_ssize_t begin, Py_ssize_t m, const double* share,
                               double* z) noexcept nogil:
     """Replace z by share · dz and return the sum of share · L."""
+    cdef double copy[MOST_ROWS]
     if p.K == 1:
-        return link(p, p.Y + begin, share, m, z)
+        return link(p, block_labels(p, begin, m, copy), share, m, z)
     return softmax_link(p, begin, m, share, z)
 
 

@@ -179,7 +179,7 @@ cdef void set_model(Pass* p, cnp.ndarray w, double b) noexcept:
     p.b = b
 
 
-cdef void set_labels(Pass* p, cnp.ndarray y, sample_weight, double total) noexcept:
+cdef void set_labels(Pass* p, cnp.ndarray y) noexcept:
     cdef int kind = cnp.PyArray_TYPE(y)
     cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(y)
     p.y = cnp.PyArray_DATA(y)
@@ -195,8 +195,14 @@ cdef void set_labels(Pass* p, cnp.ndarray y, sample_weight, double total) noexce
         p.label_kind = LABELS_INT32
     else:
         p.label_kind = LABELS_INT8
-    if sample_weight is not None:
-        p.sample_weight = doubles(sample_weight)
+
+
+cdef inline const double* doubles_or_null(a) noexcept:
+    return NULL if a is None else doubles(a)
+
+
+cdef void set_shares(Pass* p, sample_weight, double total) noexcept:
+    p.sample_weight = doubles_or_null(sample_weight)
     p.total = total
 
 
@@ -270,7 +276,8 @@ def loss_and_gradient(X, cnp.ndarray y, cnp.ndarray w, double b, sample_weight,
     if dw is None:
         set_gradient(&p, 0)
     set_model(&p, w, b)
-    set_labels(&p, y, sample_weight, total)
+    set_labels(&p, y)
+    set_shares(&p, sample_weight, total)
     cdef double* sums = new_sums(&p)
     try:
         with nogil:
@@ -309,7 +316,8 @@ def per_example_gradients(X, cnp.ndarray y, cnp.ndarray w, double b,
     cdef double loss, outside
     set_data(&p, X)
     set_model(&p, w, b)
-    set_labels(&p, y, None, 1.0)
+    set_labels(&p, y)
+    set_shares(&p, None, 1.0)
     p.out = doubles(dw)
     p.out_b = doubles(db)
     cdef double* sums = new_sums(&p)
@@ -360,7 +368,8 @@ def descend(X, cnp.ndarray y, sample_weight, double total, order, Py_ssize_t bat
     cdef double* sums = NULL
     set_data(&p, X)
     set_model(&p, w, 0.0)
-    set_labels(&p, y, sample_weight, total)
+    set_labels(&p, y)
+    set_shares(&p, sample_weight, total)
     if order is not None:
         p.order = <const Py_ssize_t*> cnp.PyArray_DATA(order)
     try:

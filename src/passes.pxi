@@ -43,8 +43,8 @@ cdef struct Pass:
     Py_ssize_t K                    # 1 for two classes; 0 in the passes of this file
     const double* theta             # IN (K, d + 1): a class's weights, then its bias; or lanes
     const double* offset            # IN (K, n) or NULL: added to z
-    const double* Y                 # IN (K, n) or NULL: what a should be
-    const int32_t* ids              # IN (n) or NULL: the class of each row
+    const double* Y                 # IN (K, n) or NULL: what a should be, for more than two classes
+    const int32_t* ids              # IN (n) or NULL: the class of each row; of two, y has it
     const double* Z                 # IN (K, n): z at a point
     const double* U                 # IN (K, n): what a direction adds to z
     double step                     # how much of U

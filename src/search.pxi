@@ -8,6 +8,7 @@ cdef enum:
     SEARCH_CURVATURE = 2
     DUAL_DIVERGENCE = 0
     DUAL_OUTSIDE = 1
+    TAKE_AHEAD = 4      # rows
 
 
 cdef void search_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
@@ -253,9 +254,19 @@ cdef inline void take_row(const real* x, const Pass* p, alone out) noexcept nogi
 
 
 cdef void take_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sums) noexcept nogil:
-    """out[k] = the row order[k] of X, centred and scaled, as float64 in C order."""
-    cdef Py_ssize_t k
+    """out[k] = the row order[k] of X, centred and scaled, as float64 in C order.
+
+    Rows are anywhere, and each is short: those that follow are asked for ahead.
+    """
+    cdef Py_ssize_t size = sizeof(float) if p.is_float else sizeof(double), k, byte
+    cdef const char* ahead
     for k in range(begin, end):
+        if p.column == 1 and k + TAKE_AHEAD < end:
+            ahead = <const char*> p.X + p.order[k + TAKE_AHEAD] * p.row * size
+            byte = 0
+            while byte < p.d * size:
+                prefetch(ahead + byte)
+                byte += CACHE_LINE
         if p.is_float:
             take_row[float](<const float*> p.X + p.order[k] * p.row, p, p.out + k * p.d)
         else:

@@ -2,10 +2,6 @@
 # What the objective calls: the passes of classes.pxi and search.pxi. Margins and predictions are
 # (K, n), directions and gradients (K, d + 1) with the bias last, K being 1 for two classes.
 
-cdef inline const double* doubles_or_null(a) noexcept:
-    return NULL if a is None else doubles(a)
-
-
 cdef void set_classes(Pass* p, Py_ssize_t K, Py_ssize_t entries) noexcept:
     p.K = K
     p.entries = entries
@@ -22,15 +18,12 @@ cdef void set_rows(Pass* p, cnp.ndarray Z) noexcept:
 
 
 cdef void set_targets(Pass* p, cnp.ndarray y) noexcept:
-    if cnp.PyArray_TYPE(y) == cnp.NPY_FLOAT64:
+    if cnp.PyArray_NDIM(y) == 2 and cnp.PyArray_DIM(y, 0) == 1:
+        set_labels(p, y)
+    elif cnp.PyArray_NDIM(y) == 2:
         p.Y = doubles(y)
     else:
         p.ids = <const int32_t*> cnp.PyArray_DATA(y)
-
-
-cdef void set_shares(Pass* p, sample_weight, double total) noexcept:
-    p.sample_weight = doubles_or_null(sample_weight)
-    p.total = total
 
 
 cdef double* run_all(Pass* p, Work work, int threads) except NULL:
@@ -238,6 +231,26 @@ def take(cnp.ndarray X, cnp.ndarray rows, cnp.ndarray center, cnp.ndarray scale,
     p.out = doubles(out)
     p.n = cnp.PyArray_SIZE(rows)
     free(run_all(&p, take_pass, threads))
+
+
+def draw(cnp.ndarray size, double k, double first, cnp.ndarray rows, cnp.ndarray weight):
+    """Draw row i with probability min(1, k size_i): where the sum of these passes first, which is
+    below 1, first + 1, and so on. Fill rows, as far as there is room, and weight with
+    1 / probability; return how many."""
+    cdef const double* s = doubles(size)
+    cdef Py_ssize_t* out = <Py_ssize_t*> cnp.PyArray_DATA(rows)
+    cdef double* w = doubles(weight)
+    cdef Py_ssize_t i, count = 0, room = cnp.PyArray_SIZE(rows)
+    cdef double sum = 0, probability
+    with nogil:
+        for i in range(cnp.PyArray_SIZE(size)):
+            probability = min(1.0, k * s[i])
+            sum += probability
+            if sum >= first + count and count < room:
+                out[count] = i
+                w[count] = 1.0 / probability
+                count += 1
+    return count
 
 
 def column_ranges(cnp.ndarray X, cnp.ndarray groups, cnp.ndarray out, int threads):

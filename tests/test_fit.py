@@ -259,3 +259,18 @@ def test_loss_of_the_result_is_its_objective():
     assert logreg_c.loss(X, y, result.w, result.b, **arguments) == pytest.approx(
         result.objective, rel=1e-13
     )
+
+
+def test_labels_of_any_type_give_the_same_bits():
+    rng = np.random.default_rng(3)
+    for n, d in ((300, 4), (40_000, 3)):  # all rows at once, and samples
+        X = rng.normal(size=(n, d))
+        y = rng.integers(0, 2, n)
+        expected = logreg_c.fit(X, y, l2=1e-3)
+        for dtype in (bool, np.int8, np.uint8, np.int32, np.float32, np.float64, ">i8", np.uint16):
+            found = logreg_c.fit(X, y.astype(dtype), l2=1e-3)
+            np.testing.assert_array_equal(found.w, expected.w)
+            assert found.objective == expected.objective
+        spaced = np.zeros((n, 2), dtype=np.int64)
+        spaced[:, 1] = y
+        assert logreg_c.fit(X, spaced[:, 1], l2=1e-3).objective == expected.objective

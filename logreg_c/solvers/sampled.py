@@ -99,10 +99,11 @@ def sampled(task: Task) -> Iterator[Iterate]:
         del leverage  # as long as y, like everything else that is worth forgetting here
         model = Model(objective, rows, weight)
         dane = len(rows) >= 0.9 * DANE_ROWS * objective.D and gram_cost(task, m) <= CHEAP_GRAM
-        before = point
-        point = yield from with_model(task, model, before, diagonal, dane)
+        theta, iterates = point.theta, with_model(task, model, point, diagonal, dane)
+        del point  # with its margins
+        point = yield from iterates
         # A sample that found nothing lower is not drawn again as it was: that might never end.
-        m = 2 * m if dane or point is before else m
+        m = 2 * m if dane or point.theta is theta else m
         diagonal, leverage = survey(task, point, reciprocal(diagonal))
 
 
@@ -126,8 +127,10 @@ def sample_start(task: Task, m: int) -> tuple[Floats, Floats]:
     D = objective.D
     rows, weight = stratified(objective.data, m, task.random)
     theta = task.theta
-    size = min(max(FIRST_LEVEL * D, 300), m)
-    while True:
+    sizes = [m]
+    while sizes[-1] >= LEVEL * max(FIRST_LEVEL * D, 300):
+        sizes.append(sizes[-1] // LEVEL)
+    for size in reversed(sizes):
         part = objective.sample(rows[:size], weight[:size] * (len(rows) / size))
         # The ridge keeps a sample whose classes can be separated from running away, and a column
         # hardly seen in it where it is.
@@ -135,13 +138,10 @@ def sample_start(task: Task, m: int) -> tuple[Floats, Floats]:
         ridge[:-1][rarely_other(np.asarray(part.data.X), SEEN)] = 1.0
         ridge[-1] = 0.0
         held = part.with_terms(part.quadratic + ridge, None)
-        noise = 0.1 * D / size
-        theta, diagonal = minimise_sample(held, theta, noise, 8)
-        if size == m:
-            # Without the ridge, but as if a column had differed in one row of the sample: rows
-            # in which an unseen column has a value then count as much as they can.
-            return theta, 1.0 / np.maximum(diagonal - ridge, 0.1 / m)
-        size = min(LEVEL * size, m)
+        theta, diagonal = minimise_sample(held, theta, 0.1 * D / size, 8)
+    # Without the ridge, but as if a column had differed in one row of the sample: rows in which an
+    # unseen column has a value then count as much as they can.
+    return theta, 1.0 / np.maximum(diagonal - ridge, 0.1 / m)
 
 
 def with_model(
@@ -169,8 +169,9 @@ def with_model(
         before = decrement
         if stalled and passes >= patience:
             return point
-        if dane and passes:
-            # Not before the certificate was tried: its Gram is another one.
+        if dane and passes > 1:
+            # Where two steps were not enough the curvature has changed. Not before the certificate
+            # was tried: its Gram is another one.
             metric = model.metric(point)
         if dane:
             s = model.tilted_step(point, metric, prox * diagonal.mean(axis=0))
