@@ -17,7 +17,7 @@ from collections.abc import Generator, Iterator
 
 import numpy as np
 
-from .._objective import Point, reciprocal
+from .._objective import Point, is_finite, reciprocal
 from .._sampling import by_importance, rarely_other, stratified
 from .._validation import Floats
 from ._driver import Iterate, NotFiniteError, Task
@@ -37,8 +37,9 @@ CHEAP_GRAM = 2.0
 # Rates that a Gram and a read are priced by: flops and bytes a second of one machine's threads;
 # only their ratio matters.
 GRAM_RATE, READ_RATE = 60e9, 33e9
-# Passes of L-BFGS from the diagonal where a sample's optimum is not worth it.
-DIAGONAL_PASSES = 8
+# Passes of L-BFGS from the diagonal where a sample's optimum is not worth it, with two classes and
+# with more, whose curvatures change for longer.
+PAIR_PASSES, CLASS_PASSES = 3, 8
 # A sample's first level has so many rows a column, each next one so many times more.
 FIRST_LEVEL, LEVEL = 5, 4
 # A column that differs from its usual value in fewer rows of a sample is left out of its model.
@@ -79,15 +80,12 @@ def sampled(task: Task) -> Iterator[Iterate]:
     objective = task.objective
     m = sample_size(task)
     if objective.n > SAMPLE_START * objective.D or objective.nonsmooth is not None:
-        theta, inverse = sample_start(task, m)
-        point, diagonal, leverage = objective.evaluate_and_survey(theta, inverse)
-        if not math.isfinite(point.J):
-            raise NotFiniteError
+        point, diagonal, leverage = begin(task, *sample_start(task, m))
         yield Iterate(point, -math.inf)
     else:
-        point = start = task.begin()
-        diagonal, _ = survey(task, start, np.ones_like(start.theta))
-        for point in few_passes(objective, start, diagonal, DIAGONAL_PASSES):
+        start, diagonal, _ = begin(task, task.theta, np.ones_like(task.theta))
+        point, passes = start, PAIR_PASSES if objective.K == 1 else CLASS_PASSES
+        for point in few_passes(objective, start, diagonal, passes):
             yield Iterate(point, -math.inf)
         diagonal, leverage = survey(task, point, reciprocal(diagonal))
         lever = total(leverage)
@@ -99,12 +97,20 @@ def sampled(task: Task) -> Iterator[Iterate]:
         del leverage  # as long as y, like everything else that is worth forgetting here
         model = Model(objective, rows, weight)
         dane = len(rows) >= 0.9 * DANE_ROWS * objective.D and gram_cost(task, m) <= CHEAP_GRAM
-        theta, iterates = point.theta, with_model(task, model, point, diagonal, dane)
+        iterates = with_model(task, model, point, diagonal, dane)
         del point  # with its margins
         point = yield from iterates
-        # A sample that found nothing lower is not drawn again as it was: that might never end.
-        m = 2 * m if dane or point.theta is theta else m
+        # Until a sample is so large that its Hessian is as good as that of all rows.
+        m *= 2
         diagonal, leverage = survey(task, point, reciprocal(diagonal))
+
+
+def begin(task: Task, theta: Floats, inverse: Floats) -> tuple[Point, Floats, Floats]:
+    """Evaluate a start and survey the rows there. Reads X once."""
+    found = task.objective.evaluate_and_survey(theta, inverse)
+    if not is_finite(found[0]):
+        raise NotFiniteError
+    return found
 
 
 def total(leverage: Floats) -> Floats:
