@@ -24,13 +24,12 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import NamedTuple
 
 import numpy as np
 
 from . import _kernels
 from ._certificate import WEAKEST, below, bound_of
-from ._objective import Objective, Point
+from ._objective import Objective, Point, combination, products
 from ._validation import Floats
 
 # Points that are combined, at most: more make the bound hardly better, and take memory.
@@ -40,24 +39,32 @@ MOST, FEW = 11, 4
 WILDEST, ROUNDED_TWICE = 1e4, 1e-9
 
 
-class Change(NamedTuple):
-    """A change of the predictions (K, n) to first order along a step, and its residual's move."""
-
-    step: Floats
-    move: Floats
-    of_predictions: Floats
-
-
 class Combination:
-    """The last points of a solver, and the bound of their combined predictions."""
+    """The last points of a solver, and the bound of their combined predictions.
 
-    def __init__(self, objective: Objective, most: int = MOST) -> None:
+    The differences that are combined are those between a point and the next, each computed once.
+
+    Parameters
+    ----------
+    objective : Objective
+        What is minimised.
+    most, directions : int
+        Points that are combined, and directions that are added, at most.
+    """
+
+    def __init__(self, objective: Objective, most: int = MOST, directions: int = 1) -> None:
         self._objective = objective
         self._points: deque[Point] = deque(maxlen=most)
         # The place of each point's predictions among those kept, -1 if they are not there yet.
         self._places: deque[int] = deque(maxlen=most)
         self._predictions = np.empty((most, objective.K * objective.n))
-        self._further: list[Change] = []
+        # A line for each difference, and behind these for each direction: the step, and the move
+        # of the residual. Behind the moves is g.
+        lines, size = most - 1 + directions, objective.K * objective.D
+        self._steps, self._moves = np.empty((lines, size)), np.empty((lines + 1, size))
+        self._lines: deque[int] = deque(maxlen=most - 1)  # of the differences, the newest first
+        self._missing = -1  # differences that have no line yet: one less than new points
+        self._further: list[Floats] = []  # what directions change predictions by, to first order
         self.residual = np.zeros((objective.K, objective.D))  # of the last bound
         # Other coordinates without a penalty would have to be constraints too.
         self._useful = bool((objective.quadratic[:-1] > WEAKEST).all())
@@ -66,87 +73,99 @@ class Combination:
         """Take a further point, to which the next bound belongs."""
         self._points.appendleft(point)
         self._places.appendleft(-1)
+        self._missing = min(self._missing + 1, len(self._points) - 1)
         self._further = []
 
     def add_direction(self, s: Floats) -> None:
         """Take the change along a step. A gather and a scatter."""
         objective = self._objective
+        self._take_differences()
         a = objective.data.predictions(self._points[0].Z)
         U = objective.direction_margins(s)
         _, _, change = objective.data.dual_step(a, U)
+        line = len(self._lines) + len(self._further)
+        self._steps[line], self._moves[line] = s.ravel(), objective.pull_back(change).ravel()
         U -= (a * U).sum(axis=0) if objective.K > 1 else a * U
         U *= a
-        self._further.append(Change(s, objective.pull_back(change), U))
+        self._further.append(U)
+
+    def _take_differences(self) -> None:
+        q = self._objective.quadratic
+        for k in range(self._missing, 0, -1):
+            newer, older = self._points[k - 1], self._points[k]
+            full = len(self._lines) == self._lines.maxlen
+            line = self._lines[-1] if full else len(self._lines)
+            self._lines.appendleft(line)
+            step = self._steps[line].reshape(newer.theta.shape)
+            move = self._moves[line].reshape(newer.theta.shape)
+            np.subtract(older.theta, newer.theta, out=step)
+            np.subtract(older.gradient, newer.gradient, out=move)
+            move -= q * step
+        self._missing = 0
 
     def lower_bound(self) -> float:
         """Return a proved lower bound on J*, -inf if there is none."""
         if not self._useful:
             return -math.inf
+        self._take_differences()
+        objective, threads = self._objective, self._objective.data.threads
+        m = len(self._lines) + len(self._further)
+        moves = self._moves[: m + 1]
+        moves[m] = self._points[0].gradient.ravel()
+        inverse = np.tile(np.append(1.0 / objective.quadratic[:-1], 0.0), objective.K)
+        gram = np.empty((m + 2, m + 2))
+        _kernels.kernels.gram(
+            moves.T, None, inverse, np.zeros(m + 1), np.ones(m + 1), gram, threads
+        )
+        slope = gram[:m, m]
+        A = gram[:m, :m]
+        if m:
+            curved = products(self._steps[:m], moves[:m], threads)
+            A = A + 0.5 * (curved + curved.T)
         # Far from the optimum a combination of many is no probability, and one of few may be one.
-        lower = self._bound_of(list(self._points))
-        if lower == -math.inf and len(self._points) > FEW:
-            lower = self._bound_of(list(self._points)[:FEW])
+        lower = self._bound_of(A, slope, len(self._lines))
+        if lower == -math.inf and len(self._lines) >= FEW:
+            lower = self._bound_of(A, slope, FEW - 1)
         return lower
 
-    def _bound_of(self, points: list[Point]) -> float:
-        objective, q, further = self._objective, self._objective.quadratic, self._further
-        first, *others = points
-        K, D = first.theta.shape
-        m = len(others) + len(further)
-        # The moves of the residual, and the steps; at the end of the moves g.
-        moves, steps = np.empty((m + 1, K * D)), np.empty((m, K * D))
-        here = first.gradient - q * first.theta
-        for k, point in enumerate(others):
-            np.subtract(point.theta, first.theta, out=steps[k].reshape(K, D))
-            np.subtract(point.gradient - q * point.theta, here, out=moves[k].reshape(K, D))
-        for k, direction in enumerate(further, len(others)):
-            steps[k], moves[k] = direction.step.ravel(), direction.move.ravel()
-        moves[m] = first.gradient.ravel()
+    def _bound_of(self, A: Floats, slope: Floats, differences: int) -> float:
+        """Return the bound of so many of the newest differences, and the directions."""
+        objective, first = self._objective, self._points[0]
+        m, threads = len(A), objective.data.threads
+        moves = self._moves[: m + 1]
+        used = np.array([*list(self._lines)[:differences], *range(len(self._lines), m)], dtype=int)
         c = np.zeros(m)
-        if m:
-            inverse = np.tile(np.append(1.0 / q[:-1], 0.0), K)
-            gram = self._products(moves, moves[:m] * inverse)
-            curved = self._products(moves[:m], steps)
-            A = gram[:, :m] + 0.5 * (curved + curved.T)
-            c = _least(A, gram[:, m], moves.reshape(m + 1, K, D)[:, :, -1])
+        if len(used):
+            bias = moves.reshape(m + 1, objective.K, objective.D)[[*used, m], :, -1]
+            c[used] = _least(A[np.ix_(used, used)], slope[used], bias)
         if not float(np.abs(c).sum()) <= WILDEST:
             return -math.inf
-        self.residual = self._combined(moves, np.append(c, 1.0)).reshape(K, D)
-        change = self._change(c[: len(others)])
-        for weight, direction in zip(c[len(others) :], further, strict=True):
-            change += weight * direction.of_predictions
+        residual = combination(np.append(c, 1.0), moves, threads).reshape(first.theta.shape)
+        change = self._change(c, differences)
+        for weight, of_predictions in zip(c[len(self._lines) :], self._further, strict=True):
+            change += weight * of_predictions
         s = objective.data.sample_weight
-        share = (1.0 if s is None else s) / objective.data.total
-        self.residual[:, -1] = first.gradient[:, -1] + np.add.reduce(change * share, axis=1)
+        moved = np.add.reduce(change if s is None else change * s, axis=1)
+        residual[:, -1] = first.gradient[:, -1] + moved / objective.data.total
+        self.residual = residual
         divergence = objective.data.divergence(first.Z, change)
-        bound = bound_of(q, first.theta, self.residual, divergence)
+        bound = bound_of(objective.quadratic, first.theta, residual, divergence)
         return below(first.J, (1.0 + ROUNDED_TWICE) * bound, objective.margin_sizes(first.theta))
 
-    def _change(self, c: Floats) -> Floats:
-        """Return the combination of the earlier points' changes."""
+    def _change(self, c: Floats, differences: int) -> Floats:
+        """Return the combination of so many of the newest points' differences."""
         weights = np.zeros(len(self._predictions))
-        for k, weight in enumerate((-c.sum(), *c)):
+        parts = np.append(c[list(self._lines)[:differences]], 0.0)
+        for k, weight in enumerate(np.append(0.0, parts[:-1]) - parts):
             if self._places[k] < 0:
                 self._places[k] = min(set(range(len(weights))) - set(self._places))
                 a = self._objective.data.predictions(self._points[k].Z)
                 self._predictions[self._places[k]] = a.ravel()
             weights[self._places[k]] = weight
         used = max(self._places) + 1
-        change = self._combined(self._predictions[:used], weights[:used])
+        threads = self._objective.data.threads
+        change = combination(weights[:used], self._predictions[:used], threads)
         return change.reshape(self._points[0].Z.shape)
-
-    def _products(self, A: Floats, B: Floats) -> Floats:
-        """Return B A' of two sets of long rows."""
-        out = np.empty((len(B), len(A) + 1))
-        _kernels.kernels.class_transpose_product(A.T, B, out, self._objective.data.threads)
-        return out[:, :-1]
-
-    def _combined(self, A: Floats, c: Floats) -> Floats:
-        """Return c A, a combination of long rows."""
-        out = np.empty((1, A.shape[1]))
-        theta = np.append(c, 0.0)[None]
-        _kernels.kernels.class_margins_of(A.T, theta, None, out, self._objective.data.threads)
-        return out
 
 
 def _least(A: Floats, slope: Floats, bias: Floats) -> Floats:

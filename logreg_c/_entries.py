@@ -150,16 +150,14 @@ def _blocks(pattern: Compressed, random: np.random.Generator, threads: int) -> N
     # Whole numbers whose sum over all rows is exact.
     numbers = random.integers(1, 2**52 // (n + 1), n).astype(np.float64)
     sums = scattered(pattern, numbers[None, :], threads)[0]
-    before = np.zeros(d + 1, dtype=np.int64)
-    np.cumsum(sums[:d].astype(np.int64), out=before[1:])
+    used = np.flatnonzero(sums[:d])  # the columns that are not empty
+    m = len(used)
+    before = np.zeros(m + 1, dtype=np.int64)
+    np.cumsum(sums[used].astype(np.int64), out=before[1:])
     wanted = before + np.int64(sums[d])
     end = np.searchsorted(before, wanted)
-    found = np.flatnonzero((end <= d) & (before[np.minimum(end, d)] == wanted))
     blocks: list[tuple[int, int]] = []
-    for first in found:
-        last = int(end[first])
-        if blocks and last == blocks[-1][1]:
-            blocks[-1] = (int(first), last)  # the columns in between are empty
-        elif not blocks or first >= blocks[-1][1]:
-            blocks.append((int(first), last))
+    for k in np.flatnonzero((end <= m) & (before[np.minimum(end, m)] == wanted)):
+        if not blocks or used[k] >= blocks[-1][1]:
+            blocks.append((int(used[k]), int(used[end[k] - 1]) + 1))
     return np.array(blocks, dtype=np.intp).reshape(-1, 2)

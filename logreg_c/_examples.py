@@ -110,6 +110,14 @@ class Examples:
         )
         return loss, R
 
+    def residuals_along(self, Z: Floats, U: Floats, step: float) -> tuple[float, Floats, Floats]:
+        """Return the averaged loss at Z + step · U, those margins and share · (a - y)."""
+        moved, R = np.empty_like(Z), np.empty_like(Z)
+        loss = _kernels.kernels.residuals_along(
+            self.y, self.sample_weight, self.total, Z, U, step, moved, R, self.threads
+        )
+        return loss, moved, R
+
     def search(self, Z: Floats, U: Floats, step: float) -> tuple[float, float, float]:
         """Return the averaged loss at Z + step · U and its two derivatives by step."""
         return _kernels.kernels.search(

@@ -197,6 +197,17 @@ def residuals(
     R: NDArray[np.float64],
     threads: int,
 ) -> float: ...
+def residuals_along(
+    y: NDArray[Any],
+    sample_weight: NDArray[np.float64] | None,
+    total: float,
+    Z: NDArray[np.float64],
+    U: NDArray[np.float64],
+    step: float,
+    out: NDArray[np.float64],
+    R: NDArray[np.float64],
+    threads: int,
+) -> float: ...
 def curvatures(
     a: NDArray[np.float64],
     sample_weight: NDArray[np.float64] | None,
@@ -239,6 +250,13 @@ def add_terms(
     linear: NDArray[np.float64] | None,
     gradient: NDArray[np.float64],
 ) -> float: ...
+def terms_along(
+    theta: NDArray[np.float64],
+    s: NDArray[np.float64],
+    quadratic: NDArray[np.float64],
+    linear: NDArray[np.float64] | None,
+) -> tuple[float, float, float]: ...
+def inner(u: NDArray[np.float64], v: NDArray[np.float64]) -> float: ...
 def class_blocks(
     grams: NDArray[np.float64], shared: NDArray[np.float64] | None, H: NDArray[np.float64]
 ) -> None: ...

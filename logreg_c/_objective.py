@@ -49,7 +49,21 @@ def inner(u: Floats, v: Floats) -> float:
     """Return the sum of u · v, the same bits for any number of threads."""
     if u.size <= SHORT:
         return float(np.vdot(u, v))
-    return float(np.add.reduce((u * v).ravel()))
+    return _kernels.kernels.inner(np.ascontiguousarray(u), np.ascontiguousarray(v))
+
+
+def products(A: Floats, B: Floats, threads: int) -> Floats:
+    """Return B A' of two sets of long rows."""
+    out = np.empty((len(B), len(A) + 1))
+    _kernels.kernels.class_transpose_product(A.T, B, out, threads)
+    return out[:, :-1]
+
+
+def combination(c: Floats, A: Floats, threads: int) -> Floats:
+    """Return c A, a combination of long rows."""
+    out = np.empty((1, A.shape[1]))
+    _kernels.kernels.class_margins_of(A.T, np.append(c, 0.0)[None], None, out, threads)
+    return out
 
 
 def reciprocal(diagonal: Floats) -> Floats:
@@ -186,9 +200,11 @@ class Objective:
 
     def at_margins(self, theta: Floats, Z: Floats) -> Point:
         """As `evaluate` where Z is known already: the product with X' alone."""
-        loss, R = self.data.residuals(Z)
-        raw = self.data.transpose_product(R)
-        return self._point(theta, Z, loss, raw)
+        return self.at_residuals(theta, Z, *self.data.residuals(Z))
+
+    def at_residuals(self, theta: Floats, Z: Floats, loss: float, R: Floats) -> Point:
+        """As `at_margins` where the loss and its residuals are known too."""
+        return self._point(theta, Z, loss, self.data.transpose_product(R))
 
     def direction_margins(self, s: Floats) -> Floats:
         """Return what a step s adds to the margins. Reads X once."""
@@ -296,17 +312,9 @@ class Objective:
 
     # What looks at margins alone
 
-    def search(self, point: Point, s: Floats, U: Floats, t: float) -> tuple[float, float, float]:
-        """Return J at theta + t s, whose margins are Z + t U, and its two derivatives by t.
-
-        J has its L1 penalty; the derivatives are those of the rest.
-        """
-        J, slope, curvature = self.data.search(point.Z, U, t)
-        theta = point.theta + t * s
-        pull = np.zeros_like(s)
-        J += self._add_terms(theta, pull)
-        slope += inner(pull, s)
-        return J, slope, curvature + inner(self.quadratic * s, s)
+    def ray(self, point: Point, s: Floats, U: Floats) -> Ray:
+        """Return J along theta + t s, whose margins are Z + t U."""
+        return Ray(self, point, s, U)
 
     # Smaller problems over some of the rows
 
@@ -346,6 +354,36 @@ class Objective:
             self.data, self.penalty, self.center, self.scale, self.fit_bias, quadratic, linear,
             self.nonsmooth,
         )  # fmt: skip
+
+
+class Ray:
+    """J along theta + t s for t of 0 and above, whose margins are Z + t U. Reads no X."""
+
+    def __init__(self, objective: Objective, point: Point, s: Floats, U: Floats) -> None:
+        self._objective, self._point, self._s, self._U = objective, point, s, U
+        # All of the penalty that is smooth is a quadratic of t.
+        self._terms = _kernels.kernels.terms_along(
+            point.theta, s, objective.quadratic, objective.linear
+        )
+
+    def at(self, t: float) -> tuple[float, float, float]:
+        """Return J at t and its two derivatives.
+
+        J has its L1 penalty; the derivatives are those of the rest.
+        """
+        objective, point = self._objective, self._point
+        J, slope, curvature = objective.data.search(point.Z, self._U, t)
+        value, first, second = self._terms
+        J += value + t * (first + 0.5 * t * second)
+        if objective.nonsmooth is not None:
+            J += objective.nonsmooth.value(point.theta + t * self._s)
+        return J, slope + first + t * second, curvature + second
+
+    def go(self, t: float) -> Point:
+        """Return the point at t: the product with X' alone."""
+        objective, point = self._objective, self._point
+        loss, Z, R = objective.data.residuals_along(point.Z, self._U, t)
+        return objective.at_residuals(point.theta + t * self._s, Z, loss, R)
 
 
 def is_finite(point: Point) -> bool:

@@ -81,6 +81,42 @@ def add_terms(cnp.ndarray theta, cnp.ndarray quadratic, l1, linear, cnp.ndarray 
     return 0.5 * squares + products
 
 
+def terms_along(cnp.ndarray theta, cnp.ndarray s, cnp.ndarray quadratic, linear):
+    """Return the sum of q · v^2 / 2 + t · v at v = theta, and its two derivatives along s."""
+    cdef const double* v = doubles(theta)
+    cdef const double* u = doubles(s)
+    cdef const double* q = doubles(quadratic)
+    cdef const double* t = doubles_or_null(linear)
+    cdef Py_ssize_t D = cnp.PyArray_DIM(theta, 1), K = cnp.PyArray_DIM(theta, 0), j, k
+    cdef double value = 0, slope = 0, curvature = 0, products = 0
+    with nogil:
+        for k in range(K):
+            for j in range(D):
+                value += q[j] * v[k * D + j] * v[k * D + j]
+                slope += q[j] * v[k * D + j] * u[k * D + j]
+                curvature += q[j] * u[k * D + j] * u[k * D + j]
+        for j in range(K * D if t != NULL else 0):
+            products += t[j] * v[j]
+            slope += t[j] * u[j]
+    return 0.5 * value + products, slope, curvature
+
+
+def inner(cnp.ndarray u, cnp.ndarray v):
+    """Return the sum of u · v, of pieces first, which keeps its rounding small."""
+    cdef const double* a = doubles(u)
+    cdef const double* b = doubles(v)
+    cdef Py_ssize_t m = cnp.PyArray_SIZE(u), begin = 0, i
+    cdef double total = 0, part
+    with nogil:
+        while begin < m:
+            part = 0
+            for i in range(begin, min(begin + PIECE, m)):
+                part += a[i] * b[i]
+            total += part
+            begin += PIECE
+    return total
+
+
 def class_blocks(cnp.ndarray grams, shared, cnp.ndarray H):
     """Fill H (K D, K D) from the Grams (K (K + 1) / 2, D, D) of the pairs of classes k <= m.
 

@@ -11,6 +11,12 @@ cdef enum:
     TAKE_AHEAD = 4      # rows
 
 
+cdef inline void move_along(const double* u, double t, Py_ssize_t m, alone z) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(m):
+        z[j] += t * u[j]
+
+
 cdef void search_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
                       double* sums) noexcept nogil:
     """The averaged loss at z = Z + step · U, and its first and second derivative by step."""
@@ -24,11 +30,9 @@ cdef void search_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
     cdef double t = p.step, slope, curvature, a
     while i < end:
         m = min(rows, end - i)
+        fetch(p, i, m, p.Z, z)
         for k in range(p.K):
-            u = p.U + k * p.n + i
-            zk = z + k * m
-            for j in range(m):
-                zk[j] = p.Z[k * p.n + i + j] + t * u[j]
+            move_along(p.U + k * p.n + i, t, m, z + k * m)
         block_shares(p, i, m, share)
         slope = 0
         curvature = 0
@@ -185,13 +189,17 @@ cdef void predict_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
 
 cdef void residual_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
                         double* sums) noexcept nogil:
-    """out = share · (a - Y) at the margins Z."""
+    """out = share · (a - Y) at the margins Z; or at Z + step · U, which are kept in out_b."""
     cdef double share[MOST_ROWS]
     cdef double* z = sums + sums_width(p)
-    cdef Py_ssize_t rows = rows_at_once(p), i = begin, m
+    cdef Py_ssize_t rows = rows_at_once(p), i = begin, m, k
     while i < end:
         m = min(rows, end - i)
         fetch(p, i, m, p.Z, z)
+        if p.U != NULL:
+            for k in range(p.K):
+                move_along(p.U + k * p.n + i, p.step, m, z + k * m)
+            keep(p, i, m, z, p.out_b)
         block_shares(p, i, m, share)
         sums[SEARCH_LOSS] += class_link(p, i, m, share, z)
         keep(p, i, m, z, p.out)

@@ -211,6 +211,23 @@ def residuals(cnp.ndarray y, sample_weight, double total, cnp.ndarray Z, cnp.nda
     return loss
 
 
+def residuals_along(cnp.ndarray y, sample_weight, double total, cnp.ndarray Z, cnp.ndarray U,
+                    double step, cnp.ndarray out, cnp.ndarray R, int threads):
+    """Fill out = Z + step · U and R = share · (a - Y) there; return the averaged loss."""
+    cdef Pass p
+    set_rows(&p, Z)
+    set_targets(&p, y)
+    set_shares(&p, sample_weight, total)
+    p.U = doubles(U)
+    p.step = step
+    p.out_b = doubles(out)
+    p.out = doubles(R)
+    cdef double* sums = run_all(&p, residual_pass, threads)
+    cdef double loss = sums[SEARCH_LOSS]
+    free(sums)
+    return loss
+
+
 def curvatures(cnp.ndarray a, sample_weight, double total, cnp.ndarray out, int threads):
     """Fill out (K (K + 1) / 2, n) with the weights of the Grams that make the Hessian."""
     cdef Pass p

@@ -86,6 +86,6 @@ def test_the_search_reads_nothing(K):
     s = newton(objective, point) / 3
     U = objective.direction_margins(s)
     before = objective.data.meter.reads
-    length = search(objective, point, s, U, inner(point.gradient, s))
+    length = search(objective.ray(point, s, U), point.J, inner(point.gradient, s))
     assert objective.data.meter.reads == before
     assert 1.0 < length < 16.0

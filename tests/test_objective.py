@@ -171,7 +171,7 @@ def test_search_is_the_objective_along_the_line(p):
     U = objective.direction_margins(p.s_)
     for t in (0.0, 1.0, -0.7, 3.0):
         there = objective.evaluate(p.theta + t * p.s_)
-        J, slope, curvature = objective.search(point, p.s_, U, t)
+        J, slope, curvature = objective.ray(point, p.s_, U).at(t)
         assert pytest.approx(there.J, rel=1e-11) == J
         assert slope == pytest.approx((there.gradient * p.s_).sum(), rel=1e-9, abs=1e-10)
         product = objective.hessian_vector(predictions(p, there), p.s_)
@@ -257,7 +257,7 @@ def test_other_terms_are_added(p):
     assert pytest.approx(point.J + added) == there.J
     np.testing.assert_allclose(there.gradient, point.gradient + 0.7 * p.theta + 0.2)
     U = tilted.direction_margins(p.s_)
-    J, slope, _ = tilted.search(there, p.s_, U, 1.0)
+    J, slope, _ = tilted.ray(there, p.s_, U).at(1.0)
     end = tilted.evaluate(p.theta + p.s_)
     assert pytest.approx(end.J) == J
     assert slope == pytest.approx((end.gradient * p.s_).sum())
@@ -282,7 +282,8 @@ def test_every_method_counts_its_reads(p):
     assert reads(objective.pull_back, point.Z) == pytest.approx(half)
     assert reads(objective.hessian_vector, a, p.s_) == pytest.approx(1)
     assert reads(objective.hessian, a) == pytest.approx(1)
-    assert reads(objective.search, point, p.s_, point.Z, 0.5) == 0
+    assert reads(objective.ray(point, p.s_, point.Z).at, 0.5) == 0
+    assert reads(objective.ray(point, p.s_, point.Z).go, 0.5) == pytest.approx(half)
     rows = np.arange(n // 4, dtype=np.intp)
     assert reads(objective.sample, rows, np.ones(len(rows))) == pytest.approx(len(rows) / n)
     part = objective.sample(rows, np.ones(len(rows)))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._nonsmooth import Nonsmooth
-from .._objective import Objective, Point, inner, is_finite
+from .._objective import Objective, Point, Ray, inner, is_finite
 from .._quadratic import model_step
 from .._validation import Floats
 
@@ -82,28 +82,28 @@ def _searched(
     unit: Point | None = None,
 ) -> Step | None:
     """Step to about the minimum along s, whose margins are U; `unit` is the full step's end."""
-    length = search(objective, point, s, U, slope)
+    ray = objective.ray(point, s, U)
+    length = search(ray, point.J, slope)
     if length is None:
         return None
-    theta = point.theta + length * s
     if unit is None:
-        found = objective.at_margins(theta, point.Z + length * U)
+        found = ray.go(length)
     elif length == 1.0:
         found = unit
     else:
         # Not from Z + length · U, which costs as much: U is a difference of margins here, and a
         # length of 4 would make three times the rounding of Z, every step again, until Z has
         # nothing to do with theta.
-        found = objective.evaluate(theta)
+        found = objective.evaluate(point.theta + length * s)
     return Step(found, length) if found.J < point.J else None
 
 
-def search(objective: Objective, point: Point, s: Floats, U: Floats, slope: float) -> float | None:
-    """Return about where J(theta + t s) is least, by Newton's method between brackets."""
+def search(ray: Ray, J_there: float, slope: float) -> float | None:
+    """Return about where J along a ray is least, by Newton's method between brackets."""
     low, high, t = 0.0, LONGEST, 1.0
-    best, best_J = None, point.J
+    best, best_J = None, J_there
     for _ in range(40):
-        J, d1, d2 = objective.search(point, s, U, t)
+        J, d1, d2 = ray.at(t)
         if math.isfinite(J) and J < best_J:
             best, best_J = t, J
             if abs(d1) <= (FLAT if t == 1.0 else SEARCHED) * -slope:
@@ -134,10 +134,10 @@ def _backtracked(
     full = objective.evaluate(nonsmooth.clip(point.theta + s))
     if is_finite(full) and full.J - point.J <= DECREASE * promised:
         return Step(full, 1.0)
-    U = full.Z - point.Z
+    ray = objective.ray(point, s, full.Z - point.Z)
     length, best, best_J = 0.5, None, point.J
     while length >= SHORTEST:
-        J = objective.search(point, s, U, length)[0]
+        J = ray.at(length)[0]
         if J < best_J:
             best, best_J = length, J
         elif best is not None:

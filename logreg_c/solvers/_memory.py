@@ -1,50 +1,96 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The memory of L-BFGS: the last steps and what the gradient changed along them."""
+r"""The memory of L-BFGS: the last steps and what the gradient changed along them.
+
+With the steps as the rows of S and the changes as those of Y, from the oldest to the newest, and R
+the upper triangle of :math:`S Y'`, the two loops of Nocedal (1980) add up to
+
+.. math::
+
+    q = g - Y' \alpha, \quad R \alpha = S g, \qquad
+    H g = B q + S' \gamma, \quad R' \gamma = \mathrm{diag}(R) \alpha - Y B q
+
+(Byrd, Nocedal, Schnabel 1994), which reads each of them twice and nothing else of their length.
+"""
 
 from __future__ import annotations
 
-from collections import deque
+import math
 from collections.abc import Callable
 
-from .._objective import inner
+import numpy as np
+
+from .._objective import combination, inner, products
 from .._validation import Floats
 
 Apply = Callable[[Floats], Floats]
 
 
 class Memory:
-    """Pairs (s, y) and the two-loop recursion (Nocedal 1980) that applies their inverse Hessian."""
+    """Pairs (s, y) and their inverse Hessian.
 
-    def __init__(self, most: int, before: Memory | None = None) -> None:
-        kept = () if before is None else before._pairs
-        self._pairs: deque[tuple[Floats, Floats, float]] = deque(kept, maxlen=most)
+    Parameters
+    ----------
+    most : int
+        Pairs that are kept.
+    threads : int
+        Of the products.
+    before : Memory, optional
+        Whose pairs it has at first; it has to keep no more than this one.
+    """
+
+    def __init__(self, most: int, threads: int, before: Memory | None = None) -> None:
+        self._most, self._threads = most, threads
+        self._order: list[int] = []  # places of the pairs, from the oldest to the newest
+        self._S = self._Y = np.empty((0, 0))
+        self._R = np.empty((most, most))  # the products s · y, by places
+        if before is not None and before._order:
+            k = len(before._order)
+            self._order = before._order.copy()
+            self._make_room(before._shape)
+            self._S[:k], self._Y[:k] = before._S[:k], before._Y[:k]
+            self._R[:k, :k] = before._R[:k, :k]
+
+    def _make_room(self, shape: tuple[int, ...]) -> None:
+        self._shape = shape
+        self._S, self._Y = np.empty((2, self._most, math.prod(shape)))
 
     def add(self, s: Floats, y: Floats) -> None:
         """Keep a pair if its curvature is positive beyond rounding."""
-        sy = inner(s, y)
-        if sy > 1e-12 * inner(y, y) ** 0.5 * inner(s, s) ** 0.5:
-            self._pairs.append((s, y, sy))
+        if not inner(s, y) > 1e-12 * inner(y, y) ** 0.5 * inner(s, s) ** 0.5:
+            return
+        if not len(self._S):
+            self._make_room(s.shape)
+        full = len(self._order) == self._most
+        k = self._order.pop(0) if full else len(self._order)
+        self._order.append(k)
+        self._S[k], self._Y[k] = s.ravel(), y.ravel()
+        used = len(self._order)
+        self._R[:used, k] = products(self._S[:used], y.reshape(1, -1), self._threads)[0]
 
     def clear(self) -> None:
         """Forget all pairs."""
-        self._pairs.clear()
+        self._order = []
 
     def apply(self, g: Floats, initial: Apply) -> Floats:
-        """Return the inverse Hessian times g, starting from `initial`."""
-        q = g.copy()
-        parts = []
-        for s, y, sy in reversed(self._pairs):
-            part = inner(s, q) / sy
-            q -= part * y
-            parts.append(part)
-        q = initial(q)
-        for (s, y, sy), part in zip(self._pairs, reversed(parts), strict=True):
-            q += (part - inner(y, q) / sy) * s
-        return q
+        """Return the inverse Hessian times g, starting from `initial`, which is B."""
+        order, threads = self._order, self._threads
+        used = len(order)
+        if not used:
+            return initial(g)
+        S, Y = self._S[:used], self._Y[:used]
+        R = np.triu(self._R[np.ix_(order, order)])
+        places = np.argsort(order)
+        alpha = np.linalg.solve(R, products(S, g.reshape(1, -1), threads)[0, order])
+        Bq = initial(g - combination(alpha[places], Y, threads).reshape(g.shape))
+        right = np.diagonal(R) * alpha - products(Y, Bq.reshape(1, -1), threads)[0, order]
+        # Turned over R' is an upper triangle too, for which an elimination has nothing to exchange.
+        gamma = np.linalg.solve(R.T[::-1, ::-1], right[::-1])[::-1]
+        return Bq + combination(gamma[places], S, threads).reshape(g.shape)
 
     def scaling(self, initial: Apply) -> float:
         """Return what makes an initial matrix as large as the last pair says it is."""
-        if not self._pairs:
+        if not self._order:
             return 1.0
-        _, y, sy = self._pairs[-1]
-        return sy / inner(y, initial(y))
+        k = self._order[-1]
+        y = self._Y[k].reshape(self._shape)
+        return float(self._R[k, k]) / inner(y, initial(y))

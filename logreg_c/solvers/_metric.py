@@ -29,9 +29,10 @@ class Metric(Protocol):
 class Factored:
     """A Cholesky factor and the pairs of L-BFGS, for objectives that are smooth."""
 
-    def __init__(self, factor: Factor, most: int) -> None:
+    def __init__(self, factor: Factor, most: int, threads: int) -> None:
         self._factor = factor
-        self._memory = Memory(most)
+        self._threads = threads
+        self._memory = Memory(most, threads)
 
     def model(self, point: Point) -> ModelStep:
         """Return the step, and the decrement of the factor alone."""
@@ -45,7 +46,7 @@ class Factored:
 
     def afresh(self, most: int) -> Factored:
         """Return the factor without pairs."""
-        return Factored(self._factor, most)
+        return Factored(self._factor, most, self._threads)
 
 
 class Updated:
@@ -87,5 +88,6 @@ def product(H: Floats, s: Floats) -> Floats:
 def metric_of(objective: Objective, H: Floats, most: int) -> Metric:
     """Return what starts from a Hessian; of pairs, if it keeps them, the last `most`."""
     if objective.nonsmooth is None:
-        return Factored(Factor(H, objective.data.threads), most)
+        threads = objective.data.threads
+        return Factored(Factor(H, threads), most, threads)
     return Updated(objective, H)

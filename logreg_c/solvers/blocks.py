@@ -94,7 +94,7 @@ class Model:
         self.objective = objective
         self.initial = initial
         self.trouble = trouble
-        self.memory = Memory(MEMORY)
+        self.memory = Memory(MEMORY, objective.data.threads)
 
     def apply(self, r: Floats) -> Floats:
         """Return B^-1 r."""

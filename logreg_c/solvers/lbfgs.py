@@ -28,7 +28,7 @@ PROOF = 40
 
 def from_diagonal(objective: Objective, diagonal: Floats) -> tuple[Memory, Apply]:
     """Return a memory and its inverse Hessian, from 1 / diagonal at the size of the last pair."""
-    memory = Memory(MEMORY)
+    memory = Memory(MEMORY, objective.data.threads)
     inverse = 1.0 / np.maximum(diagonal, 1e-12 * diagonal.max())
 
     def by_column(q: Floats) -> Floats:

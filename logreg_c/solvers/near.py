@@ -147,7 +147,7 @@ def _near(task: Task, metric: Metric, point: Point) -> Iterator[Iterate]:
         metric.make(task, point)
     factor = metric.factor(objective, point)
     part = metric.part(objective)
-    memory = Memory(MEMORY)
+    memory = Memory(MEMORY, objective.data.threads)
     first = trigger = TRIGGER * (1.0 if part is None else len(part[1]) / objective.n)
     price = metric.price(objective)
     before = math.inf

@@ -54,7 +54,8 @@ def preconditioned(task: Task) -> Iterator[Iterate]:
     matrix = Preconditioner(objective, task.random)
     matrix.refresh(point)
     few = objective.sparse.X.entries < ENTRIES_A_COLUMN * objective.D
-    memory = Memory(SHORT_MEMORY if few else MEMORY)
+    threads = objective.data.threads
+    memory = Memory(SHORT_MEMORY if few else MEMORY, threads)
     proof = Proof(objective, task.goal, matrix, FEW_POINTS if few else MOST)
     proof.add(point)
     count, stuck = 0, False
@@ -93,7 +94,7 @@ def preconditioned(task: Task) -> Iterator[Iterate]:
             memory.clear()
         elif count in SLOW and matrix.grow(count):
             matrix.refresh(point)
-            memory = Memory(LONG_MEMORY, memory)
+            memory = Memory(LONG_MEMORY, threads, memory)
         elif count in REFRESHED and not matrix.eliminated:
             matrix.refresh(point)
 
@@ -107,7 +108,7 @@ class Proof:
         self._objective = objective
         self._goal = goal
         self._matrix = matrix
-        self._seen = Combination(objective, points)
+        self._seen = Combination(objective, points, DIRECTIONS)
         self._decrements: list[float] = []
         self._gap = math.inf
         self._values: list[float] = []  # of J
