@@ -15,7 +15,8 @@ cdef inline void inspect_rows(const Sparse* x, const index* columns, const real*
                               Py_ssize_t begin, Py_ssize_t m, double* sums) noexcept nogil:
     """Look at all entries of some rows in one loop, which forgives the first of each row."""
     cdef Py_ssize_t first = start_of(x, begin), last = start_of(x, begin + m), falls = 0, i, k
-    cdef double bad = 0, other = 0, extreme = 0, size
+    cdef Py_ssize_t bad = 0, other = 0, extreme = 0
+    cdef double size
     for k in range(first + 1, last):
         falls += columns[k] <= columns[k - 1]
     for i in range(begin + 1, begin + m):
@@ -27,9 +28,9 @@ cdef inline void inspect_rows(const Sparse* x, const index* columns, const real*
         return
     for k in range(first, last):
         size = fabs(<double> values[k])
-        bad += not_finite(size)
-        other += <double> (values[k] != 1)
-        extreme += <double> (size > 1e6) + <double> (size < 1e-30) * <double> (size > 0)
+        bad += not (size <= DBL_MAX)
+        other += values[k] != 1
+        extreme += (size > 1e6) | ((size < 1e-30) & (size > 0))
     sums[NOT_FINITE] += bad
     sums[NOT_ONE] += other
     sums[EXTREME] += extreme

@@ -259,20 +259,32 @@ cdef inline double sum_of_log1p(double* e, Py_ssize_t m) noexcept nogil:
     return s
 
 
+cdef inline void exponentials(const double* z, Py_ssize_t m, alone e) noexcept nogil:
+    """e = exp(-|z|), which all that is asked of a sigmoid is made of."""
+    cdef Py_ssize_t i
+    for i in range(m):
+        e[i] = exp_nonpositive(-fabs(z[i]))
+
+
 cdef inline double link(const Pass* p, const double* y, const double* share, Py_ssize_t m,
                         alone z) noexcept nogil:
-    """Replace z by share · dz and return the sum of share · L.
+    """Replace z by share · dz and return the sum of share · L."""
+    cdef double e[MOST_ROWS]
+    # Short loops: a processor has more rows of one in work at a time than of all in one.
+    exponentials(z, m, e)
+    return link_of(p, y, share, m, e, z)
 
-    With e = exp(-|z|), the model gives the label that the sign of z speaks against the
+
+cdef inline double link_of(const Pass* p, const double* y, const double* share, Py_ssize_t m,
+                           alone e, alone z) noexcept nogil:
+    """As link, given e = exp(-|z|), which is overwritten.
+
+    The model gives the label that the sign of z speaks against the
     probability q = e / (1 + e), and y gives it c = y or 1 - y. Then
     L = c |z| + log(1 + e) and dz = a - y = ±(c - q): nothing overflows or cancels.
     """
-    cdef double e[MOST_ROWS]
     cdef double loss = 0, c, positive
     cdef Py_ssize_t i
-    # Three short loops: a processor has more rows of one in work at a time than of all in one.
-    for i in range(m):
-        e[i] = exp_nonpositive(-fabs(z[i]))
     for i in range(m):
         positive = <double> (z[i] >= 0)
         c = fabs(positive - y[i])

@@ -23,6 +23,7 @@ cdef void search_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
     cdef double share[MOST_ROWS]
     cdef double mean[MOST_ROWS]
     cdef double square[MOST_ROWS]
+    cdef double e[MOST_ROWS]
     cdef double* z = sums + sums_width(p)
     cdef Py_ssize_t rows = rows_at_once(p), i = begin, m, k, j
     cdef const double* u
@@ -38,10 +39,13 @@ cdef void search_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
         curvature = 0
         if p.K == 1:
             u = p.U + i
+            exponentials(z, m, e)
             for j in range(m):
-                a = sigmoid_one(z[j])
-                curvature += share[j] * a * (1.0 - a) * u[j] * u[j]
-        sums[SEARCH_LOSS] += class_link(p, i, m, share, z)
+                a = u[j] / (1.0 + e[j])
+                curvature += share[j] * e[j] * (a * a)
+            sums[SEARCH_LOSS] += link_of(p, p.Y + i, share, m, e, z)
+        else:
+            sums[SEARCH_LOSS] += softmax_link(p, i, m, share, z)
         for k in range(p.K):
             u = p.U + k * p.n + i
             zk = z + k * m
@@ -79,10 +83,9 @@ cdef inline double excess(double t) noexcept nogil:
     t^4 sum_{k>=4} 1/(k(k-1)) = t^4/3; for t >= 0 it alternates, so h <= t^2/2 - t^3/6 + t^4/12
     while t <= 1, and h <= t^2/2 always.
     """
-    cdef double s = t * t
-    if t < 0:
-        return s * (0.5 - t * (1.0 / 6.0) + s * (1.0 / 3.0))
-    return s * (0.5 - t * (1.0 / 6.0) + s * (1.0 / 12.0)) if t <= 1.0 else 0.5 * s
+    cdef double s = t * t, near = s * (0.5 - t * (1.0 / 6.0)
+                                       + s * (1.0 / 3.0 if t < 0 else 1.0 / 12.0))
+    return near if t <= 1.0 else 0.5 * s
 
 
 cdef void dual_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sums) noexcept nogil:
@@ -97,7 +100,8 @@ cdef void dual_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sum
     cdef const double* u
     cdef const double* a
     cdef double* out
-    cdef double t, s, outside, divergence
+    cdef double t, s, divergence
+    cdef Py_ssize_t outside
     while i < end:
         m = min(rows, end - i)
         block_shares(p, i, m, share)
@@ -110,7 +114,7 @@ cdef void dual_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sum
             for j in range(m):
                 t = (1.0 - a[j]) * u[j]
                 s = -a[j] * u[j]
-                outside += <double> (not (t >= -1.0)) + <double> (not (s >= -1.0))
+                outside += (not (t >= -1.0)) | (not (s >= -1.0))
                 divergence += share[j] * (a[j] * excess(t) + (1.0 - a[j]) * excess(s))
                 out[j] = share[j] * (a[j] * t)
         else:
@@ -127,7 +131,7 @@ cdef void dual_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sum
                 out = p.out + k * p.n + i
                 for j in range(m):
                     t = u[j] - mean[j]
-                    outside += <double> (not (t >= -1.0))
+                    outside += not (t >= -1.0)
                     divergence += share[j] * (a[j] * excess(t))
                     out[j] = share[j] * (a[j] * t)
         sums[DUAL_DIVERGENCE] += divergence
@@ -135,11 +139,14 @@ cdef void dual_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sum
         i += m
 
 
-cdef inline double moved(double a, double change, double* outside) noexcept nogil:
+cdef inline bint is_outside(double a, double change) noexcept nogil:
+    """Whether a + change is negative; below zero by rounding is zero."""
+    return not (a + change >= -1e-15)
+
+
+cdef inline double moved(double a, double change) noexcept nogil:
     """A bound on the part that a probability a has in KL(a' || a), where a' = a + change."""
     cdef double t = change / (a + 1e-300)
-    # Below zero by rounding is zero.
-    outside[0] += <double> (not (a + change >= -1e-15))
     return a * excess(t if t > -1.0 else -1.0)
 
 
@@ -148,10 +155,12 @@ cdef void divergence_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
     """Add up a bound on share · KL(a' || a), and how often a' leaves [0, 1], for the predictions a
     at the margins Z and a' = a + U."""
     cdef double share[MOST_ROWS]
+    cdef double e[MOST_ROWS]
     cdef double* z = sums + sums_width(p)
     cdef Py_ssize_t rows = rows_at_once(p), i = begin, m, k, j
     cdef const double* u
-    cdef double outside, divergence
+    cdef double divergence, small, large, a
+    cdef Py_ssize_t outside
     while i < end:
         m = min(rows, end - i)
         block_shares(p, i, m, share)
@@ -160,15 +169,22 @@ cdef void divergence_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
         divergence = 0
         if p.K == 1:
             u = p.U + i
+            exponentials(z, m, e)
             for j in range(m):
-                divergence += share[j] * (moved(sigmoid_one(z[j]), u[j], &outside)
-                                          + moved(sigmoid_one(-z[j]), -u[j], &outside))
+                # Both probabilities, of which a difference from 1 would lose the small one.
+                large = 1.0 / (1.0 + e[j])
+                small = e[j] * large
+                a = small if z[j] < 0 else large
+                small = large if z[j] < 0 else small
+                outside += is_outside(a, u[j]) | is_outside(small, -u[j])
+                divergence += share[j] * (moved(a, u[j]) + moved(small, -u[j]))
         else:
             predict(p, m, z)
             for k in range(p.K):
                 u = p.U + k * p.n + i
                 for j in range(m):
-                    divergence += share[j] * moved(z[k * m + j], u[j], &outside)
+                    outside += is_outside(z[k * m + j], u[j])
+                    divergence += share[j] * moved(z[k * m + j], u[j])
         sums[DUAL_DIVERGENCE] += divergence
         sums[DUAL_OUTSIDE] += outside
         i += m
