@@ -154,16 +154,17 @@ class Combination:
 
     def _change(self, c: Floats, differences: int) -> Floats:
         """Return the combination of so many of the newest points' differences."""
+        threads = self._objective.data.threads
         weights = np.zeros(len(self._predictions))
         parts = np.append(c[list(self._lines)[:differences]], 0.0)
         for k, weight in enumerate(np.append(0.0, parts[:-1]) - parts):
             if self._places[k] < 0:
                 self._places[k] = min(set(range(len(weights))) - set(self._places))
-                a = self._objective.data.predictions(self._points[k].Z)
-                self._predictions[self._places[k]] = a.ravel()
+                Z = self._points[k].Z
+                a = self._predictions[self._places[k]].reshape(Z.shape)
+                _kernels.kernels.predictions(Z, a, threads)
             weights[self._places[k]] = weight
         used = max(self._places) + 1
-        threads = self._objective.data.threads
         change = combination(weights[:used], self._predictions[:used], threads)
         return change.reshape(self._points[0].Z.shape)
 

@@ -25,6 +25,8 @@ from .newton_cg import conjugate_gradients
 
 # Iterations at which the initial matrix is made again.
 REFRESHED = (4, 12, 30, 60, 100, 150, 200, 300)
+# Iterations up to which it would not pay: it takes one to three, and saves a fifth of what is left.
+SOON = 3.0
 # Pairs that are kept; fewer where there are more than so many columns for the entries; more with
 # the larger heads of slow fits.
 MEMORY, SHORT_MEMORY, LONG_MEMORY = 20, 8, 100
@@ -95,7 +97,7 @@ def preconditioned(task: Task) -> Iterator[Iterate]:
         elif count in SLOW and matrix.grow(count):
             matrix.refresh(point)
             memory = Memory(LONG_MEMORY, threads, memory)
-        elif count in REFRESHED and not matrix.eliminated:
+        elif count in REFRESHED and not matrix.eliminated and not proof.nearly_done():
             matrix.refresh(point)
 
 
@@ -111,6 +113,7 @@ class Proof:
         self._seen = Combination(objective, points, DIRECTIONS)
         self._decrements: list[float] = []
         self._gap = math.inf
+        self._excess = 0.0  # the last bound in parts of the decrement there
         self._values: list[float] = []  # of J
         # The decrements from which on a combination, and one with a direction, may do.
         self._combined_at = self._directed_at = math.inf
@@ -120,14 +123,28 @@ class Proof:
         self._seen.add(point)
         self._values.append(point.J)
 
+    def _lack(self) -> float:
+        """Return what a bound would be now, in proportion to the decrement, as the last one was."""
+        return self._excess * self._decrements[-1]
+
+    def nearly_done(self) -> bool:
+        """Whether few iterations are left, if decrements go on to fall as they have done."""
+        first, last, count = self._decrements[0], self._decrements[-1], len(self._decrements) - 1
+        to_go = max(last, self._lack()) / self._gap
+        return to_go <= 1.0 or first / last > to_go ** (count / SOON)
+
     def iterations_left(self) -> float:
-        """Return how many more it may take, going by what J has fallen by in the recent ones."""
+        """Return how many more it may take, going by what J has fallen by in the recent ones.
+
+        J is to come near enough to J*, and so is the bound, which is far above where J hardly falls
+        for want of a good matrix.
+        """
         if len(self._values) <= 2 * RECENT:
             return 0.0
         first, middle, last = (self._values[-1 - k * RECENT] for k in (2, 1, 0))
         before, now = first - middle, middle - last
         ratio = min(now / before, 0.99) if before > 0.0 else 0.99
-        to_go = now * ratio / (1.0 - ratio) / self._gap
+        to_go = max(now * ratio / (1.0 - ratio), self._lack()) / self._gap
         if not (ratio > 0.0 and to_go > 1.0):
             return 0.0
         return LATER * RECENT * math.log(to_go) / -math.log(ratio)
@@ -148,6 +165,8 @@ class Proof:
         lower = self._seen.lower_bound()
         bound = point.J - lower
         self._combined_at = decrement * min(max(gap / (LIKELY * bound), LEAST), 0.5)
+        if math.isfinite(bound):
+            self._excess = bound / decrement
         if bound <= gap or not directed:
             return lower
         earlier = self._decrements[-4:][0]
