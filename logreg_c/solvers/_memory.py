@@ -19,6 +19,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from .. import _kernels
 from .._objective import combination, inner, products
 from .._validation import Floats
 
@@ -78,13 +79,14 @@ class Memory:
         if not used:
             return initial(g)
         S, Y = self._S[:used], self._Y[:used]
-        R = np.triu(self._R[np.ix_(order, order)])
+        R = self._R[np.array(order)[:, None], order]
         places = np.argsort(order)
-        alpha = np.linalg.solve(R, products(S, g.reshape(1, -1), threads)[0, order])
+        solve = _kernels.kernels.cholesky_half_solve
+        alpha = products(S, g.reshape(1, -1), threads)[0, order]
+        solve(R, alpha, False)
         Bq = initial(g - combination(alpha[places], Y, threads).reshape(g.shape))
-        right = np.diagonal(R) * alpha - products(Y, Bq.reshape(1, -1), threads)[0, order]
-        # Turned over R' is an upper triangle too, for which an elimination has nothing to exchange.
-        gamma = np.linalg.solve(R.T[::-1, ::-1], right[::-1])[::-1]
+        gamma = np.diagonal(R) * alpha - products(Y, Bq.reshape(1, -1), threads)[0, order]
+        solve(R, gamma, True)
         return Bq + combination(gamma[places], S, threads).reshape(g.shape)
 
     def scaling(self, initial: Apply) -> float:
