@@ -89,6 +89,18 @@ def test_search_is_the_loss_along_a_line(isa, n, kind, weighted):
         assert abs(curvature - exact) <= 10 * TOLERANCE * (share * terms * np.abs(U)).sum()
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("n", SIZES)
+def test_residuals_along_a_line_are_those_of_its_margins(isa, n, kind):
+    Z, U, y, _, weight = rows(n, kind)
+    total = shares(n, weight)[1]
+    moved, R, expected = np.empty_like(Z), np.empty_like(Z), np.empty_like(Z)
+    loss = isa.residuals_along(y, weight, total, Z, U, -0.3, moved, R, 2)
+    np.testing.assert_allclose(moved, Z - 0.3 * U, rtol=1e-15, atol=1e-15 * np.abs(U).max())
+    assert loss == isa.residuals(y, weight, total, moved, expected, 2)
+    assert (R == expected).all()
+
+
 def excess(t):
     """The polynomial as it is proved, in the type of t."""
     near = t * t / 2 - t**3 / 6
@@ -163,15 +175,18 @@ def test_same_bits_for_any_number_of_threads(isa, kind, weighted):
     pairs = len(Z) * (len(Z) + 1) // 2
 
     def everything(threads):
-        a, R, change, out = *(np.empty_like(Z) for _ in range(3)), np.empty((pairs, n))
+        a, R, change, moved, along = (np.empty_like(Z) for _ in range(5))
+        out = np.empty((pairs, n))
         isa.predictions(Z, a, threads)
         numbers = (
             isa.residuals(y, weight, total, Z, R, threads),
             *isa.search(y, weight, total, Z, U, 0.3, threads),
+            isa.residuals_along(y, weight, total, Z, U, 0.3, moved, along, threads),
+            *isa.divergence(Z, weight, total, U / 1e9, threads),
             *isa.dual_step(a, weight, total, U / 40, change, threads),
         )
         isa.curvatures(a, weight, total, out, threads)
-        return [np.asarray(part).tobytes() for part in (numbers, a, R, change, out)]
+        return [np.asarray(part).tobytes() for part in (numbers, a, R, change, moved, along, out)]
 
     one = everything(1)
     for threads in (2, 3, 8):

@@ -57,6 +57,26 @@ def test_terms_and_their_gradient(isa, K, D, linear, kinks):
     np.testing.assert_allclose(gradient, 1 + q * theta + tilt, rtol=1e-14, atol=1e-14)
 
 
+@pytest.mark.parametrize("linear", [True, False])
+@pytest.mark.parametrize(("K", "D"), SHAPES)
+def test_terms_along_a_direction(isa, K, D, linear):
+    theta, s = parameters(K, D)[0], parameters(K, D, 6)[0]
+    t = parameters(K, D, 4)[0] if linear else None
+    q = np.random.default_rng(5).uniform(0, 2, D)
+    value, slope, curvature = isa.terms_along(theta, s, q, t)
+    gradient = np.zeros_like(theta)
+    assert isa.add_terms(theta, q, None, t, gradient) == pytest.approx(value, rel=1e-13)
+    assert slope == pytest.approx((gradient * s).sum(), rel=1e-12, abs=1e-13)
+    assert curvature == pytest.approx((q * s * s).sum(), rel=1e-13)
+
+
+@pytest.mark.parametrize("m", [0, 1, 31, 4096, 4097, 100_003])
+def test_inner_products_of_long_vectors(isa, m):
+    u, v = np.random.default_rng(m).standard_normal((2, m))
+    exact = (u.astype(np.longdouble) * v).sum()
+    assert abs(isa.inner(u, v) - exact) <= 1e-15 * np.sqrt(m) * np.abs(u * v).sum()
+
+
 @pytest.mark.parametrize("masked", [True, False])
 @pytest.mark.parametrize(("K", "D"), [(2, 1), (3, 5), (7, 4)])
 def test_class_blocks_fill_the_null_space_alone(isa, K, D, masked):

@@ -131,7 +131,9 @@ class Proof:
         """Whether few iterations are left, if decrements go on to fall as they have done."""
         first, last, count = self._decrements[0], self._decrements[-1], len(self._decrements) - 1
         to_go = max(last, self._lack()) / self._gap
-        return to_go <= 1.0 or first / last > to_go ** (count / SOON)
+        if to_go <= 1.0 or not 0.0 < last < first:
+            return to_go <= 1.0
+        return math.log(to_go) * count <= SOON * math.log(first / last)
 
     def iterations_left(self) -> float:
         """Return how many more it may take, going by what J has fallen by in the recent ones.
@@ -165,7 +167,7 @@ class Proof:
         lower = self._seen.lower_bound()
         bound = point.J - lower
         self._combined_at = decrement * min(max(gap / (LIKELY * bound), LEAST), 0.5)
-        if math.isfinite(bound):
+        if math.isfinite(bound) and decrement > 0.0:
             self._excess = bound / decrement
         if bound <= gap or not directed:
             return lower

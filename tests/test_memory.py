@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What solvers keep of where they have been: the pairs of L-BFGS, and the points of a proof."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+from logreg_c._combination import FEW, Combination
+from logreg_c._penalty import as_penalty
+from logreg_c.fitting import Problem
+from logreg_c.solvers._driver import Goal
+from logreg_c.solvers._memory import Memory
+
+
+def two_loops(pairs, g, initial):
+    """Nocedal's recursion, as it is in textbooks."""
+    q, parts = g.copy(), []
+    for s, y in reversed(pairs):
+        parts.append((s * q).sum() / (s * y).sum())
+        q = q - parts[-1] * y
+    q = initial(q)
+    for (s, y), part in zip(pairs, reversed(parts), strict=True):
+        q = q + (part - (y * q).sum() / (s * y).sum()) * s
+    return q
+
+
+def pairs_of(count, shape, seed):
+    """Steps of all sizes and what the gradient of a quadratic changed by."""
+    rng = np.random.default_rng(seed)
+    curvature = rng.uniform(0.1, 10.0, shape)
+    steps = rng.standard_normal((count, *shape)) * 10.0 ** rng.uniform(-6, 2, (count, 1, 1))
+    return [(s, curvature * s) for s in steps], rng.standard_normal(shape)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (3, 7), (1, 9000)])
+@pytest.mark.parametrize("count", [0, 1, 4, 11])
+def test_it_is_the_two_loops_of_the_last_pairs(count, shape):
+    pairs, g = pairs_of(count, shape, count)
+    memory = Memory(5, 2)
+    for s, y in pairs:
+        memory.add(s, y)
+    found = memory.apply(g, lambda q: 0.5 * q)
+    expected = two_loops(pairs[-5:], g, lambda q: 0.5 * q)
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-11 * np.abs(expected).max())
+    # A larger one goes on from there.
+    larger = Memory(7, 2, memory)
+    more = pairs_of(4, shape, 99)[0]
+    for s, y in more:
+        larger.add(s, y)
+    expected = two_loops([*pairs[-5:], *more][-7:], g, lambda q: 0.5 * q)
+    found = larger.apply(g, lambda q: 0.5 * q)
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-11 * np.abs(expected).max())
+    memory.clear()
+    assert (memory.apply(g, lambda q: 2.0 * q) == 2.0 * g).all()
+
+
+def test_pairs_without_curvature_are_not_kept():
+    g = np.ones((1, 3))
+    memory = Memory(5, 1)
+    memory.add(g, -g)
+    memory.add(g, 0.0 * g)
+    assert (memory.apply(g, lambda q: 2.0 * q) == 2.0 * g).all()
+    assert memory.scaling(lambda q: q) == 1.0
+    memory.add(g, 4.0 * g)
+    assert memory.scaling(lambda q: q) == 0.25
+
+
+def test_the_memory_has_the_same_bits_for_any_number_of_threads():
+    pairs, g = pairs_of(8, (1, 200_000), 3)
+    found = []
+    for threads in (1, 2, 3, 8):
+        memory = Memory(5, threads)
+        for s, y in pairs:
+            memory.add(s, y)
+        found.append(memory.apply(g, lambda q: 0.5 * q).tobytes())
+    assert found == found[:1] * 4
+
+
+def objective_of(K, threads=1):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((300, 6))
+    y = rng.integers(0, max(K, 2), 300)
+    problem = Problem(X, y, None, None, True, 0, threads)
+    return problem.pose(as_penalty(0.01, 0.0, None, None, None, 6)).objective
+
+
+@pytest.mark.parametrize("K", [1, 3])
+@pytest.mark.parametrize("between", [1, 3, 20])
+def test_bounds_on_the_way_change_nothing_of_the_last_one(K, between):
+    objective = objective_of(K)
+    rng = np.random.default_rng(1)
+    way = [objective.evaluate(objective.start())]
+    for k in range(11):
+        point = way[-1]
+        s = -point.gradient * rng.uniform(0.5, 2.0, point.theta.shape) / (1.0 + 0.1 * k)
+        way.append(objective.evaluate(point.theta + s))
+    combination = Combination(objective, 5, 2)
+    for k, point in enumerate(way):
+        combination.add(point)
+        if k % between == 0 and k < len(way) - 1:
+            combination.lower_bound()
+            combination.add_direction(-combination.residual)
+    alone = Combination(objective, 5, 2)
+    for point in way[-5:]:
+        alone.add(point)
+    for _ in range(2):
+        lower = combination.lower_bound()
+        assert lower <= point.J
+        assert point.J - alone.lower_bound() == pytest.approx(point.J - lower, rel=1e-6)
+        np.testing.assert_allclose(
+            combination.residual, alone.residual, rtol=1e-6, atol=1e-9 * np.abs(point.theta).max()
+        )
+        combination.add_direction(-point.gradient)
+        alone.add_direction(-point.gradient)
+
+
+def test_more_iterations_are_to_come_while_a_bound_is_far():
+    objective = objective_of(1)
+    module = sys.modules["logreg_c.solvers.preconditioned"]
+    matrix = type("Matrix", (), {"complete": False, "eliminated": False})()
+    proof = module.Proof(objective, Goal(1e-3), matrix, FEW)
+    point = objective.evaluate(objective.start())
+    proof.add(point)
+    proof.of(point, 1.0, lambda g: g)
+    assert not proof.nearly_done()
+    proof._decrements += [1e-1, 1e-2, 1e-3, 1e-4]
+    assert proof.nearly_done()
+    proof._excess = 1e9
+    assert not proof.nearly_done()
+    # J hardly falls, and to the goal it need not.
+    proof._values = [1.0 + 0.5**k * 1e-4 for k in range(2 * module.RECENT + 1)]
+    proof._excess = 0.0
+    assert proof.iterations_left() == 0.0
+    proof._excess = 1e9
+    assert proof.iterations_left() > module.RECENT
