@@ -65,7 +65,7 @@ class Combination:
         self._lines: deque[int] = deque(maxlen=most - 1)  # of the differences, the newest first
         self._missing = -1  # differences that have no line yet: one less than new points
         self._further: list[Floats] = []  # what directions change predictions by, to first order
-        self.residual = np.zeros((objective.K, objective.D))  # of the last bound
+        self.residual: Floats = np.zeros((objective.K, objective.D))  # of the last bound
         # Other coordinates without a penalty would have to be constraints too.
         self._useful = bool((objective.quadratic[:-1] > WEAKEST).all())
 

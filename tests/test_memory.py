@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+
 from logreg_c._combination import FEW, Combination
 from logreg_c._penalty import as_penalty
 from logreg_c.fitting import Problem
