@@ -34,6 +34,8 @@ from ._validation import Floats
 
 # Points that are combined, at most: more make the bound hardly better, and take memory.
 MOST, FEW = 11, 4
+# Lines that are added where directions need them.
+MORE_LINES = 4
 # Differences of gradients and predictions are rounded, which a combination with coefficients of
 # more than this would make too much of; what is left of that, in parts of the bound.
 WILDEST, ROUNDED_TWICE = 1e4, 1e-9
@@ -48,11 +50,11 @@ class Combination:
     ----------
     objective : Objective
         What is minimised.
-    most, directions : int
-        Points that are combined, and directions that are added, at most.
+    most : int
+        Points that are combined, at most.
     """
 
-    def __init__(self, objective: Objective, most: int = MOST, directions: int = 1) -> None:
+    def __init__(self, objective: Objective, most: int = MOST) -> None:
         self._objective = objective
         self._points: deque[Point] = deque(maxlen=most)
         # The place of each point's predictions among those kept, -1 if they are not there yet.
@@ -60,8 +62,8 @@ class Combination:
         self._predictions = np.empty((most, objective.K * objective.n))
         # A line for each difference, and behind these for each direction: the step, and the move
         # of the residual. Behind the moves is g.
-        lines, size = most - 1 + directions, objective.K * objective.D
-        self._steps, self._moves = np.empty((lines, size)), np.empty((lines + 1, size))
+        size = objective.K * objective.D
+        self._steps, self._moves = np.empty((most - 1, size)), np.empty((most, size))
         self._lines: deque[int] = deque(maxlen=most - 1)  # of the differences, the newest first
         self._missing = -1  # differences that have no line yet: one less than new points
         self._further: list[Floats] = []  # what directions change predictions by, to first order
@@ -84,6 +86,11 @@ class Combination:
         U = objective.direction_margins(s)
         _, _, change = objective.data.dual_step(a, U)
         line = len(self._lines) + len(self._further)
+        if line == len(self._steps):
+            self._steps, self._moves = (
+                np.concatenate((lines, np.empty((MORE_LINES, lines.shape[1]))))
+                for lines in (self._steps, self._moves)
+            )
         self._steps[line], self._moves[line] = s.ravel(), objective.pull_back(change).ravel()
         U -= (a * U).sum(axis=0) if objective.K > 1 else a * U
         U *= a

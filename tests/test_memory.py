@@ -97,16 +97,16 @@ def test_bounds_on_the_way_change_nothing_of_the_last_one(K, between):
         point = way[-1]
         s = -point.gradient * rng.uniform(0.5, 2.0, point.theta.shape) / (1.0 + 0.1 * k)
         way.append(objective.evaluate(point.theta + s))
-    combination = Combination(objective, 5, 2)
+    combination = Combination(objective, 5)
     for k, point in enumerate(way):
         combination.add(point)
         if k % between == 0 and k < len(way) - 1:
             combination.lower_bound()
             combination.add_direction(-combination.residual)
-    alone = Combination(objective, 5, 2)
+    alone = Combination(objective, 5)
     for point in way[-5:]:
         alone.add(point)
-    for _ in range(2):
+    for _ in range(7):
         lower = combination.lower_bound()
         assert lower <= point.J
         assert point.J - alone.lower_bound() == pytest.approx(point.J - lower, rel=1e-6)

@@ -110,7 +110,7 @@ class Proof:
         self._objective = objective
         self._goal = goal
         self._matrix = matrix
-        self._seen = Combination(objective, points, DIRECTIONS)
+        self._seen = Combination(objective, points)
         self._decrements: list[float] = []
         self._gap = math.inf
         self._excess = 0.0  # the last bound in parts of the decrement there
