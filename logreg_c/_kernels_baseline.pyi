@@ -15,6 +15,10 @@ DIVERGED: int
 
 def is_matrix(X: object) -> bool: ...
 def is_vector(v: object, length: int) -> bool: ...
+def are_labels(y: object, length: int) -> bool: ...
+def read_labels(
+    y: NDArray[Any], out: NDArray[np.float64] | None
+) -> tuple[float, float, float, bool]: ...
 def are_lines(indptr: object, indices: object, data: object) -> bool: ...
 def link_functions(
     t: NDArray[np.float64], e: NDArray[np.float64], log1p_e: NDArray[np.float64]
@@ -260,13 +264,16 @@ def inner(u: NDArray[np.float64], v: NDArray[np.float64]) -> float: ...
 def class_blocks(
     grams: NDArray[np.float64], shared: NDArray[np.float64] | None, H: NDArray[np.float64]
 ) -> None: ...
-def column_spreads(
+def column_coordinates(
     X: NDArray[np.float64],
     centred: bool,
-    size: NDArray[np.float64],
-    mean: NDArray[np.float64],
+    least: float,
+    most: float,
+    least_spread: float,
+    center: NDArray[np.float64],
     spread: NDArray[np.float64],
-) -> None: ...
+    scale: NDArray[np.float64],
+) -> int: ...
 def kinked_gaps(
     quadratic: NDArray[np.float64],
     l1: NDArray[np.float64],

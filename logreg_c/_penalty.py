@@ -40,6 +40,8 @@ class Penalty(NamedTuple):
     def unheld(self, d: int) -> Rows:
         """Return the columns with neither a penalty nor a bound, where others have one."""
         unpenalised = np.full(d, self.l1 == 0.0 and self.l2 == 0.0)
+        if self.factor is None and not unpenalised[0]:
+            return np.zeros(0, dtype=np.intp)
         if self.factor is not None:
             unpenalised |= self.factor == 0.0
         if self.lower is not None and self.upper is not None:

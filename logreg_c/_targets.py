@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ._kernels import kernels
 from ._validation import Floats, as_array, as_floats, as_labels, require_labels_in_range
 
 # More classes than this are numbers that are no classes.
@@ -73,35 +75,35 @@ def as_targets(
     y: Any, n: int, sample_weight: Floats | None, total: float, fit_bias: bool
 ) -> Targets:
     """Return the targets of labels 0 and 1, of probabilities, or of classes 0 to K - 1."""
-    array = as_array(y, "y")
-    if array.ndim == 2:
-        return _probabilities(array, n, sample_weight, total, fit_bias)
+    if not kernels.are_labels(y, n):
+        array = as_array(y, "y")
+        if array.ndim == 2:
+            return _probabilities(array, n, sample_weight, total, fit_bias)
     labels = as_labels(y, n)
-    low, high = labels.min(), labels.max()
-    if high > 1 and low >= 0 and high < MOST_CLASSES:
-        ids = labels.astype(np.int32)
-        if (ids == labels).all():
-            return _classes(ids, sample_weight, total)
-    if not (low >= 0 and high <= 1):
+    low, high, number, whole = kernels.read_labels(labels)
+    if whole and 1 < high < MOST_CLASSES and low >= 0:
+        return _classes(labels.astype(np.int32), sample_weight, total)
+    if not (low >= 0 and high <= 1 and math.isfinite(number)):
         require_labels_in_range(labels)
-    weighted = labels if sample_weight is None else labels * (sample_weight / total)
-    share = float(weighted.sum(dtype=np.float64)) / (n if sample_weight is None else 1)
+    share = number / n
+    if sample_weight is not None:
+        share = float((labels * (sample_weight / total)).sum())
     if fit_bias and not 0.0 < share < 1.0:
         raise ValueError(
             f"y holds one class only, {share:.0f}, in the rows that have weight; the bias would "
             "grow without end: give examples of both classes"
         )
-    bias = np.array([np.log(share / (1.0 - share)) if fit_bias else 0.0])
+    bias = np.array([math.log(share / (1.0 - share)) if fit_bias else 0.0])
     return Targets(labels.reshape(1, n), 1, False, bias)
 
 
 def _classes(ids: NDArray[np.int32], sample_weight: Floats | None, total: float) -> Targets:
     weights = np.bincount(ids, sample_weight) / total
-    missing = np.flatnonzero(weights <= 0.0)
-    if missing.size:
+    if not weights.all():
         raise ValueError(
-            f"y has no example with weight of class {missing[0]} of 0 to {len(weights) - 1}; "
-            "number the classes that occur: np.unique(y, return_inverse=True)[1]"
+            f"y has no example with weight of class {int(np.argmin(weights))} of 0 to "
+            f"{len(weights) - 1}; number the classes that occur: "
+            "np.unique(y, return_inverse=True)[1]"
         )
     bias = np.log(weights)
     return Targets(ids, len(weights), False, bias - bias.mean())

@@ -209,8 +209,8 @@ def _vector(value: Any, name: str, length: int, per: str) -> NDArray[Any]:
 
 def as_labels(y: Any, n: int) -> NDArray[Any]:
     """Return y as a contiguous array (n,) of a type the kernels read, whose range they check."""
-    if kernels.is_vector(y, n):
-        return cast("Floats", y)
+    if kernels.are_labels(y, n):
+        return cast("NDArray[Any]", y)
     array = _vector(y, "y", n, "row")
     dtype = array.dtype.newbyteorder("=")
     return np.require(array, dtype if dtype in _LABEL_TYPES else FLOAT64, ["C", "A"])
@@ -247,11 +247,14 @@ def as_sample_weight(sample_weight: Any, n: int) -> tuple[Floats | None, float]:
 
 def as_bias(b: Any) -> float:
     """Return b, a number or an array with one entry, as a float."""
-    if type(b) is float:
-        return b
-    array = as_array(b, "b")
+    return b if type(b) is float else _number(b, "b")
+
+
+def _number(value: Any, name: str) -> float:
+    """Return a number, or an array with one entry, as a float."""
+    array = as_array(value, name)
     if array.size != 1:
-        raise ValueError(f"b has shape {array.shape}; give one number")
+        raise ValueError(f"{name} has shape {array.shape}; give one number")
     return float(array.item())
 
 
@@ -259,10 +262,7 @@ def as_number(
     value: Any, name: str, *, above: float = -math.inf, least: float = -math.inf
 ) -> float:
     """Return a finite float above one bound and not below another."""
-    array = as_array(value, name)
-    if array.size != 1:
-        raise ValueError(f"{name} has shape {array.shape}; give one number")
-    number = float(array.item())
+    number = value if type(value) is float else _number(value, name)
     if not (math.isfinite(number) and number > above and number >= least):
         bound = f"above {above:g}" if above > -math.inf else f"of {least:g} or above"
         raise ValueError(f"{name} is {number}; give a finite number {bound}")

@@ -7,10 +7,10 @@ import copy
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from . import _kernels
 from ._compressed import Compressed
@@ -142,15 +142,13 @@ def _coordinates(
         chosen = spread_out(wanted, count, np.random.default_rng(seed))
         rows = chosen if weighty is None else weighty[chosen]
     some = np.ascontiguousarray(X if rows is None else X[rows], dtype=np.float64)
-    # In units of the largest entry nothing overflows, and the mean of a constant is exact.
-    size, mean, spread = np.empty((3, d))
-    _kernels.kernels.column_spreads(some, fit_bias, size, mean, spread)
-    mean[~np.isfinite(mean)] = 0.0
-    # What is constant to rounding is measured by its own size.
-    constant = ~(spread > 1e-14 * np.abs(mean))
-    spread = np.where(constant, size, spread * size)
-    _require_squares(spread, constant)
-    return mean * size, 1.0 / np.maximum(spread, 1.0 / most)
+    center, spread, scale = np.empty((3, d))
+    bad = _kernels.kernels.column_coordinates(
+        some, fit_bias, 1.0 / LARGEST_SPREAD, LARGEST_SPREAD, 1.0 / most, center, spread, scale
+    )
+    if bad >= 0:
+        _complain_of_squares(spread, bad)
+    return center, scale
 
 
 def sparse_coordinates(data: Sparse, most: float, scaled: bool) -> tuple[Floats, Floats]:
@@ -158,21 +156,20 @@ def sparse_coordinates(data: Sparse, most: float, scaled: bool) -> tuple[Floats,
     center, scale = np.zeros(data.d), np.ones(data.d)
     if scaled:
         spread = data.root_mean_squares()
-        _require_squares(spread, spread == 0.0)
         spread[spread == 0.0] = 1.0
+        bad = ~((spread >= 1.0 / LARGEST_SPREAD) & (spread <= LARGEST_SPREAD))
+        if bad.any():
+            _complain_of_squares(spread, int(np.argmax(bad)))
         scale = 1.0 / np.maximum(spread, 1.0 / most)
     return center, scale
 
 
-def _require_squares(spread: Floats, constant: NDArray[np.bool_]) -> None:
-    """Raise if the squares of a column's entries are beyond the range of float64."""
-    bad = ~constant & ~((spread >= 1.0 / LARGEST_SPREAD) & (spread <= LARGEST_SPREAD))
-    if bad.any():
-        j = int(np.argmax(bad))
-        raise ValueError(
-            f"X has entries around {spread[j]:.1g} in column {j}, whose squares are beyond the "
-            f"range of float64; multiply the column by {10.0 ** -round(np.log10(spread[j])):.0e}"
-        )
+def _complain_of_squares(spread: Floats, j: int) -> NoReturn:
+    """Raise because the squares of a column's entries are beyond the range of float64."""
+    raise ValueError(
+        f"X has entries around {spread[j]:.1g} in column {j}, whose squares are beyond the range "
+        f"of float64; multiply the column by {10.0 ** -round(np.log10(spread[j])):.0e}"
+    )
 
 
 def fit(

@@ -6,8 +6,8 @@
 
 cimport numpy as cnp
 from cython.parallel cimport prange
-from libc.float cimport DBL_MAX
-from libc.math cimport HUGE_VAL, fabs
+from libc.float cimport DBL_MAX, DBL_MIN
+from libc.math cimport HUGE_VAL, fabs, floor
 from cpython.ref cimport PyObject
 from libc.stdint cimport INT32_MAX, int8_t, int32_t, int64_t, uint8_t
 from libc.stdlib cimport calloc, free, malloc
@@ -100,6 +100,39 @@ def is_vector(v, Py_ssize_t length):
             and cnp.PyArray_DIM(v, 0) == length and cnp.PyArray_IS_C_CONTIGUOUS(v))
 
 
+def are_labels(y, Py_ssize_t length):
+    """Whether y is a contiguous array of that length, of a type that the kernels read."""
+    return is_line(y) and cnp.PyArray_DIM(y, 0) == length and is_label(y)
+
+
+def read_labels(cnp.ndarray y, out):
+    """Fill out (None: not asked for) with labels as float64; return the smallest, the largest,
+    their sum, which is NaN if one is, and whether all are whole numbers."""
+    cdef Pass p
+    cdef double copy[MOST_ROWS]
+    cdef const double* values
+    cdef double* kept = NULL if out is None else doubles(out)
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(y), begin = 0, m, i
+    cdef double low = HUGE_VAL, high = -HUGE_VAL, total = 0, v
+    cdef bint whole = True
+    memset(&p, 0, sizeof(Pass))
+    set_labels(&p, y, None, 1.0)
+    with nogil:
+        while begin < n:
+            m = min(n - begin, <Py_ssize_t> MOST_ROWS)
+            values = block_labels(&p, begin, m, copy)
+            for i in range(m):
+                v = values[i]
+                low = v if v < low else low
+                high = v if v > high else high
+                total += v
+                whole = whole and floor(v) == v
+            if kept != NULL:
+                memcpy(kept + begin, values, m * sizeof(double))
+            begin += m
+    return low, high, total, whole
+
+
 def are_lines(indptr, indices, data):
     """Whether the kernels can read the three arrays of a CSR or CSC matrix as they are."""
     return is_line(indptr) and is_line(indices) and is_line(data) and (
@@ -114,6 +147,12 @@ cdef inline bint is_line(v) noexcept:
 cdef inline bint is_index(cnp.ndarray v) noexcept:
     cdef int size = cnp.PyArray_ITEMSIZE(v)
     return cnp.PyArray_ISSIGNED(v) and (size == 4 or size == 8)
+
+
+cdef inline bint is_label(cnp.ndarray v) noexcept:
+    cdef int kind = cnp.PyArray_TYPE(v), size = cnp.PyArray_ITEMSIZE(v)
+    return (is_value(v) or kind == cnp.NPY_BOOL or kind == cnp.NPY_UINT8
+            or (cnp.PyArray_ISSIGNED(v) and cnp.PyArray_ISINTEGER(v) and size != 2))
 
 
 cdef inline bint is_value(cnp.ndarray v) noexcept:

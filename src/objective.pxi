@@ -148,37 +148,73 @@ def class_blocks(cnp.ndarray grams, shared, cnp.ndarray H):
                     out[(k * D + j) * K * D + m * D + j] += fill
 
 
-def column_spreads(cnp.ndarray X, bint centred, cnp.ndarray size, cnp.ndarray mean,
-                   cnp.ndarray spread):
-    """Fill the largest entry of each column of X, float64 in C order, in absolute value (1 if that
-    is no positive number), and in units of it the mean (0 unless centred) and the deviation."""
+def column_coordinates(cnp.ndarray X, bint centred, double least, double most,
+                       double least_spread, cnp.ndarray center, cnp.ndarray spread,
+                       cnp.ndarray scale):
+    """Fill the mean of each column of X, float64 in C order (0 unless centred), its deviation from
+    that, and one over the deviation, at most 1 / least_spread. Return the first column whose
+    deviation is not between `least` and `most`, or -1.
+
+    The deviation of what is constant to rounding is its own size, and 1 of zeros or where an
+    entry is not finite.
+    """
     cdef const double* x = doubles(X)
-    cdef double* largest = doubles(size)
-    cdef double* middle = doubles(mean)
+    cdef double* middle = doubles(center)
     cdef double* deviation = doubles(spread)
-    cdef Py_ssize_t n = cnp.PyArray_DIM(X, 0), d = cnp.PyArray_DIM(X, 1), i, j
-    cdef double v
+    cdef double* unit = doubles(scale)
+    cdef Py_ssize_t n = cnp.PyArray_DIM(X, 0), d = cnp.PyArray_DIM(X, 1), j, bad = -1
+    cdef double largest
     with nogil:
+        largest_entries(x, n, d, deviation)
         for j in range(d):
-            largest[j] = middle[j] = deviation[j] = 0
-        for i in range(n):
+            largest = deviation[j] if 0 < deviation[j] < HUGE_VAL else 1.0
+            unit[j] = 1.0 / max(largest, DBL_MIN)
+            middle[j] = 0
+        # In units of the largest entry squares do not overflow; from the first entry on, the mean
+        # of a constant is exact.
+        if centred:
+            add_columns(x, n, d, x, unit, False, middle)
             for j in range(d):
-                v = fabs(x[i * d + j])
-                largest[j] = v if v > largest[j] else largest[j]
+                middle[j] = x[j] + middle[j] / n / unit[j]
+                middle[j] = middle[j] if fabs(middle[j]) <= DBL_MAX else 0
+        memset(deviation, 0, d * sizeof(double))
+        add_columns(x, n, d, middle, unit, True, deviation)
         for j in range(d):
-            if not 0 < largest[j] < HUGE_VAL:
-                largest[j] = 1
-        for i in range(n if centred else 0):
+            deviation[j] = sqrt(deviation[j] / n) / unit[j]
+            if not 1e-14 * fabs(middle[j]) < deviation[j] < HUGE_VAL:
+                deviation[j] = 1.0 / unit[j]
+            elif bad < 0 and not least <= deviation[j] <= most:
+                bad = j
+            unit[j] = 1.0 / max(deviation[j], least_spread)
+    return bad
+
+
+cdef void largest_entries(const double* x, Py_ssize_t n, Py_ssize_t d,
+                          alone largest) noexcept nogil:
+    """The largest absolute value in each column."""
+    cdef Py_ssize_t i, j
+    cdef double v
+    for j in range(d):
+        largest[j] = 0
+    for i in range(n):
+        for j in range(d):
+            v = fabs(x[i * d + j])
+            largest[j] = v if v > largest[j] else largest[j]
+
+
+cdef void add_columns(const double* x, Py_ssize_t n, Py_ssize_t d, const double* origin,
+                      const double* unit, bint squared, alone sums) noexcept nogil:
+    """sums += (x - origin) · unit of each column, or the squares of that."""
+    cdef Py_ssize_t i, j
+    cdef double v
+    for i in range(n):
+        if squared:
             for j in range(d):
-                middle[j] += x[i * d + j] / largest[j]
-        for j in range(d):
-            middle[j] /= n
-        for i in range(n):
+                v = (x[i * d + j] - origin[j]) * unit[j]
+                sums[j] += v * v
+        else:
             for j in range(d):
-                v = x[i * d + j] / largest[j] - middle[j]
-                deviation[j] += v * v
-        for j in range(d):
-            deviation[j] = sqrt(deviation[j] / n)
+                sums[j] += (x[i * d + j] - origin[j]) * unit[j]
 
 
 def are_finite(cnp.ndarray v):

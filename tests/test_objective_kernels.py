@@ -97,31 +97,60 @@ def test_class_blocks_fill_the_null_space_alone(isa, K, D, masked):
     np.testing.assert_allclose((H @ same.ravel()).reshape(K, D), fill * same, rtol=0, atol=1e-11)
 
 
-def spreads(isa, X, centred=True):
-    size, mean, spread = np.empty((3, X.shape[1]))
-    isa.column_spreads(X, centred, size, mean, spread)
-    return size, mean, spread
+def coordinates(isa, X, centred=True, least=1e-300, most=1e300):
+    center, spread, scale = np.empty((3, X.shape[1]))
+    bad = isa.column_coordinates(X, centred, least, most, 1e-100, center, spread, scale)
+    np.testing.assert_allclose(scale, 1.0 / np.maximum(spread, 1e-100), rtol=1e-14)
+    return center, spread, bad
 
 
-def test_column_spreads(isa):
+def test_column_coordinates(isa):
     X = np.random.default_rng(7).standard_normal((50, 9)) * 10.0 ** np.arange(-4, 5) + 3
-    size, mean, spread = spreads(isa, X)
-    np.testing.assert_array_equal(size, np.abs(X).max(axis=0))
-    np.testing.assert_allclose(mean * size, X.mean(axis=0), rtol=1e-12)
-    np.testing.assert_allclose(spread * size, X.std(axis=0), rtol=1e-10)
-    _, mean, spread = spreads(isa, X, centred=False)
-    assert (mean == 0).all()
-    np.testing.assert_allclose(spread * size, np.sqrt((X**2).mean(axis=0)), rtol=1e-12)
+    center, spread, bad = coordinates(isa, X)
+    np.testing.assert_allclose(center, X.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(spread, X.std(axis=0), rtol=1e-10)
+    assert bad == -1
+    center, spread, bad = coordinates(isa, X, centred=False, most=1e3)
+    assert (center == 0).all()
+    np.testing.assert_allclose(spread, np.sqrt((X**2).mean(axis=0)), rtol=1e-12)
+    assert bad == 7
 
 
-def test_column_spreads_of_what_is_odd(isa):
-    X = np.array([[0.1, 0.0, 1e300, np.inf, 1.0], [0.1, 0.0, -1e300, 1.0, np.nan]] * 3)
-    size, mean, spread = spreads(isa, X)
-    np.testing.assert_array_equal(size, [0.1, 1.0, 1e300, 1.0, 1.0])
-    # A constant column has exactly its mean, and numbers near the largest have a square.
-    np.testing.assert_array_equal(mean[:3], [1.0, 0.0, 0.0])
-    np.testing.assert_array_equal(spread[:3], [0.0, 0.0, 1.0])
-    assert not np.isfinite(spread[3:]).any()
+def test_column_coordinates_of_what_is_odd(isa):
+    X = np.array([[0.1, 0.0, 1e300, 1e-310], [0.1, 0.0, -1e300, -1e-310]] * 3)
+    center, spread, bad = coordinates(isa, X, least=1e-151, most=1e151)
+    # A constant column has exactly its mean, and its size for a deviation: 1 if it is zero.
+    np.testing.assert_array_equal(center[:2], [0.1, 0.0])
+    np.testing.assert_allclose(spread, [0.1, 1.0, 1e300, 1e-310], rtol=1e-12)
+    assert bad == 2
+    assert coordinates(isa, X[:, [3]].copy(), least=1e-151)[2] == 0
+    # What is no number is found by the pass that follows.
+    center, spread, bad = coordinates(isa, np.array([[np.inf, 1.0], [1.0, np.nan]]))
+    assert np.isfinite(center).all()
+    assert np.isfinite(spread).all()
+    assert bad == -1
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int8, np.int32, np.int64, "f4", "f8"])
+def test_read_labels(isa, dtype):
+    y = (np.random.default_rng(9).random(3000) * 2).astype(dtype)
+    out = np.empty(3000)
+    assert isa.are_labels(y, 3000)
+    assert not isa.are_labels(y[::2], 1500)
+    assert not isa.are_labels(y, 2999)
+    low, high, total, whole = isa.read_labels(y, out)
+    np.testing.assert_array_equal(out, y)
+    assert (low, high) == (y.min(), y.max())
+    assert total == pytest.approx(out.sum(), rel=1e-12)
+    assert whole == (out == np.floor(out)).all() == (y.dtype.kind != "f")
+    assert isa.read_labels(y, None) == (low, high, total, whole)
+
+
+def test_read_labels_that_are_no_numbers(isa):
+    assert np.isnan(isa.read_labels(np.array([1.0, np.nan, 0.0]), None)[2])
+    assert isa.read_labels(np.array([1.0, np.inf, 0.0]), None)[1] == np.inf
+    for y in (np.zeros(2, "i2"), np.zeros(2, "u4"), np.zeros(2, ">f8"), np.zeros((2, 1)), [0, 1]):
+        assert not isa.are_labels(y, 2)
 
 
 def test_are_finite(isa):

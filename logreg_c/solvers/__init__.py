@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from .._objective import Objective
 from .._sparse import Sparse
 from ._driver import Solver
@@ -94,7 +92,7 @@ def choose(name: str, objective: Objective) -> list[str]:
         raise ValueError(
             "solver is 'working-set', which is for an L1 penalty or bounds; take 'auto'"
         )
-    uniform = np.ndim(objective.penalty) == 0
+    uniform = isinstance(objective.penalty, float)
     if name == "compressed" and not uniform:
         raise ValueError(
             "solver is 'compressed', which takes one penalty for all columns; leave penalty_factor "
