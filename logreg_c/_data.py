@@ -35,7 +35,7 @@ class Dense(Examples):
     def evaluate(self, theta: Floats) -> tuple[float, Floats, Floats]:
         """Return the averaged loss, the margins Z and the gradient. Reads X once."""
         Z = np.empty((self.K, self.n))
-        gradient = np.empty_like(theta)
+        gradient = np.empty(theta.shape)
         loss = _kernels.kernels.evaluate(
             self.X, self.y, self.sample_weight, self.total, self.offset, theta, Z, gradient,
             self.threads,
@@ -52,8 +52,8 @@ class Dense(Examples):
         inverse · (centred entry)^2, a column of ones included. Reads X once.
         """
         Z = np.empty((self.K, self.n))
-        gradient = np.empty_like(theta)
-        diagonal = np.empty_like(theta)
+        gradient = np.empty(theta.shape)
+        diagonal = np.empty(theta.shape)
         leverage = np.empty((self.K, self.n))
         loss = _kernels.kernels.evaluate_and_survey(
             self.X, self.y, self.sample_weight, self.total, self.offset, theta, center, inverse,
@@ -79,7 +79,7 @@ class Dense(Examples):
 
     def hessian_vector(self, a: Floats, v: Floats, U: Floats | None = None) -> Floats:
         """Return the averaged Hessian at predictions a times v, and fill U = XV'. Reads X once."""
-        out = np.empty_like(v)
+        out = np.empty(v.shape)
         _kernels.kernels.hessian_vector(
             self.X, a, self.sample_weight, self.total, v, U, out, self.threads
         )

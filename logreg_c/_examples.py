@@ -98,13 +98,13 @@ class Examples:
 
     def predictions(self, Z: Floats) -> Floats:
         """Return the predictions a at margins Z."""
-        a = np.empty_like(Z)
+        a = np.empty(Z.shape)
         _kernels.kernels.predictions(Z, a, self.threads)
         return a
 
     def residuals(self, Z: Floats) -> tuple[float, Floats]:
         """Return the averaged loss at margins Z, and share · (a - y)."""
-        R = np.empty_like(Z)
+        R = np.empty(Z.shape)
         loss = _kernels.kernels.residuals(
             self.y, self.sample_weight, self.total, Z, R, self.threads
         )
@@ -139,7 +139,7 @@ class Examples:
 
     def dual_step(self, a: Floats, U: Floats) -> tuple[float, float, Floats]:
         """Move a along the margins U to first order: the divergence, how many left [0, 1], move."""
-        change = np.empty_like(U)
+        change = np.empty(U.shape)
         divergence, outside = _kernels.kernels.dual_step(
             a, self.sample_weight, self.total, U, change, self.threads
         )

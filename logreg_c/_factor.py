@@ -21,7 +21,7 @@ class Factor:
     """
 
     def __init__(self, H: Floats, threads: int) -> None:
-        self._R, self._scale = np.empty_like(H), np.empty(len(H))
+        self._R, self._scale = np.empty(H.shape), np.empty(len(H))
         _kernels.kernels.factor(H, self._R, self._scale, threads)
 
     def solve(self, v: Floats) -> Floats:

@@ -247,12 +247,15 @@ def chain(
     fit_bias: bool,
 ) -> None: ...
 def absolute_sum(theta: NDArray[np.float64], l1: NDArray[np.float64]) -> float: ...
-def add_terms(
+def finish_gradient(
+    gradient: NDArray[np.float64],
+    center: NDArray[np.float64] | None,
+    scale: NDArray[np.float64] | None,
+    fit_bias: bool,
     theta: NDArray[np.float64],
     quadratic: NDArray[np.float64],
     l1: NDArray[np.float64] | None,
     linear: NDArray[np.float64] | None,
-    gradient: NDArray[np.float64],
 ) -> float: ...
 def terms_along(
     theta: NDArray[np.float64],
@@ -292,6 +295,16 @@ def smooth_gaps(
     reach: float,
     weakest: float,
 ) -> float: ...
+def are_plain(center: NDArray[np.float64], scale: NDArray[np.float64]) -> bool: ...
+def margin_terms(
+    theta: NDArray[np.float64], center: NDArray[np.float64], scale: NDArray[np.float64]
+) -> tuple[float, float]: ...
+def finish_diagonal(
+    H: NDArray[np.float64],
+    quadratic: NDArray[np.float64],
+    least: NDArray[np.float64] | None,
+    fit_bias: bool,
+) -> None: ...
 def are_finite(v: NDArray[np.float64]) -> bool: ...
 def minimise_quadratic(
     H: NDArray[np.float64],

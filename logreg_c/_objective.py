@@ -41,15 +41,9 @@ class Point(NamedTuple):
     gradient: Floats
 
 
-# Up to here a BLAS adds up in one thread, so that the bits do not depend on how many it has.
-SHORT = 4096
-
-
 def inner(u: Floats, v: Floats) -> float:
     """Return the sum of u · v, the same bits for any number of threads."""
-    if u.size <= SHORT:
-        return float(np.vdot(u, v))
-    return _kernels.kernels.inner(np.ascontiguousarray(u), np.ascontiguousarray(v))
+    return _kernels.kernels.inner(u, v)
 
 
 def products(A: Floats, B: Floats, threads: int) -> Floats:
@@ -105,22 +99,23 @@ class Objective:
     ) -> None:
         self.data = data
         self.penalty = penalty
-        self.quadratic = np.append(penalty * scale * scale, 0.0) if quadratic is None else quadratic
+        if quadratic is None:
+            quadratic = np.zeros(data.d + 1)
+            quadratic[:-1] = penalty * scale * scale
+        self.quadratic = quadratic
         self.center = center
         self.scale = scale
         self.fit_bias = fit_bias
         self.linear = linear
         self.nonsmooth = nonsmooth
         self.K, self.n, self.D = data.K, data.n, data.d + 1
-        self._tiled, self._shared = self.quadratic, None
-        if self.K > 1:
-            self._tiled = np.tile(self.quadratic, self.K)
-            if nonsmooth is not None:
-                # Where adding the same to all classes changes no margin and no penalty but the
-                # ridge's.
-                self._shared = nonsmooth.free.astype(np.float64)
-        self._plain = not center.any() and bool((scale == 1.0).all())
-        self._shift = np.abs(center * scale)
+        self._shared = None
+        if self.K > 1 and nonsmooth is not None:
+            # Where adding the same to all classes changes no margin and no penalty but the ridge's.
+            self._shared = nonsmooth.free.astype(np.float64)
+        self._l1 = None if nonsmooth is None else nonsmooth.l1
+        self._plain = _kernels.kernels.are_plain(center, scale)
+        self._coordinates = (None, None) if self._plain else (center, scale)
 
     def start(self) -> Floats:
         """Return zeros of the shape of theta."""
@@ -136,8 +131,8 @@ class Objective:
             length = self.data.row_length
         else:
             length = math.sqrt(self.D)
-        varying = math.hypot(length, 1.0) * math.sqrt(inner(theta, theta)) + self.data.offset_size
-        return inner(self._shift, np.abs(theta[:, :-1]).max(axis=0)), varying
+        same, size = _kernels.kernels.margin_terms(theta, self.center, self.scale)
+        return same, math.hypot(length, 1.0) * size + self.data.offset_size
 
     # Between theta and the weights of the columns as they are.
 
@@ -145,7 +140,7 @@ class Objective:
         """Return the weights and biases for the columns as they are, (K, d + 1)."""
         if self._plain:
             return theta
-        raw = np.empty_like(theta)
+        raw = np.empty(theta.shape)
         _kernels.kernels.raw_weights(theta, self.center, self.scale, raw)
         if self.K > 1 and self.nonsmooth is not None:
             # The same for all classes is no difference, and zero where weights add up to zero.
@@ -168,19 +163,15 @@ class Objective:
 
     def _chain(self, raw: Floats) -> Floats:
         """Turn a gradient by the raw weights and biases into one by theta. Overwrites raw."""
-        center, scale = (None, None) if self._plain else (self.center, self.scale)
-        _kernels.kernels.chain(raw, center, scale, self.fit_bias)
+        _kernels.kernels.chain(raw, *self._coordinates, self.fit_bias)
         return raw
-
-    def _add_terms(self, theta: Floats, gradient: Floats) -> float:
-        """Return what J adds to the data's loss, and add the gradient of it (but for L1's)."""
-        l1 = None if self.nonsmooth is None else self.nonsmooth.l1
-        return _kernels.kernels.add_terms(theta, self.quadratic, l1, self.linear, gradient)
 
     def _point(self, theta: Floats, Z: Floats, loss: float, raw: Floats) -> Point:
         """Return the point where the data have this loss and gradient. Overwrites raw."""
-        gradient = self._chain(raw)
-        return Point(theta, Z, loss + self._add_terms(theta, gradient), gradient)
+        terms = _kernels.kernels.finish_gradient(
+            raw, *self._coordinates, self.fit_bias, theta, self.quadratic, self._l1, self.linear
+        )
+        return Point(theta, Z, loss + terms, raw)
 
     # Passes
 
@@ -229,14 +220,8 @@ class Objective:
         the penalty leaves of that null space is filled, which no direction whose classes sum to
         zero notices. A bias that is not free gets a row of the unit matrix.
         """
-        K, D = self.K, self.D
         H = self.class_gram(self.data.curvatures(a))
-        diagonal = H.ravel()[:: K * D + 1]
-        diagonal += self._tiled
-        if least is not None:
-            np.maximum(diagonal, least.ravel(), out=diagonal)
-        if not self.fit_bias:
-            diagonal[D - 1 :: D] = 1.0
+        _kernels.kernels.finish_diagonal(H, self.quadratic, least, self.fit_bias)
         return H
 
     def class_gram(self, h: Floats) -> Floats:

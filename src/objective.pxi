@@ -21,23 +21,25 @@ def raw_weights(cnp.ndarray theta, cnp.ndarray center, cnp.ndarray scale, cnp.nd
             w += d + 1
 
 
+cdef void chain_rule(double* g, Py_ssize_t K, Py_ssize_t d, const double* center,
+                     const double* scale, bint fit_bias) noexcept nogil:
+    cdef Py_ssize_t j, k
+    for k in range(K):
+        if center != NULL:
+            for j in range(d):
+                g[j] = (g[j] - g[d] * center[j]) * scale[j]
+        if not fit_bias:
+            g[d] = 0
+        g += d + 1
+
+
 def chain(cnp.ndarray gradient, center, scale, bint fit_bias):
     """Turn a gradient by raw weights and biases into one by theta; center None: they are equal.
 
     The gradient by a bias that is not free becomes 0.
     """
-    cdef double* g = doubles(gradient)
-    cdef const double* c = doubles_or_null(center)
-    cdef const double* size = doubles_or_null(scale)
-    cdef Py_ssize_t d = cnp.PyArray_DIM(gradient, 1) - 1, j, k
-    with nogil:
-        for k in range(cnp.PyArray_DIM(gradient, 0)):
-            if c != NULL:
-                for j in range(d):
-                    g[j] = (g[j] - g[d] * c[j]) * size[j]
-            if not fit_bias:
-                g[d] = 0
-            g += d + 1
+    chain_rule(doubles(gradient), cnp.PyArray_DIM(gradient, 0), cnp.PyArray_DIM(gradient, 1) - 1,
+               doubles_or_null(center), doubles_or_null(scale), fit_bias)
 
 
 cdef double weighted_sum(const double* v, const double* l1, Py_ssize_t D,
@@ -56,9 +58,12 @@ def absolute_sum(cnp.ndarray theta, cnp.ndarray l1):
                         cnp.PyArray_DIM(theta, 0))
 
 
-def add_terms(cnp.ndarray theta, cnp.ndarray quadratic, l1, linear, cnp.ndarray gradient):
-    """Return the sum of q · theta^2 / 2 + l1 · |theta| + t · theta, and add the gradient of what is
-    smooth of it, q · theta + t, to a gradient."""
+def finish_gradient(cnp.ndarray gradient, center, scale, bint fit_bias, cnp.ndarray theta,
+                    cnp.ndarray quadratic, l1, linear):
+    """Do what `chain` does to the gradient of the loss, and add that of what is smooth of the
+    objective's other terms, q · theta + t. Return the sum of these terms,
+    q · theta^2 / 2 + l1 · |theta| + t · theta."""
+    chain(gradient, center, scale, fit_bias)
     cdef const double* v = doubles(theta)
     cdef const double* q = doubles(quadratic)
     cdef const double* kinks = doubles_or_null(l1)
@@ -102,17 +107,19 @@ def terms_along(cnp.ndarray theta, cnp.ndarray s, cnp.ndarray quadratic, linear)
 
 
 def inner(cnp.ndarray u, cnp.ndarray v):
-    """Return the sum of u · v, of pieces first, which keeps its rounding small."""
+    """Return the sum of u · v, arrays of float64 of any layout that have as many entries: of
+    pieces first, which keeps its rounding small."""
+    if cnp.PyArray_SIZE(u) != cnp.PyArray_SIZE(v):
+        raise ValueError(f"{cnp.PyArray_SIZE(u)} entries and {cnp.PyArray_SIZE(v)}")
+    u = cnp.PyArray_GETCONTIGUOUS(u)
+    v = cnp.PyArray_GETCONTIGUOUS(v)
     cdef const double* a = doubles(u)
     cdef const double* b = doubles(v)
-    cdef Py_ssize_t m = cnp.PyArray_SIZE(u), begin = 0, i
-    cdef double total = 0, part
+    cdef Py_ssize_t m = cnp.PyArray_SIZE(u), begin = 0
+    cdef double total = 0
     with nogil:
         while begin < m:
-            part = 0
-            for i in range(begin, min(begin + PIECE, m)):
-                part += a[i] * b[i]
-            total += part
+            total += dot(a + begin, b + begin, min(<Py_ssize_t> PIECE, m - begin))
             begin += PIECE
     return total
 
@@ -215,6 +222,52 @@ cdef void add_columns(const double* x, Py_ssize_t n, Py_ssize_t d, const double*
         else:
             for j in range(d):
                 sums[j] += (x[i * d + j] - origin[j]) * unit[j]
+
+
+def are_plain(cnp.ndarray center, cnp.ndarray scale):
+    """Whether columns are neither centred nor scaled."""
+    cdef const double* c = doubles(center)
+    cdef const double* size = doubles(scale)
+    cdef Py_ssize_t j
+    for j in range(cnp.PyArray_SIZE(center)):
+        if c[j] != 0 or size[j] != 1:
+            return False
+    return True
+
+
+def margin_terms(cnp.ndarray theta, cnp.ndarray center, cnp.ndarray scale):
+    """Return the sum of |center · scale| times the largest |theta| of all classes, and the root of
+    the sum of theta^2, biases included."""
+    cdef const double* v = doubles(theta)
+    cdef const double* c = doubles(center)
+    cdef const double* size = doubles(scale)
+    cdef Py_ssize_t D = cnp.PyArray_DIM(theta, 1), K = cnp.PyArray_DIM(theta, 0), j, k
+    cdef double same = 0, squares = 0, largest
+    with nogil:
+        for j in range(D):
+            largest = 0
+            for k in range(K):
+                largest = max(largest, fabs(v[k * D + j]))
+                squares += v[k * D + j] * v[k * D + j]
+            if j < D - 1:
+                same += fabs(c[j] * size[j]) * largest
+    return same, sqrt(squares)
+
+
+def finish_diagonal(cnp.ndarray H, cnp.ndarray quadratic, least, bint fit_bias):
+    """Add the penalty's q to the diagonal of H (K D, K D), then raise it to `least` (None: not);
+    of a bias that is not free it becomes 1."""
+    cdef double* diagonal = doubles(H)
+    cdef const double* q = doubles(quadratic)
+    cdef const double* low = doubles_or_null(least)
+    cdef Py_ssize_t D = cnp.PyArray_SIZE(quadratic), K = cnp.PyArray_DIM(H, 0) // D, i, k
+    for i in range(K * D):
+        k = i * (K * D + 1)
+        diagonal[k] += q[i % D]
+        if low != NULL and diagonal[k] < low[i]:
+            diagonal[k] = low[i]
+        if not fit_bias and i % D == D - 1:
+            diagonal[k] = 1
 
 
 def are_finite(cnp.ndarray v):

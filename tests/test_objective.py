@@ -213,7 +213,7 @@ def test_samples_add_up_to_the_whole(p):
     point = objective.evaluate(p.theta)
     order = rng.permutation(len(p.X)).astype(np.intp)
     sums, losses = np.zeros_like(p.theta), 0.0
-    penalty = objective._add_terms(p.theta, np.zeros_like(p.theta))
+    penalty = 0.5 * (objective.quadratic * p.theta**2).sum()
     for rows in (order[:7], order[7:41], order[41:]):
         part = objective.sample(rows, np.ones(len(rows)))
         here = part.evaluate(p.theta)

@@ -48,13 +48,54 @@ def test_terms_and_their_gradient(isa, K, D, linear, kinks):
     theta, t = parameters(K, D)[0], parameters(K, D, 4)[0] if linear else None
     q, l1 = np.random.default_rng(5).uniform(0, 2, (2, D))
     gradient = np.ones_like(theta)
-    value = isa.add_terms(theta, q, l1 if kinks else None, t, gradient)
+    l1 = l1 if kinks else None
+    value = isa.finish_gradient(gradient, None, None, True, theta, q, l1, t)
     tilt = 0.0 if t is None else t
-    size = (l1 * np.abs(theta)).sum()
-    assert isa.absolute_sum(theta, l1) == pytest.approx(size, rel=1e-13)
-    expected = (q * theta**2).sum() / 2 + (tilt * theta).sum() + kinks * size
+    size = (l1 * np.abs(theta)).sum() if kinks else 0.0
+    assert not kinks or isa.absolute_sum(theta, l1) == pytest.approx(size, rel=1e-13)
+    expected = (q * theta**2).sum() / 2 + (tilt * theta).sum() + size
     assert value == pytest.approx(expected, rel=1e-13)
     np.testing.assert_allclose(gradient, 1 + q * theta + tilt, rtol=1e-14, atol=1e-14)
+    # Half a step before theta along s, and its derivatives.
+    s = parameters(K, D, 5)[0]
+    found = isa.terms_along(theta - 0.5 * s, s, 0.5, q, l1, t)
+    slopes = ((q * theta + tilt) * s).sum(), (q * s * s).sum()
+    assert found == pytest.approx((expected, *slopes), rel=1e-12, abs=1e-13)
+
+
+@pytest.mark.parametrize(("K", "D"), SHAPES)
+def test_what_belongs_to_coordinates(isa, K, D):
+    theta, center, scale = parameters(K, D)
+    same, size = isa.margin_terms(theta, center, scale)
+    largest = np.abs(theta[:, :-1]).max(axis=0)
+    assert same == pytest.approx((np.abs(center * scale) * largest).sum(), rel=1e-13)
+    assert size == pytest.approx(np.linalg.norm(theta), rel=1e-13)
+    assert isa.are_plain(0.0 * center, 1.0 + 0.0 * scale)
+    assert D == 1 or not isa.are_plain(center, 1.0 + 0.0 * scale)
+    assert D == 1 or not isa.are_plain(0.0 * center, scale)
+
+
+@pytest.mark.parametrize("fit_bias", [True, False])
+@pytest.mark.parametrize(("K", "D"), SHAPES)
+def test_the_diagonal_of_a_hessian(isa, K, D, fit_bias):
+    rng = np.random.default_rng(10)
+    H, q, least = rng.random((K * D, K * D)), rng.random(D), rng.random((K, D)) * 2
+    for low in (None, least):
+        found, expected = H.copy(), np.diagonal(H).reshape(K, D) + q
+        isa.finish_diagonal(found, q, low, fit_bias)
+        expected = expected if low is None else np.maximum(expected, low)
+        expected[:, -1] = expected[:, -1] if fit_bias else 1.0
+        np.testing.assert_array_equal(np.diagonal(found), expected.ravel())
+        np.fill_diagonal(found, np.diagonal(H))
+        np.testing.assert_array_equal(found, H)
+
+
+@pytest.mark.parametrize("size", [0, 1, 31, 4096])
+def test_inner(isa, size):
+    u, v = np.random.default_rng(11).standard_normal((2, 2 * size))
+    assert isa.inner(u, v) == pytest.approx(np.vdot(u, v), rel=1e-12, abs=1e-12)
+    # Any layout does.
+    assert isa.inner(u[::2], v[1::2]) == isa.inner(u[::2].copy(), v[1::2].copy())
 
 
 @pytest.mark.parametrize("linear", [True, False])
