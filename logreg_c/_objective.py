@@ -115,7 +115,9 @@ class Objective:
             self._shared = nonsmooth.free.astype(np.float64)
         self._l1 = None if nonsmooth is None else nonsmooth.l1
         self._plain = _kernels.kernels.are_plain(center, scale)
-        self._coordinates = (None, None) if self._plain else (center, scale)
+        self._coordinates: tuple[Floats | None, Floats | None] = (None, None)
+        if not self._plain:
+            self._coordinates = center, scale
 
     def start(self) -> Floats:
         """Return zeros of the shape of theta."""

@@ -58,15 +58,15 @@ class Penalty(NamedTuple):
         """Return the L1 penalty and the bounds of theta = w / scale, None without any."""
         if self.l1 == 0.0 and self.lower is None:
             return None
-        l1 = self.l1 * scale if self.factor is None else self.l1 * scale * self.factor
-        bounds = np.full((2, len(scale) + 1), np.inf)
-        bounds[0] *= -1.0
+        l1, bounds = np.zeros(len(scale) + 1), np.full((2, len(scale) + 1), np.inf)
+        l1[:-1] = self.l1 * scale if self.factor is None else self.l1 * scale * self.factor
+        bounds[0] = -np.inf
         if self.lower is not None and self.upper is not None:
             # Of a pair both -v/2 and v/2 have to be within them.
             reach = 2.0 * np.minimum(self.upper, -self.lower)
             bounds[:, :-1] = (-reach, reach) if pair else (self.lower, self.upper)
             bounds[:, :-1] /= scale
-        return Nonsmooth(np.append(l1, 0.0), *bounds)
+        return Nonsmooth(l1, bounds[0], bounds[1])
 
     def clip(self, w: Floats) -> Floats:
         """Return w within the bounds, and on one where it is off by the rounding of its scale."""

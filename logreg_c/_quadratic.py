@@ -60,7 +60,7 @@ def minimum(
     l1, lower, upper = nonsmooth if K == 1 else (np.tile(v, K) for v in nonsmooth)
     x, r = nonsmooth.clip(theta).ravel(), gradient.ravel().copy()
     start = x - theta.ravel()
-    moved = np.flatnonzero(start)
+    moved = start.nonzero()[0]
     if len(moved):
         _kernels.kernels.add_rows(H, moved, start[moved], r)
     _kernels.kernels.minimise_quadratic(H, l1, lower, upper, x, r, enough, threads)

@@ -127,11 +127,12 @@ def _backtracked(
     J is convex between the ends, and never below what gradient and penalty promise for a short
     step; what lies within the bounds at both ends does so in between.
     """
+    end = nonsmooth.clip(point.theta + s)
     promised = inner(point.gradient, s)
-    promised += nonsmooth.value(nonsmooth.clip(point.theta + s)) - nonsmooth.value(point.theta)
+    promised += nonsmooth.value(end) - nonsmooth.value(point.theta)
     if not promised < 0.0:
         return None
-    full = objective.evaluate(nonsmooth.clip(point.theta + s))
+    full = objective.evaluate(end)
     if is_finite(full) and full.J - point.J <= DECREASE * promised:
         return Step(full, 1.0)
     ray = objective.ray(point, s, full.Z - point.Z)

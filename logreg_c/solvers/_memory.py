@@ -51,6 +51,10 @@ class Memory:
             self._S[:k], self._Y[:k] = before._S[:k], before._Y[:k]
             self._R[:k, :k] = before._R[:k, :k]
 
+    def __len__(self) -> int:
+        """Return how many pairs there are."""
+        return len(self._order)
+
     def _make_room(self, shape: tuple[int, ...]) -> None:
         self._shape = shape
         self._S, self._Y = np.empty((2, self._most, math.prod(shape)))

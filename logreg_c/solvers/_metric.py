@@ -16,8 +16,11 @@ from ._memory import Memory
 class Metric(Protocol):
     """What a step is measured with."""
 
-    def model(self, point: Point) -> ModelStep:
-        """Return the step to the minimum of the quadratic model at a point."""
+    def model(self, point: Point, enough: float = 0.0) -> ModelStep:
+        """Return the step to the minimum of the quadratic model at a point.
+
+        `enough` is that of `model_step`.
+        """
 
     def learn(self, s: Floats, y: Floats) -> None:
         """Take in what the gradient changed by, y, along a step s."""
@@ -34,11 +37,12 @@ class Factored:
         self._threads = threads
         self._memory = Memory(most, threads)
 
-    def model(self, point: Point) -> ModelStep:
+    def model(self, point: Point, enough: float = 0.0) -> ModelStep:
         """Return the step, and the decrement of the factor alone."""
         g = point.gradient
-        decrement = 0.5 * inner(g, self._factor.solve(g))
-        return ModelStep(-self._memory.apply(g, self._factor.solve), decrement)
+        alone = self._factor.solve(g)
+        s = self._memory.apply(g, self._factor.solve) if self._memory else alone
+        return ModelStep(-s, 0.5 * inner(g, alone))
 
     def learn(self, s: Floats, y: Floats) -> None:
         """Keep the pair."""
@@ -58,7 +62,7 @@ class Updated:
         self._H = H
 
     def model(self, point: Point, enough: float = 0.0) -> ModelStep:
-        """Return the step to the minimum of the model, to `enough` as `model_step` has it."""
+        """Return the step to the minimum of the model."""
         return model_step(self._objective, self._H, point, enough)
 
     def learn(self, s: Floats, y: Floats) -> None:

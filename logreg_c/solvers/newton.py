@@ -4,8 +4,13 @@ r"""Exact Newton: :math:`s = -H^{-1} g` with the Hessian of all rows, factored.
 With an L1 penalty or bounds, the step to the minimum of the quadratic model and these: proximal
 Newton.
 
-For small problems, and the strongest of the solvers on hard ones. Each step's direction is the
-certificate of the point before it, which bounds J* for the point after it as well; near the
+A Hessian costs several steps, so each one serves for a second (Shamanskii 1967), by the gradient
+where the first led to: about as many steps, and half the Hessians. One that costs many serves for
+more, and learns from them as in L-BFGS. Proximal steps have a Hessian each, for the minimum of a
+model costs as much.
+
+For small problems, and the strongest of the solvers on hard ones. The direction of a first step is
+the certificate of the point before it, which bounds J* for the point after it as well; near the
 optimum that proves the quadratic convergence at the price of one read.
 """
 
@@ -15,26 +20,31 @@ import math
 from collections.abc import Iterator
 
 from .._certificate import lower_bound
-from .._quadratic import model_step
 from ._driver import Iterate, Task
 from ._line_search import SHORT, advance, careful
+from ._metric import metric_of
 
 # Steps in a row that may leave J as it is: the gradient, and the proof, may gain from one.
 ROUNDED = 3
 # Coordinate descent in a model ends at this part of the gap that is small enough, as long as that
 # is far off: the last step, which is to prove it, goes on to rounding.
 ROUGH = 1e-6
+# Steps with a Hessian after its first: for one of less than so many times the arithmetic of a
+# gradient, and for others.
+CHEAP, FURTHER, MORE = 16, 1, 3
 
 
 def newton(task: Task) -> Iterator[Iterate]:
-    """Yield an iterate a factored Hessian."""
+    """Yield an iterate a step."""
     objective, point = task.objective, task.begin()
     decrement, level = math.inf, 0
+    further = FURTHER if objective.D * (objective.K + 1) < 8 * CHEAP else MORE
+    further = further if objective.nonsmooth is None else 0
     while level < ROUNDED:
         a = objective.data.predictions(point.Z)
         gap = task.goal.gap(point.J)
-        enough = ROUGH * gap if decrement > gap else 0.0
-        s, decrement = model_step(objective, objective.hessian(a), point, enough)
+        metric = metric_of(objective, objective.hessian(a), MORE)
+        s, decrement = metric.model(point, ROUGH * gap if decrement > gap else 0.0)
         step = advance(objective, point, s)
         lower = -math.inf
         if step is None:
@@ -50,4 +60,14 @@ def newton(task: Task) -> Iterator[Iterate]:
             return
         yield Iterate(step.point, lower)
         level = 0 if step.point.J < point.J else level + 1
+        for _ in range(further):
+            if further > 1:
+                metric.learn(step.point.theta - point.theta, step.point.gradient - point.gradient)
+            point = step.point
+            s, decrement = metric.model(point, ROUGH * gap)
+            following = advance(objective, point, s) if decrement > gap else None
+            if following is None:
+                break
+            step = following
+            yield Iterate(step.point, -math.inf)
         point = step.point
