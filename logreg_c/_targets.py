@@ -82,7 +82,7 @@ def as_targets(
     labels = as_labels(y, n)
     low, high, number, whole = kernels.read_labels(labels)
     if whole and 1 < high < MOST_CLASSES and low >= 0:
-        return _classes(labels.astype(np.int32), sample_weight, total)
+        return _classes(labels, int(high) + 1, sample_weight)
     if not (low >= 0 and high <= 1 and math.isfinite(number)):
         require_labels_in_range(labels)
     share = number / n
@@ -97,16 +97,17 @@ def as_targets(
     return Targets(labels.reshape(1, n), 1, False, bias)
 
 
-def _classes(ids: NDArray[np.int32], sample_weight: Floats | None, total: float) -> Targets:
-    weights = np.bincount(ids, sample_weight) / total
+def _classes(labels: NDArray[Any], K: int, sample_weight: Floats | None) -> Targets:
+    ids, weights = np.empty(len(labels), dtype=np.int32), np.empty(K)
+    kernels.read_classes(labels, sample_weight, ids, weights)
     if not weights.all():
         raise ValueError(
-            f"y has no example with weight of class {int(np.argmin(weights))} of 0 to "
-            f"{len(weights) - 1}; number the classes that occur: "
-            "np.unique(y, return_inverse=True)[1]"
+            f"y has no example with weight of class {int(np.argmin(weights))} of 0 to {K - 1}; "
+            "number the classes that occur: np.unique(y, return_inverse=True)[1]"
         )
     bias = np.log(weights)
-    return Targets(ids, len(weights), False, bias - bias.mean())
+    bias -= bias.mean()
+    return Targets(ids, K, False, bias)
 
 
 def _probabilities(

@@ -133,6 +133,29 @@ def read_labels(cnp.ndarray y, out):
     return low, high, total, whole
 
 
+def read_classes(cnp.ndarray y, sample_weight, cnp.ndarray ids, cnp.ndarray sums):
+    """Fill ids with labels that are whole numbers as int32, and add up the weights of each class in
+    sums, which has an entry for each."""
+    cdef Pass p
+    cdef double copy[MOST_ROWS]
+    cdef const double* values
+    cdef const double* s = doubles_or_null(sample_weight)
+    cdef int32_t* out = <int32_t*> cnp.PyArray_DATA(ids)
+    cdef double* weights = doubles(sums)
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(y), begin = 0, m, i
+    memset(&p, 0, sizeof(Pass))
+    set_labels(&p, y, None, 1.0)
+    with nogil:
+        memset(weights, 0, cnp.PyArray_SIZE(sums) * sizeof(double))
+        while begin < n:
+            m = min(n - begin, <Py_ssize_t> MOST_ROWS)
+            values = block_labels(&p, begin, m, copy)
+            for i in range(m):
+                out[begin + i] = <int32_t> values[i]
+                weights[out[begin + i]] += 1 if s == NULL else s[begin + i]
+            begin += m
+
+
 def are_lines(indptr, indices, data):
     """Whether the kernels can read the three arrays of a CSR or CSC matrix as they are."""
     return is_line(indptr) and is_line(indices) and is_line(data) and (

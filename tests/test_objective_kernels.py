@@ -187,6 +187,17 @@ def test_read_labels(isa, dtype):
     assert isa.read_labels(y, None) == (low, high, total, whole)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.int64, "f4", "f8"])
+def test_read_classes(isa, dtype):
+    rng = np.random.default_rng(12)
+    y, s = rng.integers(0, 5, 3000).astype(dtype), rng.random(3000)
+    ids, sums = np.empty(3000, np.int32), np.empty(6)
+    for weight in (None, s):
+        isa.read_classes(y, weight, ids, sums)
+        np.testing.assert_array_equal(ids, y)
+        np.testing.assert_allclose(sums, np.bincount(y.astype(int), weight, 6), rtol=1e-12)
+
+
 def test_read_labels_that_are_no_numbers(isa):
     assert np.isnan(isa.read_labels(np.array([1.0, np.nan, 0.0]), None)[2])
     assert isa.read_labels(np.array([1.0, np.inf, 0.0]), None)[1] == np.inf
