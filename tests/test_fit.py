@@ -11,6 +11,7 @@ from fit_problems import KINDS, QUICK, TALL, problem, raw, twin, unscaled
 
 import logreg_c
 from logreg_c import ConvergenceWarning, FitResult, fit
+from logreg_c._objective import Objective
 
 
 @cache
@@ -244,6 +245,28 @@ def breast_cancer():
         pytest.skip("the examples are not beside the tests here")
     table = np.loadtxt(path, delimiter=",", skiprows=1)
     return table[:, :-1], table[:, -1]
+
+
+@pytest.mark.parametrize(("d", "steps"), [(20, 2), (100, 4)])
+def test_a_hessian_serves_for_several_steps(monkeypatch, d, steps):
+    made, hessian = [], Objective.hessian
+
+    def counted(objective, *arguments):
+        made.append(1)
+        return hessian(objective, *arguments)
+
+    monkeypatch.setattr(Objective, "hessian", counted)
+    rng = np.random.default_rng(d)
+    X = rng.standard_normal((400, d))
+    y = X[:, 0] + 0.3 * rng.logistic(size=400) > 0
+    result = fit(X, y, l2=1e-3, solver="newton")
+    assert result.converged
+    # The last one serves for the proof.
+    assert steps * (len(made) - 1) < result.n_iter <= steps * len(made)
+    made.clear()
+    result = fit(X, y, l2=1e-3, l1=1e-3, solver="newton")
+    assert result.converged
+    assert len(made) == result.n_iter
 
 
 @pytest.mark.parametrize("solver", [*TALL, "auto"])
