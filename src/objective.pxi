@@ -87,7 +87,9 @@ def finish_gradient(cnp.ndarray gradient, center, scale, bint fit_bias, cnp.ndar
 
 
 def terms_along(cnp.ndarray theta, cnp.ndarray s, cnp.ndarray quadratic, linear):
-    """Return the sum of q · v^2 / 2 + t · v at v = theta, and its two derivatives along s."""
+    """Return the sum of q · v^2 / 2 + t · v at v = theta, and its two derivatives along s, which
+    may be of any layout."""
+    s = cnp.PyArray_GETCONTIGUOUS(s)
     cdef const double* v = doubles(theta)
     cdef const double* u = doubles(s)
     cdef const double* q = doubles(quadratic)

@@ -58,7 +58,7 @@ def test_terms_and_their_gradient(isa, K, D, linear, kinks):
     np.testing.assert_allclose(gradient, 1 + q * theta + tilt, rtol=1e-14, atol=1e-14)
     # Half a step before theta along s, and its derivatives.
     s = parameters(K, D, 5)[0]
-    found = isa.terms_along(theta - 0.5 * s, s, 0.5, q, l1, t)
+    found = isa.terms_along(theta - 0.5 * s, np.asfortranarray(s), 0.5, q, l1, t)
     slopes = ((q * theta + tilt) * s).sum(), (q * s * s).sum()
     assert found == pytest.approx((expected, *slopes), rel=1e-12, abs=1e-13)
 
@@ -94,6 +94,8 @@ def test_the_diagonal_of_a_hessian(isa, K, D, fit_bias):
 def test_inner(isa, size):
     u, v = np.random.default_rng(11).standard_normal((2, 2 * size))
     assert isa.inner(u, v) == pytest.approx(np.vdot(u, v), rel=1e-12, abs=1e-12)
+    with pytest.raises(ValueError, match="entries and"):
+        isa.inner(u, v[:-1] if size else np.ones(1))
     # Any layout does.
     assert isa.inner(u[::2], v[1::2]) == isa.inner(u[::2].copy(), v[1::2].copy())
 
