@@ -105,18 +105,17 @@ def are_labels(y, Py_ssize_t length):
     return is_line(y) and cnp.PyArray_DIM(y, 0) == length and is_label(y)
 
 
-def read_labels(cnp.ndarray y, out):
-    """Fill out (None: not asked for) with labels as float64; return the smallest, the largest,
-    their sum, which is NaN if one is, and whether all are whole numbers."""
+def read_labels(cnp.ndarray y):
+    """Return the smallest and the largest label, their sum, which is NaN if one is, and whether all
+    are whole numbers."""
     cdef Pass p
     cdef double copy[MOST_ROWS]
     cdef const double* values
-    cdef double* kept = NULL if out is None else doubles(out)
     cdef Py_ssize_t n = cnp.PyArray_SIZE(y), begin = 0, m, i
     cdef double low = HUGE_VAL, high = -HUGE_VAL, total = 0, v
     cdef bint whole = True
     memset(&p, 0, sizeof(Pass))
-    set_labels(&p, y, None, 1.0)
+    set_labels(&p, y)
     with nogil:
         while begin < n:
             m = min(n - begin, <Py_ssize_t> MOST_ROWS)
@@ -127,8 +126,6 @@ def read_labels(cnp.ndarray y, out):
                 high = v if v > high else high
                 total += v
                 whole = whole and floor(v) == v
-            if kept != NULL:
-                memcpy(kept + begin, values, m * sizeof(double))
             begin += m
     return low, high, total, whole
 
@@ -144,7 +141,7 @@ def read_classes(cnp.ndarray y, sample_weight, cnp.ndarray ids, cnp.ndarray sums
     cdef double* weights = doubles(sums)
     cdef Py_ssize_t n = cnp.PyArray_SIZE(y), begin = 0, m, i
     memset(&p, 0, sizeof(Pass))
-    set_labels(&p, y, None, 1.0)
+    set_labels(&p, y)
     with nogil:
         memset(weights, 0, cnp.PyArray_SIZE(sums) * sizeof(double))
         while begin < n:

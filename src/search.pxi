@@ -43,7 +43,7 @@ cdef void search_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
             for j in range(m):
                 a = u[j] / (1.0 + e[j])
                 curvature += share[j] * e[j] * (a * a)
-            sums[SEARCH_LOSS] += link_of(p, p.Y + i, share, m, e, z)
+            sums[SEARCH_LOSS] += link_of(p, block_labels(p, i, m, mean), share, m, e, z)
         else:
             sums[SEARCH_LOSS] += softmax_link(p, i, m, share, z)
         for k in range(p.K):
