@@ -134,7 +134,10 @@ class Sparse(Examples):
         """Return sum_i h_qi v_i v_i' for each row q of h, v_i the scaled [x_i, 1]. As `Dense`."""
         columns, size = np.arange(self.d), np.append(scale, 1.0)
         grams = [self.head_gram(None, np.ascontiguousarray(row), columns) for row in h]
-        out: Floats = np.stack(grams) * size * size[:, None]
+        out = grams[0][None] if len(grams) == 1 else np.stack(grams)
+        if not (scale == 1.0).all():
+            out *= size
+            out *= size[:, None]
         return out
 
     def gram_of(self, rows: Rows, h: Floats, center: Floats, scale: Floats) -> Floats:

@@ -59,6 +59,7 @@ cdef void inspect_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
 
 cdef enum:
     HEAD_AHEAD = 8      # rows in another order that are asked for before their turn
+    HEAD_SPARE = 8      # places behind a row's entries
     HEAD_TILE = 16      # rows and columns that are written while a cache holds them
 
 
@@ -84,23 +85,36 @@ cdef inline Py_ssize_t head_start(Py_ssize_t k, Py_ssize_t i) noexcept nogil:
 cdef inline void head_row(const index* at, const real* x, Py_ssize_t m, const int32_t* place,
                           double h, Py_ssize_t k, int32_t* places, double* values,
                           alone sums) noexcept nogil:
-    """Add h v v' to the triangle, v being the row's entries in the head, and 1."""
+    """Add h v v' to the triangle, v being the row's entries in the head, and 1.
+
+    Four at a time, as in scatter_line, up to three zeros behind the last one included.
+    """
     cdef Py_ssize_t i, j, found = 0
     cdef int32_t q
-    cdef double s
+    cdef double s, a, b, c, d
     cdef double* row
     for i in range(m):
         q = place[at[i]]
         places[found] = q
         values[found] = 1.0 if x == NULL else <double> x[i]
         found += q >= 0
-    for i in range(found):
+    places[found] = places[found + 1] = places[found + 2] = places[found + 3] = <int32_t> k
+    values[found] = 1
+    values[found + 1] = values[found + 2] = values[found + 3] = 0
+    for i in range(found + 1):
         s = h * values[i]
         row = sums + head_start(k, places[i])
-        for j in range(i, found):
-            row[places[j]] += s * values[j]
-        row[k] += s
-    sums[head_size(k) - 1] += h
+        j = i
+        while j <= found:
+            a = s * values[j]
+            b = s * values[j + 1]
+            c = s * values[j + 2]
+            d = s * values[j + 3]
+            row[places[j]] += a
+            row[places[j + 1]] += b
+            row[places[j + 2]] += c
+            row[places[j + 3]] += d
+            j += 4
 
 
 cdef inline void ask_for_entries(const Sparse* x, const index* columns, const real* values,
@@ -118,7 +132,7 @@ cdef inline void head_rows(const Heads* g, const index* columns, const real* val
     cdef const Sparse* x = &g.x.sparse
     cdef Py_ssize_t i, row, first
     cdef double* found = sums + head_size(g.k)  # scratch: values, then places
-    cdef int32_t* places = <int32_t*> (found + g.k + 1)
+    cdef int32_t* places = <int32_t*> (found + g.k + HEAD_SPARE)
     for i in range(begin, end):
         row = row_at(g.x.order, i)
         if g.x.order != NULL and i + HEAD_AHEAD < end:

@@ -11,7 +11,7 @@ cdef int run_heads(const Heads* g, int threads, double* out) except -1 nogil:
     """Fill out, symmetric, with the Gram matrix of the head."""
     cdef Py_ssize_t D = g.k + 1, size = head_size(g.k)
     # Scratch behind the sums: a row's values and places, and a cache line between threads.
-    cdef Py_ssize_t width = (size + 2 * D + 8 + 7) // 8 * 8, c, i, j
+    cdef Py_ssize_t width = (size + 2 * (D + HEAD_SPARE) + 8 + 7) // 8 * 8, c, i, j
     cdef Py_ssize_t chunks = min(<Py_ssize_t> HEAD_CHUNKS,
                                  HEAD_BYTES // (width * <Py_ssize_t> sizeof(double)))
     chunks = max(chunks, <Py_ssize_t> 2)
