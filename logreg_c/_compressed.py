@@ -110,6 +110,11 @@ class Compressed:
         values = rows if self.data is None else rows * self.data[:used]
         return Compressed(self.indptr.copy(), indices, values, self.shape, self.by_rows, True)
 
+    def squared(self) -> Compressed:
+        """Return the matrix of the squares, which shares all but the values."""
+        values = None if self.data is None else np.square(self.data, dtype=np.float64)
+        return Compressed(self.indptr, self.indices, values, self.shape, self.by_rows, self.sound)
+
     def take(self, rows: NDArray[np.intp]) -> Compressed:
         """Return a copy of some rows, if lines are rows."""
         lengths = np.diff(self.indptr)[rows]

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,9 +64,26 @@ def transposed(X: Compressed, threads: int) -> Compressed:
     places = np.empty(entries, dtype=np.int32)
     values = None if X.data is None else np.empty(entries, dtype=X.data.dtype)
     _kernels.kernels.transpose(lines, starts, places, values, threads)
-    if entries <= np.iinfo(np.int32).max:
-        starts = starts.astype(np.int32)
-    return Compressed(starts, places, values, X.shape, not X.by_rows, True)
+    return Compressed(narrowed(starts), places, values, X.shape, not X.by_rows, True)
+
+
+def selected(X: Compressed, columns: NDArray[np.intp], threads: int) -> Compressed:
+    """Copy some columns, which rise, of a sound X by rows."""
+    n, d = X.shape
+    place = np.full(d, -1, dtype=np.int32)
+    place[columns] = np.arange(len(columns), dtype=np.int32)
+    starts = np.zeros(n + 1, dtype=np.int64)
+    _kernels.kernels.count_selected(X, place, starts[1:], threads)
+    np.cumsum(starts, out=starts)
+    places = np.empty(starts[-1], dtype=np.int32)
+    values = None if X.data is None else np.empty(starts[-1], dtype=X.data.dtype)
+    _kernels.kernels.select_columns(X, place, starts, places, values, threads)
+    return Compressed(narrowed(starts), places, values, (n, len(columns)), True, True)
+
+
+def narrowed(starts: NDArray[np.int64]) -> NDArray[Any]:
+    """Return where lines start as int32, if that does."""
+    return starts.astype(np.int32) if starts[-1] <= np.iinfo(np.int32).max else starts
 
 
 def without_repeats(X: Compressed) -> Compressed:

@@ -196,6 +196,17 @@ def transpose(
     values: NDArray[Any] | None,
     threads: int,
 ) -> None: ...
+def count_selected(
+    X: Matrix, place: NDArray[np.int32], counts: NDArray[np.int64], threads: int
+) -> None: ...
+def select_columns(
+    X: Matrix,
+    place: NDArray[np.int32],
+    starts: NDArray[np.int64],
+    places: NDArray[np.int32],
+    values: NDArray[Any] | None,
+    threads: int,
+) -> None: ...
 def predictions(Z: NDArray[np.float64], a: NDArray[np.float64], threads: int) -> None: ...
 def residuals(
     y: NDArray[Any],

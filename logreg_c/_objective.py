@@ -17,11 +17,13 @@ never changes, and it remembers nothing of the points it was asked about.
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
 from . import _kernels
+from ._alike import distinct_rows, filled_in
 from ._data import Dense
 from ._examples import Rows
 from ._factor import Factor
@@ -118,6 +120,11 @@ class Objective:
         self._coordinates: tuple[Floats | None, Floats | None] = (None, None)
         if not self._plain:
             self._coordinates = center, scale
+
+    @cached_property
+    def shift(self) -> Floats:
+        """How far columns are from zero, in units of their scale."""
+        return np.abs(self.center * self.scale)
 
     def start(self) -> Floats:
         """Return zeros of the shape of theta."""
@@ -327,6 +334,24 @@ class Objective:
             self.fit_bias, self.quadratic[among], None,
             None if self.nonsmooth is None else self.nonsmooth.of(among),
         )  # fmt: skip
+
+    def condensed(self, repeats: bool = True) -> tuple[Objective, Rows | None]:
+        """Return the same with fewer rows or with zeros filled in, where passes are then faster.
+
+        And for each row which of the fewer it is, None if they are what they were. Rows that are
+        the same are looked for if there may be `repeats`.
+        """
+        data, group = self.data, None
+        if isinstance(data, Sparse):
+            found = distinct_rows(data) if repeats else None
+            if found is not None:
+                data, group = found
+            data = filled_in(data) or data
+        same = Objective(
+            data, self.penalty, self.center, self.scale, self.fit_bias, self.quadratic,
+            self.linear, self.nonsmooth,
+        )  # fmt: skip
+        return same, group
 
     def _of_copy(self, data: Source) -> Objective:
         d = self.D - 1

@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 from . import _kernels
 from ._compressed import Compressed
 from ._data import Dense, Ranges
-from ._entries import Fields, one_hot_fields, scattered, transposed
+from ._entries import Fields, one_hot_fields, scattered, selected, transposed
 from ._examples import Examples, Rows
 from ._validation import Floats
 
 _ENTRIES_AT_ONCE = 1_000_000
+# Entries a row below which the loops over rows are too short: processors guess their ends wrong.
+SHORT = 12
 
 
 class Sparse(Examples):
@@ -29,7 +31,7 @@ class Sparse(Examples):
     X: Compressed
     halved = True
     _fields: list[Fields | None] | None = None
-    _by_columns: Compressed | None = None
+    _row_wise: Compressed | None = None
     _row_length: float | None = None
 
     def evaluate(self, theta: Floats) -> tuple[float, Floats, Floats]:
@@ -59,15 +61,11 @@ class Sparse(Examples):
         return margins(self.X, theta, self.offset if offset else None, self.threads)
 
     def transpose_product(self, R: Floats) -> Floats:
-        """Return R [X, 1]. A scatter of all entries, or a gather where columns are at hand."""
+        """Return R [X, 1]. A scatter of all entries, by columns a gather."""
         self.meter.add_half(self.n)
-        by_columns = self._by_columns if self.X.by_rows else self.X
-        if by_columns is None:
+        if self.X.by_rows:
             return scattered(self.X, R, self.threads)
-        # Gathering is about half the work.
-        sums = R.sum(axis=1, keepdims=True)
-        rows = np.concatenate((R, np.zeros_like(sums)), axis=1)
-        return np.concatenate((_gathered(by_columns.T, rows, None, self.threads), sums), axis=1)
+        return _pulled(self.X, R, self.threads)
 
     def hessian_vector(self, a: Floats, v: Floats, U: Floats | None = None) -> Floats:
         """Return the averaged Hessian at predictions a times v, and fill U = XV'. Reads X once."""
@@ -84,9 +82,11 @@ class Sparse(Examples):
         return out
 
     def diagonal(self, h: Floats) -> Floats:
-        """Return sum_i h_ki v_ij^2 for v_i = [x_i, 1], (K', d + 1). A scatter of all entries."""
+        """Return sum_i h_ki v_ij^2 for v_i = [x_i, 1], (K', d + 1). Half a pass."""
         self.meter.add_half(self.n)
-        return scattered(self.X, h, self.threads, squared=True)
+        if self.X.by_rows:
+            return scattered(self.X, h, self.threads, squared=True)
+        return _pulled(self.X.squared(), h, self.threads)
 
     @property
     def fields(self) -> Fields | None:
@@ -110,13 +110,14 @@ class Sparse(Examples):
     def head_gram(self, rows: Rows | None, h: Floats, columns: NDArray[np.intp]) -> Floats:
         """Return the Gram matrix of some columns, which rise, and of one of ones behind them.
 
-        Over the rows (None: all), each with its weight h. X is as `_entries.examined` has it.
+        Over the rows (None: all), each with its weight h. X is as `_entries.examined` or `columns`
+        has it.
         """
         k = len(columns)
         place = np.full(self.d, -1, dtype=np.int32)
         place[columns] = np.arange(k, dtype=np.int32)
         out = np.empty((k + 1, k + 1))
-        _kernels.kernels.head_gram(self.X, rows, h, place, out, self.threads)
+        _kernels.kernels.head_gram(self.row_wise, rows, h, place, out, self.threads)
         self.meter.add(self.n if rows is None else len(rows))
         return out
 
@@ -211,23 +212,33 @@ class Sparse(Examples):
         rows = np.unique(extremes[extremes >= 0]).astype(np.intp)
         return Ranges(low.reshape(count, d), high.reshape(count, d), rows)
 
+    @property
+    def row_wise(self) -> Compressed:
+        """X by rows, turned over once if it is not."""
+        if self.X.by_rows:
+            return self.X
+        if self._row_wise is None:
+            self._row_wise = transposed(self.X, self.threads)
+        return self._row_wise
+
     def columns(self, columns: Rows) -> Sparse:
-        """Copy some columns, which rise, of the same examples; their reads are counted apart."""
-        if self._by_columns is None:
-            self._by_columns = transposed(self.X, self.threads)
-            self.meter.add(self.n)
-        X = self._by_columns.lines(columns)
-        return Sparse(
-            transposed(X, self.threads), self.y, self.K, self.sample_weight, self.total,
-            self.offset, self.threads,
-        )  # fmt: skip
+        """Copy some columns, which rise, of the same examples; their reads are counted apart.
+
+        Where rows are left with few entries each the copy is by columns, whose loops are longer.
+        """
+        X = selected(self.row_wise, columns, self.threads)
+        self.meter.add_half(self.n)
+        other = Sparse(X, self.y, self.K, self.sample_weight, self.total, self.offset, self.threads)
+        if X.entries < SHORT * self.n:
+            other.X, other._row_wise = transposed(X, self.threads), X
+        return other
 
     def weighing(self, sample_weight: Floats | None, total: float) -> Sparse:
         """Return the same examples with other weights that add up to this total."""
         other = Sparse(
             self.X, self.y, self.K, sample_weight, total, self.offset, self.threads, self.meter
         )
-        other._fields, other._by_columns = self._fields, self._by_columns
+        other._fields = self._fields
         return other
 
 
@@ -238,6 +249,13 @@ def margins(X: Compressed, theta: Floats, offset: Floats | None, threads: int) -
     W = np.ascontiguousarray(theta[:, :-1])
     Z = scattered(X.T, W, threads)[:, :-1] + theta[:, -1:]
     return Z if offset is None else Z + offset
+
+
+def _pulled(X: Compressed, R: Floats, threads: int) -> Floats:
+    """Return R [X, 1] of an X by columns."""
+    sums = R.sum(axis=1, keepdims=True)
+    rows = np.concatenate((R, np.zeros_like(sums)), axis=1)
+    return np.concatenate((_gathered(X.T, rows, None, threads), sums), axis=1)
 
 
 def _gathered(X: Compressed, theta: Floats, offset: Floats | None, threads: int) -> Floats:

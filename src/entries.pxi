@@ -219,3 +219,57 @@ cdef void turn_chunk(const Sparse* x, Py_ssize_t begin, Py_ssize_t end, int64_t*
     else:
         turn_rows(x, <const int32_t*> x.columns, <const double*> x.values, begin, end, next, rows,
                   <double*> out)
+
+
+cdef inline void count_held(const Sparse* x, const index* columns, const int32_t* place,
+                            Py_ssize_t begin, Py_ssize_t end, int64_t* counts) noexcept nogil:
+    cdef Py_ssize_t i, k
+    cdef int64_t found
+    for i in range(begin, end):
+        found = 0
+        for k in range(start_of(x, i), start_of(x, i + 1)):
+            found += place[columns[k]] >= 0
+        counts[i] = found
+
+
+cdef void count_held_rows(const Sparse* x, const int32_t* place, Py_ssize_t begin, Py_ssize_t end,
+                          int64_t* counts) noexcept nogil:
+    """Count the entries of some rows whose column has a place."""
+    if x.wide_columns:
+        count_held(x, <const int64_t*> x.columns, place, begin, end, counts)
+    else:
+        count_held(x, <const int32_t*> x.columns, place, begin, end, counts)
+
+
+cdef inline void select_held(const Sparse* x, const index* columns, const real* values,
+                             const int32_t* place, Py_ssize_t begin, Py_ssize_t end,
+                             const int64_t* starts, int32_t* places, real* out) noexcept nogil:
+    cdef Py_ssize_t i, k, at
+    cdef int32_t q
+    for i in range(begin, end):
+        at = starts[i]
+        for k in range(start_of(x, i), start_of(x, i + 1)):
+            q = place[columns[k]]
+            if q >= 0:
+                places[at] = q
+                if values != NULL:
+                    out[at] = values[k]
+                at += 1
+
+
+cdef void select_rows(const Sparse* x, const int32_t* place, Py_ssize_t begin, Py_ssize_t end,
+                      const int64_t* starts, int32_t* places, void* out) noexcept nogil:
+    """Write the entries of some rows whose column has a place, under that place."""
+    if x.wide_columns:
+        if x.is_float:
+            select_held(x, <const int64_t*> x.columns, <const float*> x.values, place, begin, end,
+                        starts, places, <float*> out)
+        else:
+            select_held(x, <const int64_t*> x.columns, <const double*> x.values, place, begin, end,
+                        starts, places, <double*> out)
+    elif x.is_float:
+        select_held(x, <const int32_t*> x.columns, <const float*> x.values, place, begin, end,
+                    starts, places, <float*> out)
+    else:
+        select_held(x, <const int32_t*> x.columns, <const double*> x.values, place, begin, end,
+                    starts, places, <double*> out)

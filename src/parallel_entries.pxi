@@ -68,6 +68,27 @@ cdef int run_transpose(const Pass* p, int threads, int64_t* starts, int32_t* row
     return 0
 
 
+cdef int parts_of(const Pass* p, int threads) noexcept nogil:
+    """How many threads are worth waking to copy entries."""
+    return threads if start_of(&p.sparse, p.n) >= TURN_ENTRIES else 1
+
+
+cdef void run_count_held(const Pass* p, const int32_t* place, int threads,
+                         int64_t* counts) noexcept nogil:
+    cdef Py_ssize_t c, parts = parts_of(p, threads)
+    for c in prange(parts, schedule="static", chunksize=1, num_threads=<int> parts):
+        count_held_rows(&p.sparse, place, row_of_part(p, c, parts), row_of_part(p, c + 1, parts),
+                        counts)
+
+
+cdef void run_select(const Pass* p, const int32_t* place, int threads, const int64_t* starts,
+                     int32_t* places, void* out) noexcept nogil:
+    cdef Py_ssize_t c, parts = parts_of(p, threads)
+    for c in prange(parts, schedule="static", chunksize=1, num_threads=<int> parts):
+        select_rows(&p.sparse, place, row_of_part(p, c, parts), row_of_part(p, c + 1, parts),
+                    starts, places, out)
+
+
 cdef inline Py_ssize_t row_of_part(const Pass* p, Py_ssize_t c, Py_ssize_t parts) noexcept nogil:
     """Where part c of the rows begins, the parts having about as many entries as each other."""
     cdef Py_ssize_t low = 0, high = p.n, middle
@@ -124,3 +145,27 @@ def transpose(X, cnp.ndarray starts, cnp.ndarray rows, values, int threads):
     cdef void* out = NULL if values is None else cnp.PyArray_DATA(values)
     with nogil:
         run_transpose(&p, threads, starts_out, rows_out, out)
+
+
+def count_selected(X, cnp.ndarray place, cnp.ndarray counts, int threads):
+    """Fill the int64 counts (n) with the entries of each row of a sound sparse X whose column has a
+    place (int32, -1 for none)."""
+    cdef Pass p
+    set_data(&p, X)
+    cdef const int32_t* at = <const int32_t*> cnp.PyArray_DATA(place)
+    cdef int64_t* out = <int64_t*> cnp.PyArray_DATA(counts)
+    with nogil:
+        run_count_held(&p, at, threads, out)
+
+
+def select_columns(X, cnp.ndarray place, cnp.ndarray starts, cnp.ndarray places, values,
+                   int threads):
+    """Fill int32 places and, if any, values with those entries, row i's from starts[i] (int64)."""
+    cdef Pass p
+    set_data(&p, X)
+    cdef const int32_t* at = <const int32_t*> cnp.PyArray_DATA(place)
+    cdef const int64_t* begin = <const int64_t*> cnp.PyArray_DATA(starts)
+    cdef int32_t* columns = <int32_t*> cnp.PyArray_DATA(places)
+    cdef void* out = NULL if values is None else cnp.PyArray_DATA(values)
+    with nogil:
+        run_select(&p, at, threads, begin, columns, out)

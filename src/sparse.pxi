@@ -168,6 +168,8 @@ cdef inline void scatter_rows(const Sparse* x, const index* columns, const real*
                               bint first_read, const double* r, double* g) noexcept nogil:
     cdef Py_ssize_t i, row, first, length
     for i in range(m):
+        if r[i] == 0:   # most weights, where lines are columns
+            continue
         row = row_at(order, begin + i)
         first = start_of(x, row)
         length = start_of(x, row + 1) - first

@@ -18,7 +18,7 @@ from sparse_problems import LAYOUTS
 import logreg_c
 from logreg_c import _kernels
 from logreg_c._compressed import Compressed
-from logreg_c._entries import examined, transposed
+from logreg_c._entries import examined, selected, transposed
 from logreg_c._validation import as_examples
 
 TOLERANCE = 1e-14 if np.finfo(reference.BIG).eps < 1e-18 else 1e-13
@@ -250,6 +250,20 @@ def test_the_other_lines(isa, shape, layout):
     assert len(once.data) == len({*zip(*problem(*shape)[0][:2], strict=True)})
     np.testing.assert_allclose(once.dense(), X, atol=1e-13)
     assert examined(once, 2).X.indices is once.indices
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_some_columns(isa, shape, layout):
+    X = examined(as_examples(held(shape, layout)), 2).X
+    full = X.dense()
+    for columns in (np.arange(0, shape[1], 3), np.arange(shape[1]), np.zeros(0, dtype=int)):
+        for threads in (1, 3):
+            some = selected(X, columns, threads)
+            assert some.by_rows
+            np.testing.assert_array_equal(some.dense(), full[:, columns])
+        ones = Compressed(X.indptr, X.indices, None, X.shape, True, True)
+        np.testing.assert_array_equal(selected(ones, columns, 2).dense(), ones.dense()[:, columns])
 
 
 # What may be wrong with the arrays is tried on arrays that end where a page of nothing may begin.

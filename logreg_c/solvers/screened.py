@@ -5,7 +5,8 @@ Where the penalty falls from l to l', a column without a weight whose gradient i
 hardly ever gets one (the strong rule: Tibshirani et al. 2012). The problem of the others is solved
 by the steps of `working_set`, on copies of their columns that serve the next penalties too, and
 one product with X' gives the proof for all columns, finds those that the rule was wrong about, and
-is what the rule looks at for the penalty after this.
+is what the rule looks at for the penalty after this. Of very many columns it is a product with
+those near the penalty, and a bound on all others.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from numpy.typing import NDArray
 from .._examples import Rows
 from .._objective import Objective, Point
 from .._validation import Floats
+from ._distant import Distant
 from ._driver import Iterate, Solver, Task
-from .working_set import scores, solve, solve_part, solver_for
+from .working_set import prove, scores, solve, solve_part, solver_for
 
 Mask = NDArray[np.bool_]
 
@@ -43,6 +45,9 @@ class Screen:
         self._columns: Rows | None = None
         self._held: Mask | None = None
         self._part: Objective | None = None
+        self._group: Rows | None = None
+        self._repeats = True
+        self._distant: Distant | None = None
 
     @staticmethod
     def suits(objective: Objective) -> bool:
@@ -50,8 +55,34 @@ class Screen:
         kinks = objective.nonsmooth
         return kinks is not None and bool(kinks.l1.any()) and objective.D > WORTH
 
-    def part(self, objective: Objective, needed: Mask, score: Floats) -> tuple[Rows, Objective]:
-        """Return some columns, those needed among them, and the objective for these."""
+    def near(self, objective: Objective, point: Point) -> tuple[Objective, Rows]:
+        """Return the columns that have to be looked at, and the objective for these."""
+        distant = self._distant
+        if distant is None and Distant.suits(objective):
+            distant = self._distant = Distant(objective)
+            R = objective.data.residuals(point.Z)[1]
+            self.refer(objective, point, R, point.gradient - objective.quadratic * point.theta)
+        if distant is None or distant.columns is None:
+            return objective, np.arange(objective.D - 1)
+        return distant.near(objective), distant.columns
+
+    def refer(self, objective: Objective, point: Point, R: Floats, pulled: Floats) -> None:
+        """Choose the columns near anew, from X'R of all."""
+        assert self._distant is not None
+        used = np.flatnonzero(point.theta[:, :-1].any(axis=0))
+        self._distant.refer(objective, R, pulled, used)
+        self._columns = self._held = self._part = None
+
+    def are_below(self, objective: Objective, R: Floats) -> bool:
+        """Whether no other column is above the penalty for the dual variables R."""
+        assert self._distant is not None
+        assert objective.nonsmooth is not None
+        return self._distant.are_below(R, objective.nonsmooth.l1[:-1])
+
+    def part(
+        self, objective: Objective, needed: Mask, score: Floats
+    ) -> tuple[Rows, Objective, Rows | None]:
+        """Return some columns, those needed among them, and the `condensed` objective for these."""
         columns, held, part = self._columns, self._held, self._part
         count = int(np.count_nonzero(needed))
         most = TOO_MANY * count + FEWEST
@@ -64,8 +95,14 @@ class Screen:
                 columns = np.arange(len(score))
             held, part = np.zeros(len(score), dtype=bool), None
             held[columns] = True
-        self._columns, self._held, self._part = columns, held, objective.columns(columns, part)
-        return columns, self._part
+        if part is None:
+            # The more columns the fewer rows are the same.
+            part, self._group = objective.columns(columns).condensed(self._repeats)
+            self._repeats = self._group is not None
+        else:
+            part = objective.columns(columns, part)
+        self._columns, self._held, self._part = columns, held, part
+        return columns, part, self._group
 
 
 def screened(screen: Screen, before: Point, l1: Floats) -> Solver:
@@ -78,24 +115,57 @@ def screened(screen: Screen, before: Point, l1: Floats) -> Solver:
 
 
 def _screened(task: Task, screen: Screen, before: Point, l1: Floats) -> Iterator[Iterate]:
-    objective, goal, theta = task.objective, task.goal, task.theta
-    nonsmooth = objective.nonsmooth
-    assert nonsmooth is not None
-    now = nonsmooth.l1[:-1]
-    threshold = np.maximum(2.0 * now - l1[:-1], LEAST * now)
-    point, enough = before, ENOUGH * before.J
-    needed = np.zeros(objective.D - 1, dtype=bool)
+    objective, goal, theta, point = task.objective, task.goal, task.theta, before
+    assert objective.nonsmooth is not None
+    enough = ENOUGH * before.J
     while True:
-        score = scores(objective, point, threshold)
-        used = theta[:, :-1].any(axis=0)
-        needed |= (score >= 1.0) | used
-        columns, part = screen.part(objective, needed, score)
-        solver = solver_for(part, int(np.count_nonzero(used)))
-        # The last step of a factored Hessian proves more than what it was to prove.
-        least = enough if solver is solve else 0.3 * goal.gap(point.J)
-        point, lower, _ = solve_part(objective, part, columns, theta, solver, enough, least)
-        yield Iterate(point, lower)
-        theta, threshold = point.theta, now
-        enough /= FURTHER
-        if enough < 1e-3 * goal.gap(point.J):
-            return
+        near, columns = screen.near(objective, point)
+        assert near.nonsmooth is not None
+        now = near.nonsmooth.l1[:-1]
+        threshold = np.maximum(2.0 * now - l1[columns], LEAST * now)
+        coordinates = np.append(columns, objective.D - 1)
+        theta, among = theta.take(coordinates, axis=1), _among(point, coordinates)
+        if np.isnan(among.gradient).any():
+            among = near.evaluate(among.theta)
+        needed = np.zeros(len(columns), dtype=bool)
+        proved = True
+        while proved:
+            score = scores(near, among, threshold)
+            used = theta[:, :-1].any(axis=0)
+            needed |= (score >= 1.0) | used
+            chosen, part, group = screen.part(near, needed, score)
+            solver = solver_for(part, int(np.count_nonzero(used)))
+            # The last step of a factored Hessian proves more than what it was to prove.
+            least = enough if solver is solve else 0.3 * goal.gap(among.J)
+            last = solve_part(near, part, chosen, theta, solver, enough, least, group)
+            chosen = np.append(chosen, near.D - 1)
+            among, lower, R, _ = prove(near, chosen, last)
+            proved = near is objective or screen.are_below(objective, R)
+            if proved:
+                yield Iterate(_of_all(among, coordinates, objective), lower)
+            else:
+                point, lower, R, pulled = prove(objective, coordinates[chosen], last)
+                screen.refer(objective, point, R, pulled)
+                yield Iterate(point, lower)
+            enough /= FURTHER
+            if enough < 1e-3 * goal.gap(among.J):
+                return
+            theta, threshold = among.theta, now
+        theta, l1 = point.theta, objective.nonsmooth.l1
+
+
+def _among(point: Point, coordinates: Rows) -> Point:
+    """Return what is known of some coordinates."""
+    return point._replace(
+        theta=point.theta.take(coordinates, axis=1),
+        gradient=point.gradient.take(coordinates, axis=1),
+    )
+
+
+def _of_all(point: Point, coordinates: Rows, objective: Objective) -> Point:
+    """Return a point with the weights of all columns; gradients of others are not known."""
+    if len(coordinates) == objective.D:
+        return point
+    theta, gradient = objective.start(), np.full((objective.K, objective.D), np.nan)
+    theta[:, coordinates], gradient[:, coordinates] = point.theta, point.gradient
+    return point._replace(theta=theta, gradient=gradient)

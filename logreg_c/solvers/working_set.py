@@ -37,7 +37,7 @@ from ._price import hessian_in_steps
 
 # Columns at first, how many for each one with a weight, and what part of those without one whose
 # gradient is above the penalty.
-FIRST, SPARE, PART = 400, 3, 0.25
+FIRST, FEWEST, SPARE, PART = 400, 24, 3, 0.25
 # Parameters whose Hessian is made, and what it may cost, in products with it.
 FACTORED = 2000
 WORTH = 40.0
@@ -66,6 +66,13 @@ class Solved(NamedTuple):
     decrement: float
     after: Point
 
+    def of_all_rows(self, group: Rows) -> Solved:
+        """Return the same for rows of which each is one of those that there are."""
+        before, after = (
+            point._replace(Z=point.Z.take(group, axis=1)) for point in (self.before, self.after)
+        )
+        return self._replace(before=before, U=self.U.take(group, axis=1), after=after)
+
 
 PartSolver = Callable[[Objective, Floats, float, float], Solved]
 
@@ -78,6 +85,7 @@ def working_set(task: Task) -> Iterator[Iterate]:
     enough, before = ENOUGH * point.J, math.inf
     among: Rows = np.zeros(0, dtype=np.intp)
     part: Objective | None = None
+    group: Rows | None = None
     while True:
         # The columns with a weight, and those that are to get one.
         score = scores(objective, point, nonsmooth.l1[:-1])
@@ -88,18 +96,21 @@ def working_set(task: Task) -> Iterator[Iterate]:
             chosen = choose_columns(objective, point, score)
             before = before if np.array_equal(chosen, among) else math.inf
             among, settled = chosen, len(chosen) == objective.data.d
-            part = objective if settled else objective.columns(among)
+            part, group = objective, None
+            if not settled:
+                part, group = objective.columns(among).condensed()
         least = 0.3 * goal.gap(point.J)
-        point, lower, decrement = solve_part(
+        last = solve_part(
             objective, part, among, point.theta, solver_for(part, len(needed)),
-            max(enough, least), least if settled else 0.0,
+            max(enough, least), least if settled else 0.0, group,
         )  # fmt: skip
+        point, lower, _, _ = prove(objective, np.append(among, objective.D - 1), last)
         yield Iterate(point, lower)
         # Nothing lower with the same columns, though it was to be solved further.
         if before <= point.J:
             return
         before = point.J
-        enough = min(ENOUGH * (point.J - lower), FURTHER * decrement)
+        enough = min(ENOUGH * (point.J - lower), FURTHER * last.decrement)
 
 
 def solve_part(
@@ -110,19 +121,19 @@ def solve_part(
     solver: PartSolver,
     enough: float,
     least: float,
-) -> tuple[Point, float, float]:
-    """Solve the problem of some columns.
-
-    Returns the point with all columns, a lower bound on J*, and the last decrement.
-    """
+    group: Rows | None = None,
+) -> Solved:
+    """Solve the problem of some columns; `group` is that of `Objective.condensed`, if it is."""
     coordinates = np.append(among, objective.D - 1)
     reads = part.data.meter.reads
     start = np.ascontiguousarray(theta[:, coordinates])
     last = solver(part, start, enough, least)
+    if group is not None:
+        last = last.of_all_rows(group)
     if part is not objective:
         passes = (part.data.meter.reads - reads) * part.data.size / objective.data.size
         objective.data.meter.add(int(passes * objective.n))
-    return (*prove(objective, coordinates, last), last.decrement)
+    return last
 
 
 def scores(objective: Objective, point: Point, penalty: Floats) -> Floats:
@@ -144,7 +155,8 @@ def choose_columns(objective: Objective, point: Point, score: Floats) -> Rows:
     count = int(np.count_nonzero(kept))
     outside = np.count_nonzero((score > 1.0) & ~kept)
     # No more columns than rows are needed, but for ties.
-    wanted = max(FIRST, SPARE * count, min(int(PART * outside), objective.n))
+    first = min(FIRST, objective.n, max(FEWEST, (objective.D - 1) // 4))
+    wanted = max(first, SPARE * count, min(int(PART * outside), objective.n))
     if wanted >= len(score):
         return np.arange(len(score))
     score = np.where(kept, np.inf, score)
@@ -244,11 +256,13 @@ def solve_unfactored(part: Objective, theta: Floats, enough: float, least: float
         point, last = step.point, where
 
 
-def prove(objective: Objective, coordinates: Rows, last: Solved) -> tuple[Point, float]:
-    """Return the point with all columns, and a lower bound on J*. A product with X'.
+def prove(
+    objective: Objective, coordinates: Rows, last: Solved
+) -> tuple[Point, float, Floats, Floats]:
+    """Return the point with all columns, a lower bound on J*, and its R and X'R.
 
     The bound is one for the point before the last step. The gradient is that where a full step
-    leads to, to second order.
+    leads to, to second order. A product with X'.
     """
     before, s, theta = objective.start(), objective.start(), objective.start()
     before[:, coordinates] = last.before.theta
@@ -261,7 +275,8 @@ def prove(objective: Objective, coordinates: Rows, last: Solved) -> tuple[Point,
         s[:], divergence = 0.0, 0.0
     else:
         R += change
-    residual = objective.pull_back(R) + objective.quadratic * before
+    pulled = objective.pull_back(R)
+    residual = pulled + objective.quadratic * before
     lower = bound_at(objective, last.before.J, before, residual, divergence)
     gradient = residual + objective.quadratic * s
-    return Point(theta, last.after.Z, last.after.J, gradient), lower
+    return Point(theta, last.after.Z, last.after.J, gradient), lower, R, pulled

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Rows that are the same, and zeros that are filled in: another layout of the same objective."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from logreg_c._alike import distinct_rows, filled_in
+from logreg_c._data import Dense
+from logreg_c._penalty import as_penalty
+from logreg_c._sparse import Sparse
+from logreg_c.fitting import Problem
+
+sparse = pytest.importorskip("scipy.sparse")
+
+
+def one_hot(n=1200, weighted=False, values=False):
+    """Return the objective of three fields with 4, 3 and 2 levels, and of three empty columns."""
+    rng = np.random.default_rng(0)
+    X = np.zeros((n, 12))
+    for first, count in ((0, 4), (4, 3), (7, 2)):
+        X[np.arange(n), first + rng.integers(0, count, n)] = 1.0
+    if values:
+        X[:, 8] *= 0.5
+    y = rng.random(n) < 0.4
+    s = rng.integers(0, 3, n).astype(float) if weighted else None
+    problem = Problem(sparse.csr_array(X), y, s, None, True, 0, 2, keep_sparse=True)
+    return problem.pose(as_penalty(0.01, 0.02, None, None, None, 12)).objective
+
+
+@pytest.mark.parametrize("by_columns", [False, True])
+@pytest.mark.parametrize("values", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_objective_is_the_same(weighted, values, by_columns):
+    objective = one_hot(weighted=weighted, values=values)
+    if by_columns:
+        objective = objective.columns(np.arange(12))
+        assert not objective.data.X.by_rows
+    theta = np.random.default_rng(1).standard_normal((1, 13))
+    distinct, group = distinct_rows(objective.data)
+    assert distinct.n == 24
+    fewer, again = objective.condensed()
+    np.testing.assert_array_equal(again, group)
+    assert isinstance(fewer.data, Dense)
+    for data in (distinct, fewer.data, filled_in(objective.data)):
+        other = objective.columns(np.arange(12))
+        other.data = data
+        old, new = objective.evaluate(theta), other.evaluate(theta)
+        rows = slice(None) if data.n == objective.n else group
+        np.testing.assert_allclose(new.Z[:, rows], old.Z, rtol=1e-13, atol=1e-13)
+        np.testing.assert_allclose(new.J, old.J, rtol=1e-13)
+        np.testing.assert_allclose(new.gradient, old.gradient, atol=1e-14)
+        H = other.hessian(data.predictions(new.Z))
+        np.testing.assert_allclose(
+            H, objective.hessian(objective.data.predictions(old.Z)), atol=1e-14
+        )
+
+
+def test_rows_that_are_not_the_same_are_not_taken_for_it(monkeypatch):
+    data = one_hot().data
+    monkeypatch.setattr(Sparse, "margins", lambda self, theta: np.ones((1, self.n)))
+    assert distinct_rows(data) is None
+
+
+def test_rows_that_differ_are_left():
+    rng = np.random.default_rng(0)
+    X = sparse.random(2000, 30, 0.1, format="csr", random_state=rng)
+    y = rng.random(2000) < 0.5
+    problem = Problem(X, y, None, None, True, 0, 2, keep_sparse=True)
+    objective = problem.pose(as_penalty(0.01, 0.0, None, None, None, 30)).objective
+    condensed, group = objective.condensed()
+    assert group is None
+    assert condensed.data is objective.data
