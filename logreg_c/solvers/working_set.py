@@ -37,7 +37,7 @@ from ._price import hessian_in_steps
 
 # Columns at first, how many for each one with a weight, and what part of those without one whose
 # gradient is above the penalty.
-FIRST, FEWEST, SPARE, PART = 400, 24, 3, 0.25
+FIRST, SPARE, PART = 400, 3, 0.25
 # Parameters whose Hessian is made, and what it may cost, in products with it.
 FACTORED = 2000
 WORTH = 40.0
@@ -155,8 +155,7 @@ def choose_columns(objective: Objective, point: Point, score: Floats) -> Rows:
     count = int(np.count_nonzero(kept))
     outside = np.count_nonzero((score > 1.0) & ~kept)
     # No more columns than rows are needed, but for ties.
-    first = min(FIRST, objective.n, max(FEWEST, (objective.D - 1) // 4))
-    wanted = max(first, SPARE * count, min(int(PART * outside), objective.n))
+    wanted = max(SPARE * count, min(max(FIRST, int(PART * outside)), objective.n))
     if wanted >= len(score):
         return np.arange(len(score))
     score = np.where(kept, np.inf, score)
