@@ -23,7 +23,7 @@ from ._sparse import Sparse
 # What part of the rows may differ, and of the first few ones, which repeat each other less.
 PART, FEW, FEW_PART = 0.5, 1024, 0.96
 # Entries in a place of X from where on a dense copy is faster.
-FULL = 0.2
+FULL = 0.25
 
 
 def distinct_rows(data: Sparse) -> tuple[Sparse, Rows] | None:
@@ -55,16 +55,16 @@ def distinct_rows(data: Sparse) -> tuple[Sparse, Rows] | None:
 
 
 def filled_in(data: Sparse) -> Dense | None:
-    """Return a copy that is dense, by columns, None where zeros would make it slower."""
+    """Return a copy that is dense, None where its zeros would make Hessians slower."""
     X = data.X
     if X.entries < FULL * data.n * data.d:
         return None
-    out = np.zeros((data.d, data.n))
+    out = np.zeros(X.shape)
     lines = np.repeat(np.arange(len(X.indptr) - 1), np.diff(X.indptr))
     places = X.indices[: X.entries]
-    at = (places, lines) if X.by_rows else (lines, places)
+    at = (lines, places) if X.by_rows else (places, lines)
     out[at] = 1.0 if X.data is None else X.data[: X.entries]
-    return Dense(out.T, data.y, data.K, data.sample_weight, data.total, data.offset, data.threads)
+    return Dense(out, data.y, data.K, data.sample_weight, data.total, data.offset, data.threads)
 
 
 def _are(X: Compressed, distinct: Compressed, group: Rows) -> bool:
