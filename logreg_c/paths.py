@@ -209,37 +209,47 @@ def regularization_path(
         grid = np.geomspace(largest, least, as_count(n_penalties, "n_penalties"))
     else:
         grid = _as_penalties(penalties)
-    fits: list[Fitted] = []
+    # Fits are let go but for the last two: of many columns each is many megabytes.
+    before, older = None, None
+    models: list[tuple[Floats, Any]] = []
+    losses, objective, gap = np.empty((3, len(grid)))
+    n_iter: list[int] = []
+    outcomes: list[tuple[bool, str]] = []
     with Bar("path", "penalty", len(grid), progress) as bar:
-        for strength in grid:
+        for k, strength in enumerate(grid):
             penalty = one._replace(l1=ratio * float(strength), l2=(1.0 - ratio) * float(strength))
             posed = problem.pose(penalty)
             # All penalised weights are zero in the null model, whatever the penalty.
-            before = fits[-1] if fits else null._replace(posed=posed)
-            fits.append(continuation.fit_next(posed, before, fits[-2] if len(fits) > 1 else None))
+            start = null._replace(posed=posed) if before is None else before
+            now = continuation.fit_next(posed, start, older)
+            outcome = now.review.outcome
+            models.append(posed.model(now.point))
+            losses[k] = problem.data.residuals(now.point.Z)[0]
+            objective[k] = now.point.J
+            gap[k] = max(now.point.J - outcome.lower, 0.0)
+            n_iter.append(now.n_iter)
+            outcomes.append((outcome.converged, outcome.reason))
+            before, older = now, before
             bar.update(1)
-    models = [fit.posed.model(fit.point) for fit in fits]
     w, b = np.stack([w for w, _ in models]), np.stack([b for _, b in models])
-    losses = np.array([problem.data.residuals(fit.point.Z)[0] for fit in fits])
-    outcomes = [fit.review.outcome for fit in fits]
     path = RegularizationPath(
         grid,
         ratio,
         w,
         b,
-        np.array([fit.point.J for fit in fits]),
-        np.array([max(o.point.J - o.lower, 0.0) for o in outcomes]),
-        np.array([o.converged for o in outcomes]),
+        objective,
+        gap,
+        np.array([converged for converged, _ in outcomes]),
         (null_loss - losses) / max(null_loss - saturated, 1e-300),
         np.count_nonzero(w if w.ndim == 2 else w.any(axis=1), axis=1),
-        np.array([fit.n_iter for fit in fits]),
+        np.array(n_iter),
         problem.data.meter.reads,
     )
     if not path.converged.all():
         bad = int(np.argmin(path.converged))
         warnings.warn(
             f"{np.count_nonzero(~path.converged)} of {len(grid)} fits did not converge to "
-            f"tol={tol:g}, the first at penalty {grid[bad]:.6g}: {outcomes[bad].reason}",
+            f"tol={tol:g}, the first at penalty {grid[bad]:.6g}: {outcomes[bad][1]}",
             ConvergenceWarning,
             stacklevel=2,
         )
