@@ -30,7 +30,7 @@ def distinct_rows(data: Sparse) -> tuple[Sparse, Rows] | None:
     """Return the rows that differ, and for each row of X which of them it is.
 
     None where that is not worth it, and where margins have offsets, or there are several classes.
-    X is as `_entries.examined` has it.
+    X is as `_entries.examined` or `Sparse.columns` has it.
     """
     if data.K > 1 or data.offset is not None:
         return None

@@ -102,6 +102,8 @@ class Distant:
         c = self._product(R, self._R) / self._norm if self._norm > 0.0 else 0.0
         change = R - c * self._R
         away = math.sqrt(max(self._product(e[None], e[None]) for e in change))
+        # R is no longer than 1, and so much of it is rounding.
+        away += 4.0 * EPS * R.size
         most = float((abs(c) * self._size + away * self._far_length).max(initial=0.0))
         return most <= (1.0 - LEFT) * float((l1 / self._l1).min())
 

@@ -142,6 +142,7 @@ def _screened(task: Task, screen: Screen, before: Point, l1: Floats) -> Iterator
             among, lower, R, _ = prove(near, chosen, last)
             proved = near is objective or screen.are_below(objective, R)
             if proved:
+                # The bound is one for all columns: those that are not near add nothing to it.
                 yield Iterate(_of_all(among, coordinates, objective), lower)
             else:
                 point, lower, R, pulled = prove(objective, coordinates[chosen], last)
