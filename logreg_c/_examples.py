@@ -126,7 +126,7 @@ class Examples:
 
     def curvatures(self, a: Floats) -> Floats:
         """Return the weights of the Grams that make the Hessian, one row per pair of classes."""
-        out = np.empty((self.K * (self.K + 1) // 2, a.shape[1]))
+        out = np.empty((max(self.K * (self.K - 1) // 2, 1), a.shape[1]))
         _kernels.kernels.curvatures(a, self.sample_weight, self.total, out, self.threads)
         return out
 

@@ -236,8 +236,9 @@ class Objective:
     def class_gram(self, h: Floats) -> Floats:
         """Return sum_i M_i (x) v_i v_i', (K D, K D), v_i the centred, scaled [x_i, 1]. Reads X.
 
-        M_i is a symmetric (K, K) matrix whose rows add up to zero for K > 1; its upper triangle
-        stands in column i of h. The null space that all M_i share is filled, as in `hessian`.
+        M_i is a symmetric (K, K) matrix whose rows add up to zero for K > 1; what is above its
+        diagonal stands in column i of h. The null space that all M_i share is filled, as in
+        `hessian`.
         """
         K, D = self.K, self.D
         grams = self.data.gram(h, self.center, self.scale)

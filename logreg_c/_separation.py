@@ -20,6 +20,8 @@ What is proved here is proved by such a direction, held against all rows:
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -307,16 +309,13 @@ class Separation:
         if K == 1:
             h = tight.astype(np.float64)
         else:
-            h = np.zeros((K * (K + 1) // 2, tight.shape[1]))
             own = np.where((self._groups >= 0) & (self._groups < K), self._groups, 0)
-            q = 0
-            for k in range(K):
-                for j in range(k, K):
-                    if j == k:
-                        h[q] = np.where(own == k, tight.sum(axis=0), tight[k])
-                    else:
-                        h[q] = -1.0 * (tight[j] & (own == k)) - (tight[k] & (own == j))
-                    q += 1
+            h = np.array(
+                [
+                    -1.0 * (tight[j] & (own == k)) - (tight[k] & (own == j))
+                    for k, j in combinations(range(K), 2)
+                ]
+            )
         G = objective.class_gram(h)
         if not objective.fit_bias:
             G.ravel()[:: len(G) + 1][objective.D - 1 :: objective.D] = 1.0

@@ -10,6 +10,7 @@ from libc.math cimport sqrt
 cdef double FIRST_JITTER = 1e-14, MOST_JITTER = 1e-2
 
 include "gram.pxi"
+include "products.pxi"
 include "cholesky.pxi"
 include "parallel_algebra.pxi"
 

@@ -22,6 +22,7 @@ cdef struct Gram:
     const Pass* x                   # X, and the order of its rows; nothing else of it
     Py_ssize_t m, q, panels         # rows, vectors of weights, panels of the d + 1 columns
     Py_ssize_t stride               # entries from a packed panel of a slab to the next
+    bint together                   # the q Grams as one product of matrices: products.pxi
     const double* h                 # q times m weights
     const double* center
     const double* scale

@@ -127,7 +127,10 @@ def inner(cnp.ndarray u, cnp.ndarray v):
 
 
 def class_blocks(cnp.ndarray grams, shared, cnp.ndarray H):
-    """Fill H (K D, K D) from the Grams (K (K + 1) / 2, D, D) of the pairs of classes k <= m.
+    """Fill H (K D, K D) from the Grams (K (K - 1) / 2, D, D) of the pairs of classes k < l.
+
+    The blocks of a row add up to zero, which gives those on the diagonal: where a model is sure, a
+    block of a (1 - a) would be rounding, and H far from positive semidefinite.
 
     Adding the same to coordinate j of all classes changes nothing: H is singular along that. What
     belongs there is filled with the mean of the diagonal, where `shared` (None: everywhere) is not
@@ -140,10 +143,14 @@ def class_blocks(cnp.ndarray grams, shared, cnp.ndarray H):
     cdef double fill
     with nogil:
         for k in range(K):
-            for m in range(k, K):
+            for i in range(D):
+                memset(out + (k * D + i) * K * D + k * D, 0, D * sizeof(double))
+        for k in range(K):
+            for m in range(k + 1, K):
                 for i in range(D):
-                    memcpy(out + (k * D + i) * K * D + m * D, G + i * D, D * sizeof(double))
-                    memcpy(out + (m * D + i) * K * D + k * D, G + i * D, D * sizeof(double))
+                    put_pair(G + i * D, D, out + (k * D + i) * K * D + m * D,
+                             out + (m * D + i) * K * D + k * D, out + (k * D + i) * K * D + k * D,
+                             out + (m * D + i) * K * D + m * D)
                 G += D * D
         for j in range(D):
             if mask != NULL and mask[j] == 0:
@@ -155,6 +162,15 @@ def class_blocks(cnp.ndarray grams, shared, cnp.ndarray H):
             for k in range(K):
                 for m in range(K):
                     out[(k * D + j) * K * D + m * D + j] += fill
+
+
+cdef inline void put_pair(const double* G, Py_ssize_t D, alone above, alone below, alone first,
+                          alone second) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(D):
+        above[j] = below[j] = G[j]
+        first[j] -= G[j]
+        second[j] -= G[j]
 
 
 def column_coordinates(cnp.ndarray X, bint centred, double least, double most,

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# The threads of gram.pxi and cholesky.pxi, as parallel.pxi has those of the passes. No other file
-# has threads.
+# The threads of gram.pxi, products.pxi and cholesky.pxi, as parallel.pxi has those of the passes. No
+# other file has threads.
 #
 # Where the cuts are depends on shapes alone, and every number is added up by one thread in one
 # order, so the same call gives the same bits with any number of threads. A small Gram matrix is
@@ -17,6 +17,7 @@ cdef enum:
     MOST_CHUNK_FLOPS = 16000000
     PATIENCE_FLOPS = 500000000  # of work between two looks for Ctrl-C
     CHUNKS_AT_ONCE = 64
+    PRODUCT_CHUNKS = 8          # of the Grams of products.pxi
     CHUNK_SUMS_BYTES = 262144   # of sums that a chunk may have
     ALL_SUMS_BYTES = 8388608    # of the sums of all chunks at once
     SLAB_FLOPS = 250000000      # between threads that meet, which a busy machine makes expensive
@@ -42,44 +43,62 @@ cdef void* new_doubles(Py_ssize_t count) except NULL nogil:
 
 cdef inline double work_of_gram_row(const Gram* g) noexcept nogil:
     cdef double columns = g.panels * PANEL
+    if g.together:
+        return 2.0 * product_sums(g)
     return columns * (columns * g.q + PACK_FLOPS)
 
 
 cdef inline Py_ssize_t rows_of_gram_chunk(const Gram* g) noexcept nogil:
     cdef double least = LEAST_CHUNK_FLOPS / work_of_gram_row(g)
     cdef double most = MOST_CHUNK_FLOPS / work_of_gram_row(g)
-    cdef double rows = min(max(g.m / <double> CHUNKS_AT_ONCE, least), most)
+    cdef Py_ssize_t chunks = CHUNKS_AT_ONCE
+    if g.together:      # many sums, which it takes time to add up: few chunks
+        chunks = PRODUCT_CHUNKS
+        most = PATIENCE_FLOPS / PRODUCT_CHUNKS / work_of_gram_row(g)
+    cdef double rows = min(max(g.m / <double> chunks, least), most)
     return (<Py_ssize_t> rows // STEP_ROWS + 1) * STEP_ROWS
 
 
 cdef int run_gram(Gram* g, int threads, double* out) except -1 nogil:
     """Fill out with the q Gram matrices. Raises MemoryError, or what a signal handler raised."""
-    cdef Py_ssize_t D = g.x.d + 1, size = g.q * panel_start(g.panels), s, j
+    cdef Py_ssize_t size = g.q * panel_start(g.panels), pieces = g.q * g.panels, k
+    g.together = by_products(g)
+    if g.together:
+        size = product_sums(g)
+        pieces = g.q
+    cdef bint large = size * <Py_ssize_t> sizeof(double) > CHUNK_SUMS_BYTES
     cdef void* memory = new_doubles(size)
     cdef double* sums = aligned(memory)
     if g.m * work_of_gram_row(g) < PARALLEL_FLOPS:
         threads = 1
     try:
         memset(sums, 0, size * sizeof(double))
-        if size * <Py_ssize_t> sizeof(double) <= CHUNK_SUMS_BYTES:
+        if g.together or not large:
             gram_by_chunks(g, threads, size, sums)
         else:
             gram_by_slabs(g, threads, sums)
-        if threads == 1 or size * <Py_ssize_t> sizeof(double) <= CHUNK_SUMS_BYTES:
-            for s in range(g.q):
-                for j in range(g.panels):
-                    unpack_symmetric(sums + s * panel_start(g.panels), D, j, out + s * D * D)
+        if threads == 1 or not large:
+            for k in range(pieces):
+                unpack_piece(g, sums, k, out)
         else:
-            for s in range(g.q):
-                for j in prange(g.panels, schedule="dynamic", num_threads=threads):
-                    unpack_symmetric(sums + s * panel_start(g.panels), D, j, out + s * D * D)
+            for k in prange(pieces, schedule="dynamic", chunksize=4, num_threads=threads):
+                unpack_piece(g, sums, k, out)
     finally:
         free(memory)
     return 0
 
 
+cdef void unpack_piece(const Gram* g, double* sums, Py_ssize_t k, double* out) noexcept nogil:
+    """Write one Gram, or one block row of one."""
+    cdef Py_ssize_t D = g.x.d + 1, s = k // g.panels
+    if g.together:
+        unpack_products(sums, g, k, out + k * D * D)
+    else:
+        unpack_symmetric(sums + s * panel_start(g.panels), D, k % g.panels, out + s * D * D)
+
+
 cdef inline Py_ssize_t chunk_scratch(const Gram* g) noexcept nogil:
-    return g.panels * g.stride + scaled_entries()
+    return product_scratch(g) if g.together else g.panels * g.stride + scaled_entries()
 
 
 cdef int gram_by_chunks(Gram* g, int threads, Py_ssize_t size,
@@ -89,7 +108,7 @@ cdef int gram_by_chunks(Gram* g, int threads, Py_ssize_t size,
     cdef Py_ssize_t chunks = (g.m + rows - 1) // rows
     cdef Py_ssize_t at_once = min(<Py_ssize_t> CHUNKS_AT_ONCE,
                                   ALL_SUMS_BYTES // (size * <Py_ssize_t> sizeof(double)))
-    at_once = min(at_once, chunks)
+    at_once = min(<Py_ssize_t> PRODUCT_CHUNKS if g.together else at_once, chunks)
     g.stride = stride_of(min(g.m, <Py_ssize_t> STEP_ROWS))
     cdef Py_ssize_t all_sums = at_once * size if chunks > 1 else 0
     cdef void* memory = new_doubles(all_sums + threads * chunk_scratch(g))
@@ -98,7 +117,7 @@ cdef int gram_by_chunks(Gram* g, int threads, Py_ssize_t size,
     cdef Py_ssize_t first = 0, last
     try:
         if chunks == 1:
-            gram_chunk(g, 0, g.m, scratch, sums)
+            run_chunk_of_gram(g, 0, g.m, scratch, sums)
         else:
             while first < chunks:
                 last = min(first + at_once, chunks)
@@ -120,12 +139,20 @@ cdef void run_gram_chunks(const Gram* g, Py_ssize_t rows, Py_ssize_t first, Py_s
     cdef Py_ssize_t c, width = chunk_scratch(g)
     if threads == 1:
         for c in range(first, last):
-            gram_chunk(g, c * rows, min((c + 1) * rows, g.m), scratch,
-                       chunk_sums + (c - first) * size)
+            run_chunk_of_gram(g, c * rows, min((c + 1) * rows, g.m), scratch,
+                              chunk_sums + (c - first) * size)
     else:
         for c in prange(first, last, schedule="dynamic", chunksize=1, num_threads=threads):
-            gram_chunk(g, c * rows, min((c + 1) * rows, g.m), scratch + threadid() * width,
-                       chunk_sums + (c - first) * size)
+            run_chunk_of_gram(g, c * rows, min((c + 1) * rows, g.m), scratch + threadid() * width,
+                              chunk_sums + (c - first) * size)
+
+
+cdef inline void run_chunk_of_gram(const Gram* g, Py_ssize_t begin, Py_ssize_t end,
+                                   double* scratch, double* sums) noexcept nogil:
+    if g.together:
+        product_chunk(g, begin, end, scratch, sums)
+    else:
+        gram_chunk(g, begin, end, scratch, sums)
 
 
 cdef int gram_by_slabs(Gram* g, int threads, double* sums) except -1 nogil:

@@ -224,12 +224,8 @@ cdef void residual_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
 
 cdef void curvature_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
                          double* sums) noexcept nogil:
-    """The weights of the Hessian's Grams at the predictions a in Z, pair of classes by pair:
-    out[q] = share · a_k (1 - a_k) for one class, -share · a_k a_l for two, in rows of n.
-
-    For classes 1 - a_k is the sum of the others: where the model is sure the difference would be
-    rounding, and the Hessian far from positive semidefinite.
-    """
+    """The weights of the Hessian's Grams at the predictions a in Z: share · a (1 - a) for one
+    class, for K those of the pairs k < l, -share · a_k a_l, in rows of n."""
     cdef double share[MOST_ROWS]
     cdef Py_ssize_t rows = rows_at_once(p), i = begin, m, k, other, j
     cdef const double* a
@@ -242,33 +238,19 @@ cdef void curvature_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
             a = p.Z + i
             for j in range(m):
                 out[j] = share[j] * (a[j] * (1.0 - a[j]))
-        else:
-            for k in range(p.K):
-                memset(out + pair_of(p.K, k, k) * p.n, 0, m * sizeof(double))
-            for k in range(p.K):
+        for k in range(p.K):
+            for other in range(k + 1, p.K):
                 a = p.Z + k * p.n + i
-                for other in range(k + 1, p.K):
-                    pair_curvature(a, a + (other - k) * p.n, share, m,
-                                   out + pair_of(p.K, k, other) * p.n,
-                                   out + pair_of(p.K, k, k) * p.n,
-                                   out + pair_of(p.K, other, other) * p.n)
+                pair_curvature(a, a + (other - k) * p.n, share, m, out)
+                out += p.n
         i += m
 
 
-cdef inline Py_ssize_t pair_of(Py_ssize_t K, Py_ssize_t k, Py_ssize_t other) noexcept nogil:
-    """The place of classes k <= other among the pairs."""
-    return k * K - k * (k - 1) // 2 + other - k
-
-
 cdef inline void pair_curvature(const double* a, const double* b, const double* share,
-                                Py_ssize_t m, alone both, alone first, alone second) noexcept nogil:
+                                Py_ssize_t m, alone out) noexcept nogil:
     cdef Py_ssize_t j
-    cdef double t
     for j in range(m):
-        t = share[j] * (a[j] * b[j])
-        both[j] = -t
-        first[j] += t
-        second[j] += t
+        out[j] = -share[j] * (a[j] * b[j])
 
 
 cdef inline void take_row(const real* x, const Pass* p, alone out) noexcept nogil:

@@ -229,7 +229,8 @@ def residuals_along(cnp.ndarray y, sample_weight, double total, cnp.ndarray Z, c
 
 
 def curvatures(cnp.ndarray a, sample_weight, double total, cnp.ndarray out, int threads):
-    """Fill out (K (K + 1) / 2, n) with the weights of the Grams that make the Hessian."""
+    """Fill out (K (K - 1) / 2, n), or (1, n) for one class, with the weights of the Grams that make
+    the Hessian."""
     cdef Pass p
     set_rows(&p, a)
     set_shares(&p, sample_weight, total)

@@ -70,7 +70,18 @@ def test_gram_in_every_layout(isa, order, dtype, size):
         assert_is_gram(found, X, rows, weights, center, scale)
 
 
-@pytest.mark.parametrize(("q", "m", "D"), [(1, 50, 9), (3, 300, 6), (28, 50, 11), (4, 40, 170)])
+@pytest.mark.parametrize(
+    ("q", "m", "D"),
+    [
+        (1, 50, 9),
+        (3, 300, 6),
+        (28, 50, 11),
+        (4, 40, 170),
+        (21, 129, 65),
+        (325, 7, 2),
+        (40, 131, 270),
+    ],
+)
 def test_several_weights_are_several_grams(isa, q, m, D):
     X, H, center, scale = gram_case(m, D, q)
     together = gram(isa, X, None, H, center, scale)
@@ -82,7 +93,8 @@ def test_several_weights_are_several_grams(isa, q, m, D):
 # One chunk of rows; several; more than there are at once; slabs, and more than one of them.
 GRAM_THREADS = [
     (2000, 3, None), (30_000, 12, None), (6000, 51, None), (4700, 246, None), (300, 401, None),
-    (2100, 261, None), (400, 60, 15), (300, 401, None), (900, 9, 3),
+    (2100, 261, None), (400, 60, 15), (300, 401, None), (900, 9, 3), (4000, 17, 60),
+    (40_000, 55, 21),
 ]  # fmt: skip
 
 

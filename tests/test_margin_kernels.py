@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import combinations
 
 import mpmath
 import numpy as np
@@ -59,12 +60,11 @@ def test_predictions_residuals_and_curvatures(isa, n, kind, weighted):
     assert (np.abs(R - share * (exact - Y)) <= TOLERANCE * share * (exact * apart + Y)).all()
 
     K = len(Z)
-    out = np.full((K * (K + 1) // 2, n), np.nan)
+    pairs = list(combinations(range(K), 2)) if K > 1 else [(0, 0)]
+    out = np.full((len(pairs), n), np.nan)
     isa.curvatures(a, weight, total, out, 2)
-    pairs = [(k, j) for k in range(K) for j in range(k, K)]
     for found, (k, j) in zip(out, pairs, strict=True):
-        others = np.delete(a, k, axis=0).sum(axis=0, dtype=BIG) if K > 1 else 1 - a[k].astype(BIG)
-        expected = share * a[k] * (others if k == j else -a[j])
+        expected = share * a[k] * (1 - a[k].astype(BIG) if k == j else -a[j])
         assert (np.abs(found - expected) <= TOLERANCE * np.abs(expected)).all()
 
 
@@ -172,7 +172,7 @@ def test_same_bits_for_any_number_of_threads(isa, kind, weighted):
     Z, U, y, _, weight = rows(n, kind)
     weight = weight if weighted else None
     total = shares(n, weight)[1]
-    pairs = len(Z) * (len(Z) + 1) // 2
+    pairs = max(len(Z) * (len(Z) - 1) // 2, 1)
 
     def everything(threads):
         a, R, change, moved, along = (np.empty_like(Z) for _ in range(5))

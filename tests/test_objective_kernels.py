@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 
@@ -123,7 +125,7 @@ def test_class_blocks_fill_the_null_space_alone(isa, K, D, masked):
     a = rng.dirichlet(np.ones(K), 20)
     V = rng.standard_normal((20, D))
     M = np.einsum("ik,kl->ikl", a, np.eye(K)) - np.einsum("ik,il->ikl", a, a)
-    grams = np.array([(V * M[:, [j], k]).T @ V for j in range(K) for k in range(j, K)])
+    grams = np.array([(V * M[:, [j], k]).T @ V for j, k in combinations(range(K), 2)])
     mask = (rng.random(D) < 0.5).astype(float) if masked else None
     H = np.empty((K * D, K * D))
     isa.class_blocks(grams, mask, H)
