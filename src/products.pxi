@@ -2,8 +2,8 @@
 # Many weighted Gram matrices of the same rows at once, as the pairs of many classes have them. No
 # threads, no Python objects.
 #
-# sum_i h_qi x_ij x_il, for all q and all j <= l, is one product of matrices: of the weights with the
-# products x_ij x_il. These are made once for all q, in panels (tile.h) of as many as stay in the
+# sum_i h_qi x_ij x_ik, for all q and all j <= k, is one product of matrices: of the weights with
+# the products x_ij x_ik. These are made once for all q, in panels (tile.h) of as many as stay in the
 # cache, and no place in a register is left for what is below the diagonal. The sums are blocks of
 # PANEL x PANEL: for each panel of weights those of all panels of products.
 
@@ -82,7 +82,7 @@ cdef inline void pack_weights(const Gram* g, Py_ssize_t begin, Py_ssize_t m,
 
 cdef inline void multiply_entries(const double* x, Py_ssize_t D, Py_ssize_t first,
                                   Py_ssize_t last, alone out) noexcept nogil:
-    """The products x_j x_l, l >= j, for first <= j < last, and zeros up to the end of a panel. A
+    """The products x_j x_k, k >= j, for first <= j < last, and zeros up to the end of a panel. A
     panel's width behind its end x is zero."""
     cdef Py_ssize_t j, k, t
     for j in range(first, last):
@@ -161,14 +161,16 @@ cdef void product_chunk(const Gram* g, Py_ssize_t begin, Py_ssize_t end, double*
 cdef void unpack_products(const double* sums, const Gram* g, Py_ssize_t q,
                           double* out) noexcept nogil:
     """Write Gram q, both triangles of it."""
-    cdef Py_ssize_t D = g.x.d + 1, first = 0, last, j, l, p
-    cdef const double* block = sums + (q // PANEL * panels_of_products(D) * PANEL + q % PANEL) * PANEL
+    cdef Py_ssize_t D = g.x.d + 1, first = 0, last, j, k, p
+    cdef const double* block
+    sums += q // PANEL * panels_of_products(D) * PANEL * PANEL + q % PANEL * PANEL
     while first < D:
         last = end_of_part(D, first)
         p = 0
         for j in range(first, last):
-            for l in range(j, D):
-                out[j * D + l] = out[l * D + j] = block[p // PANEL * PANEL * PANEL + p % PANEL]
+            for k in range(j, D):
+                block = sums + p // PANEL * PANEL * PANEL
+                out[j * D + k] = out[k * D + j] = block[p % PANEL]
                 p += 1
-        block += panels_of_part(D, first, last) * PANEL * PANEL
+        sums += panels_of_part(D, first, last) * PANEL * PANEL
         first = last
