@@ -3,9 +3,9 @@
 # threads, no Python objects.
 #
 # sum_i h_qi x_ij x_ik, for all q and all j <= k, is one product of matrices: of the weights with
-# the products x_ij x_ik. These are made once for all q, in panels (tile.h) of as many as stay in the
-# cache, and no place in a register is left for what is below the diagonal. The sums are blocks of
-# PANEL x PANEL: for each panel of weights those of all panels of products.
+# the products x_ij x_ik. These are made once for all q, in panels (tile.h) of as many as stay in
+# the cache, and no place in a register is left for what is below the diagonal. The sums are blocks
+# of PANEL x PANEL: for each panel of weights those of all panels of products.
 
 cdef enum:
     MAKING = 5                      # what a product costs, in multiplications of a tile

@@ -13,6 +13,8 @@ from .._validation import Floats
 from ._line_search import advance
 from ._metric import Metric, metric_of
 
+# A Hessian that leaves more of the decrement than this after a step is made anew.
+LEARNT = 0.2
 # Inner steps on a sample stop at this part of what they have gained, or at that many.
 GAINED = 0.005
 INNER_STEPS = 40
@@ -85,18 +87,27 @@ class Model:
 def minimise_sample(
     part: Objective, theta: Floats, noise: float, most: int
 ) -> tuple[Floats, Floats]:
-    """Minimise a sample's J by Newton's method, to a decrement of `noise`.
+    """Minimise a sample's J to a decrement of `noise`, in at most so many steps.
 
-    Returns theta and the diagonal of the Hessian at the last factored point.
+    A Hessian that learns from steps is as good as a new one while they gain as much as Newton's
+    do far from the optimum. Returns theta and the diagonal of the last Hessian that was made.
     """
     point = part.evaluate(theta)
+    before = 0.0
     for _ in range(most):
-        a = part.data.predictions(point.Z)
-        H = part.hessian(a)
-        step = advance(part, point, model_step(part, H, point).s)
-        if step is None:
+        if before == 0.0:
+            H = part.hessian(part.data.predictions(point.Z))
+            diagonal = H.ravel()[:: len(H) + 1].reshape(theta.shape).copy()
+            metric = metric_of(part, H, INNER_MEMORY)
+        s, decrement = metric.model(point)
+        if before != 0.0 and decrement <= STALE * noise:
             break
+        step = advance(part, point, s)
+        if step is None or not math.isfinite(decrement):
+            break
+        metric.learn(step.length * s, step.point.gradient - point.gradient)
         point = step.point
-        if model_step(part, H, point).decrement <= STALE * noise:
+        if decrement <= noise:
             break
-    return point.theta, H.ravel()[:: len(H) + 1].reshape(theta.shape)
+        before = decrement if before == 0.0 or decrement <= LEARNT * before else 0.0
+    return point.theta, diagonal
