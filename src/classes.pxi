@@ -4,8 +4,8 @@
 #
 # Margins stand class after class, z[k · n + i], so that the links' loops over rows vectorise. A
 # block of rows is read from memory once and used from the cache for all classes. A class's sums
-# are d entries of dw and then its db: the layout of theta. Where X is sparse both are turned over
-# while the pass lasts.
+# are d entries of dw and then its db: the layout of theta. For several classes both may be
+# turned over while the pass lasts.
 
 cdef enum:
     # What stands in `sums` behind the K (d + 1) entries of the gradient.
@@ -20,31 +20,46 @@ cdef inline Py_ssize_t parameters(const Pass* p) noexcept nogil:
 
 cdef inline void class_margins(const Pass* p, Block block, Py_ssize_t begin, Py_ssize_t m,
                                const double* offset, double* z) noexcept nogil:
-    """z[k m + i] = x_i w_k + b_k + offset."""
+    """z[k m + i] = x_i w_k + b_k + offset. Behind z is room for as many lanes."""
     cdef Py_ssize_t k, i
     cdef const double* w
     if not by_lanes(p):
         for k in range(p.K):
             w = p.theta + k * (p.d + 1)
             block_margins(p, block, m, w, w[p.d], z + k * m)
-    elif block.begin >= 0:
-        sparse_class_margins(&p.sparse, block.begin, m, p.d, p.K, p.theta, z)
+    elif is_sparse(p):
+        if block.begin >= 0:
+            sparse_class_margins(&p.sparse, block.begin, m, p.d, p.K, p.theta, z)
+        else:
+            memset(z, 0, p.K * m * sizeof(double))
+    elif block.is_float:
+        dense_class_margins(<const float*> block.x, block.row, block.column, m, p.d, p.K, p.theta,
+                            z + p.K * m, z)
     else:
-        memset(z, 0, p.K * m * sizeof(double))
+        dense_class_margins(<const double*> block.x, block.row, block.column, m, p.d, p.K, p.theta,
+                            z + p.K * m, z)
     if offset != NULL:
         for k in range(p.K):
             for i in range(m):
                 z[k * m + i] += offset[k * p.n + begin + i]
 
 
-cdef inline void class_gradient(const Pass* p, Block block, Py_ssize_t m, const double* r,
+cdef inline void class_gradient(const Pass* p, Block block, Py_ssize_t m, double* r,
                                 double* g) noexcept nogil:
+    """Add R'[X, 1]. Behind r is room for as many lanes."""
     cdef Py_ssize_t k
     if not by_lanes(p):
         for k in range(p.K):
             block_gradient(p, block, m, r + k * m, g + k * (p.d + 1))
-    elif block.begin >= 0:
-        sparse_class_gradient(&p.sparse, block.begin, m, p.d, p.K, not block.twice, r, g)
+    elif is_sparse(p):
+        if block.begin >= 0:
+            sparse_class_gradient(&p.sparse, block.begin, m, p.d, p.K, not block.twice, r, g)
+    elif block.is_float:
+        dense_class_gradient(<const float*> block.x, block.row, block.column, m, p.d, p.K, r,
+                             r + p.K * m, g)
+    else:
+        dense_class_gradient(<const double*> block.x, block.row, block.column, m, p.d, p.K, r,
+                             r + p.K * m, g)
 
 
 cdef inline void keep(const Pass* p, Py_ssize_t begin, Py_ssize_t m, const double* z,

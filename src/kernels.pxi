@@ -33,6 +33,14 @@ cdef extern from "lines.h" nogil:
     void sum_lines_float "logreg_sum_lines_float"(
         const float*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, double*)
 
+cdef extern from "class_lines.h" nogil:
+    void class_lines_double "logreg_class_lines_double"(
+        Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t,
+        double*)
+    void class_lines_float "logreg_class_lines_float"(
+        Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, const float*, Py_ssize_t, Py_ssize_t,
+        double*)
+
 cdef extern from "machine.h" nogil:
     ctypedef double* alone "logreg_alone"   # restrict: nothing else points there
     void prefetch "logreg_prefetch"(const void*)
@@ -58,6 +66,7 @@ cdef extern from *:
 include "dense.pxi"
 include "sparse.pxi"
 include "sparse_classes.pxi"
+include "dense_classes.pxi"
 include "passes.pxi"
 include "ranges.pxi"
 include "parallel.pxi"

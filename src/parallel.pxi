@@ -27,7 +27,7 @@ cdef inline Py_ssize_t sums_width(const Pass* p) noexcept nogil:
 
 cdef inline Py_ssize_t sums_and_scratch(const Pass* p) noexcept nogil:
     if p.K > 0:
-        return sums_width(p) + rows_at_once(p) * p.K
+        return sums_width(p) + rows_at_once(p) * (p.K + lanes_of(p.K))
     if p.order == NULL or is_sparse(p):
         return sums_width(p)
     return sums_width(p) + rows_at_once(p) * p.d

@@ -84,8 +84,9 @@ cdef inline bint is_sparse(const Pass* p) noexcept nogil:
 
 
 cdef inline bint by_lanes(const Pass* p) noexcept nogil:
-    """Whether weights and sums are those of sparse_classes.pxi."""
-    return is_sparse(p) and p.K > 1
+    """Whether weights and sums stand in lanes: sparse_classes.pxi, dense_classes.pxi."""
+    return p.K > 1 and (is_sparse(p)
+                        or (p.d >= LEAST_LANE_COLUMNS and p.K >= LEAST_LANE_CLASSES))
 
 
 cdef inline Py_ssize_t rows_at_once(const Pass* p) noexcept nogil:
@@ -93,6 +94,8 @@ cdef inline Py_ssize_t rows_at_once(const Pass* p) noexcept nogil:
         return SPARSE_ROWS
     if p.order != NULL:
         return block_rows(p.n, p.d, sizeof(double), False)
+    if by_lanes(p):
+        return class_block_rows(p.d, p.K, itemsize(p), p.column != 1)
     return block_rows(p.n, p.d, itemsize(p), p.column != 1)
 
 

@@ -27,8 +27,8 @@ cdef void set_targets(Pass* p, cnp.ndarray y) noexcept:
 
 
 cdef double* run_all(Pass* p, Work work, int threads) except NULL:
-    """Run a pass over all rows and return its sums, which the caller frees. Where X is sparse the
-    weights of several classes are turned over for it."""
+    """Run a pass over all rows and return its sums, which the caller frees. The weights of several
+    classes may be turned over for it."""
     cdef double* sums = new_sums(p)
     cdef double* turned = NULL
     try:
@@ -103,7 +103,7 @@ def evaluate_and_survey(cnp.ndarray X, cnp.ndarray y, sample_weight, double tota
     give_gradient(&p, sums, gradient, threads)
     cdef double loss = sums[parameters(&p) + CLASS_LOSS]
     memcpy(doubles(diagonal), sums + parameters(&p) + CLASS_SUMS_BEHIND,
-           parameters(&p) * sizeof(double))
+           p.K * (p.d + 1) * sizeof(double))
     free(sums)
     return loss
 

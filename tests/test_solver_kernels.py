@@ -14,12 +14,12 @@ BIG = reference.BIG
 TOLERANCE = 1e-14 if np.finfo(BIG).eps < 1e-18 else 1e-13
 
 # Remainders of four rows, the borders of a block (1024 rows; 16 KiB of X; 256 KiB by columns),
-# several chunks, few columns and many.
+# several chunks, few columns and many; classes that fill lanes by fours, and too few for that.
 SHAPES = [
     (1, 1), (2, 3), (5, 1), (39, 50), (129, 8), (1023, 2), (1025, 2), (2051, 31),
-    (30, 700), (9001, 4),
+    (30, 700), (9001, 4), (1331, 70),
 ]  # fmt: skip
-KINDS = ["binary", "ids3", "soft3", "ids7"]
+KINDS = ["binary", "ids3", "soft3", "ids7", "ids19"]
 LAYOUTS = ["C64", "F64", "C32", "F32"]
 
 
@@ -36,7 +36,7 @@ class Case(NamedTuple):
 @cache
 def problem(n, d, kind):
     rng = np.random.default_rng(n + d)
-    K = 1 if kind == "binary" else int(kind[-1])
+    K = 1 if kind == "binary" else int(kind.lstrip("idsoft"))
     # Exact in float32, so that all four layouts hold the same numbers.
     X = rng.standard_normal((n, d)).astype(np.float32).astype(np.float64)
     if kind.startswith("ids"):

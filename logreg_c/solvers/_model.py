@@ -8,7 +8,6 @@ import numpy as np
 from .._certificate import newton_lower_bound
 from .._examples import Rows
 from .._objective import Objective, Point
-from .._quadratic import model_step
 from .._validation import Floats
 from ._line_search import advance
 from ._metric import Metric, metric_of
