@@ -99,8 +99,10 @@ def _searched(
 
 
 def search(ray: Ray, J_there: float, slope: float) -> float | None:
-    """Return about where J along a ray is least, by Newton's method between brackets."""
+    """Return about where J along a ray is least, by Newton's method or slopes between brackets."""
     low, high, t = 0.0, LONGEST, 1.0
+    low_slope, high_slope = slope, math.inf
+    by_slopes = False
     best, best_J = None, J_there
     for _ in range(40):
         J, d1, d2 = ray.at(t)
@@ -109,11 +111,21 @@ def search(ray: Ray, J_there: float, slope: float) -> float | None:
             if abs(d1) <= (FLAT if t == 1.0 else SEARCHED) * -slope:
                 break
         if math.isfinite(d1) and d1 <= 0.0:
-            low = t
+            low, low_slope = t, d1
         else:
-            high = t
+            high, high_slope = t, d1
         step = t - d1 / d2 if d2 > 0.0 and math.isfinite(d1) else math.nan
-        t = step if low < step < high else 0.5 * (low + high)
+        if low < step < high:
+            by_slopes = False
+        elif math.isfinite(high_slope) and not by_slopes:
+            # Where rows that were sure of their labels turn over, J is steep and straight: halving
+            # would take ten steps to where it begins. Not twice in a row, which may stay at an end.
+            by_slopes = True
+            step = low + (high - low) * (low_slope / (low_slope - high_slope))
+        else:
+            by_slopes = False
+            step = 0.5 * (low + high)
+        t = step
         if high - low <= 1e-3 * high and best is not None:
             break
     return best

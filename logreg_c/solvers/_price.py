@@ -12,11 +12,12 @@ GRAM, GRAM_ROW, MAKE, FACTOR = 3e-11, 1e-8, 1e-4, 2.4e-11
 PASS, PASS_SPARSE, LINK, STEP = 4e-10, 2.5e-9, 4e-9, 2.5e-4
 
 
-def price_of_gram(objective: Objective) -> float:
-    """Return what making a Hessian costs."""
+def price_of_gram(objective: Objective, rows: int | None = None) -> float:
+    """Return what making a Hessian costs, from all rows or from so many."""
     K, data = objective.K, objective.data
-    pairs = K * (K + 1) // 2
-    return (GRAM * data.gram_work + GRAM_ROW * data.n) * pairs + MAKE
+    part = 1.0 if rows is None else rows / data.n
+    pairs = max(K * (K - 1) // 2, 1)
+    return (GRAM * pairs * data.gram_work + GRAM_ROW * data.n) * part + MAKE
 
 
 def price_of_factor(parameters: int) -> float:

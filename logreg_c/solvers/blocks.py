@@ -55,8 +55,10 @@ JOINS, MOST_JOINING = 0.02, 100
 PRODUCTS = 40
 # Passes after which the last stage's Hessians are made anew.
 REFRESH = 12
+# The part of a residual's square that a solution with the exact rows may leave.
+SOLVED = 1e-2
 # Rows that the certificate moves, in parts of n, and the most products with their Hessian.
-PROVED_BY, PROOF = 0.2, 200
+PROVED_BY, PROOF = 0.2, 100
 # Parameters whose Hessian over these rows is factored instead.
 FACTORED = 1500
 
@@ -99,6 +101,25 @@ class Model:
     def apply(self, r: Floats) -> Floats:
         """Return B^-1 r."""
         return self.memory.apply(r, self.initial.solve)
+
+    def solve(self, a: Floats, fraction: float, r: Floats) -> Floats:
+        """Return about (fraction · B + H)^-1 r, H being that of the exact rows at predictions a."""
+        part = self.trouble.part
+        x = np.zeros_like(r)
+        z = self.apply(r) / fraction
+        p, Bp = z, r
+        rz = first = inner(r, z)
+        for _ in range(PRODUCTS):
+            Hp = Bp + part.hessian_vector(a, p)
+            length = rz / inner(p, Hp)
+            x = x + length * p
+            r = r - length * Hp
+            z = self.apply(r) / fraction
+            rz, last = inner(r, z), rz
+            if not rz > SOLVED * first:
+                break
+            p, Bp = z + (rz / last) * p, r + (rz / last) * Bp
+        return x
 
     def step(self, point: Point) -> Floats:
         """Return about the minimum of the model by Newton-CG."""
@@ -241,7 +262,14 @@ def prove(task: Task, model: Model, point: Point, leverage: Floats, gap: float) 
     part = full.sample(rows, np.ones(len(rows)))
     if full.K * full.D <= FACTORED:
         return newton_lower_bound(full, point, part, rows)
-    found = conjugate_gradients(full, point, model.apply, 1e-6, gap, PROOF, part, rows)
+    # Of the other rows' curvature the certificate has as large a part as of the rows.
+    exact = model.trouble.part.data.predictions(
+        np.ascontiguousarray(point.Z[:, model.trouble.rows])
+    )
+    fraction = len(rows) / full.n
+    found = conjugate_gradients(
+        full, point, lambda r: model.solve(exact, fraction, r), 1e-6, gap, PROOF, part, rows
+    )
     return found.lower
 
 
@@ -283,7 +311,9 @@ def through_penalties(task: Task, point: Point, diagonal: Floats) -> Iterator[It
                 if point.J - lower <= gap:
                     yield Iterate(point, lower)
                     return
-                trigger *= 0.05
+                # Not again before a better point, and with a model of it.
+                trigger *= 0.3
+                since = REFRESH
             if not last and (passes >= STAGE_PASSES or decrement <= STAGE_DECREMENT * here.J):
                 break
             s = model.step(here)

@@ -48,8 +48,10 @@ def conjugate_gradients(
     """Solve H s = -g until |residual| is `forcing` of |g|, or until s proves J - J* <= gap.
 
     Each product with H reads X once; so does the proof, which is tried when it should succeed.
-    With a `part` over some rows H is its Hessian: a cheaper proof, of a larger gap.
+    With a `part` over some rows H is its Hessian: a cheaper proof, of a larger gap, and nothing
+    else; it is given up where the divergence, which only grows, is too large already.
     """
+    proof = part is not None
     if part is None or rows is None:
         part, Z = objective, point.Z
     else:
@@ -72,7 +74,7 @@ def conjugate_gradients(
         length = rz / pHp
         s = s + length * p
         U += length * Up
-        r = r - length * Hp
+        r, last = r - length * Hp, r
         # Hs = -g - r; the bound's divergence is s'(H - q)s / 2 to second order.
         quadratic = objective.quadratic * s
         divergence = 0.5 * (-inner(s, point.gradient + r) - inner(s, quadratic))
@@ -80,11 +82,14 @@ def conjugate_gradients(
             lower = lower_bound(objective, point, part, a, U)
             if point.J - lower <= gap:
                 break
+        if proof and divergence > gap:
+            break
         z = precondition(r)
         rz, before = inner(r, z), rz
         if rz <= enough or rz <= 0.0:
             break
-        p = z + (rz / before) * p
+        # Less what is zero where the preconditioner is always the same.
+        p = z + ((rz - inner(last, z)) / before) * p
     return Direction(s, U, lower)
 
 

@@ -17,12 +17,13 @@ from collections.abc import Generator, Iterator
 
 import numpy as np
 
-from .._objective import Point, is_finite, reciprocal
+from .._objective import Objective, Point, is_finite, reciprocal
 from .._sampling import by_importance, rarely_other, stratified
 from .._validation import Floats
 from ._driver import Iterate, NotFiniteError, Task
 from ._line_search import advance
 from ._model import Model, minimise_sample
+from ._price import price_of_gram, price_of_step
 from .blocks import through_penalties
 from .lbfgs import few_passes
 
@@ -30,13 +31,10 @@ from .lbfgs import few_passes
 SAMPLE_START = 300
 # Rows a column in an importance sample, at least and at most.
 FEWEST, MOST = 20, 400
-# Rows a column from where on DANE gains more than L-BFGS.
-DANE_ROWS = 100
+# Rows a column from where on DANE gains more than L-BFGS; with classes, for each but one.
+DANE_ROWS, DANE_ROWS_A_CLASS = 100, 50
 # What a Gram may cost, in reads of X, for DANE, which makes one an iteration.
 CHEAP_GRAM = 2.0
-# Rates that a Gram and a read are priced by: flops and bytes a second of one machine's threads;
-# only their ratio matters.
-GRAM_RATE, READ_RATE = 60e9, 33e9
 # Passes of L-BFGS from the diagonal where a sample's optimum is not worth it, with two classes and
 # with more, whose curvatures change for longer.
 PAIR_PASSES, CLASS_PASSES = 3, 8
@@ -53,12 +51,12 @@ STALLED = 0.2
 
 def gram_cost(task: Task, m: int) -> float:
     """Return what the Hessian of m rows costs, in passes over X."""
-    objective = task.objective
-    K, D = objective.K, objective.D
-    flops = m * D * D * (K * (K + 1) // 2)
-    reading = objective.data.X.nbytes / READ_RATE
-    arithmetic = 4.0 * objective.n * D * K / GRAM_RATE
-    return flops / GRAM_RATE / max(reading, arithmetic)
+    return price_of_gram(task.objective, m) / price_of_step(task.objective)
+
+
+def dane_rows(objective: Objective) -> int:
+    """Return how many rows a sample needs for DANE."""
+    return max(DANE_ROWS, DANE_ROWS_A_CLASS * (objective.K - 1)) * objective.D
 
 
 def sample_size(task: Task) -> int:
@@ -70,7 +68,7 @@ def sample_size(task: Task) -> int:
     while gamma * math.log(gamma + 1.0) ** 2 < wanted and gamma < MOST:
         gamma *= 1.2
     m = int(min(max(gamma, FEWEST), MOST)) * D
-    least = DANE_ROWS * D
+    least = dane_rows(task.objective)
     cheap = CHEAP_GRAM / gram_cost(task, least)
     return max(least, min(m, int(cheap * least))) if cheap > 1.0 else m
 
@@ -96,7 +94,7 @@ def sampled(task: Task) -> Iterator[Iterate]:
         rows, weight = by_importance(total(leverage), m, task.random)
         del leverage  # as long as y, like everything else that is worth forgetting here
         model = Model(objective, rows, weight)
-        dane = len(rows) >= 0.9 * DANE_ROWS * objective.D and gram_cost(task, m) <= CHEAP_GRAM
+        dane = len(rows) >= 0.9 * dane_rows(objective) and gram_cost(task, m) <= CHEAP_GRAM
         iterates = with_model(task, model, point, diagonal, dane)
         del point  # with its margins
         point = yield from iterates
