@@ -3,7 +3,7 @@
 
 A stratified sample gives the start for the price of a part of a read. One full pass there finds
 which rows matter, and an importance sample of these stands for the Hessian from then on. With
-100 rows a parameter or more each iteration minimises the sample's own J, tilted so that its
+100 rows a column or more each iteration minimises the sample's own J, tilted so that its
 gradient is that of all rows (DANE: Shamir, Srebro, Zhang 2014), which follows the exponential
 tails of rare columns where a Newton step would not. With fewer, the sample's Hessian is the
 initial matrix of L-BFGS. The same sample gives the certificate. A sample that stops paying is
