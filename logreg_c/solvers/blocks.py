@@ -58,7 +58,11 @@ REFRESH = 12
 # The part of a residual's square that a solution with the exact rows may leave.
 SOLVED = 1e-2
 # Rows that the certificate moves, in parts of n, and the most products with their Hessian.
-PROVED_BY, PROOF = 0.2, 100
+PROVED_BY, PROOF = 0.2, 60
+# It is tried where the decrement is this part of the gap that is small enough: it is larger by the
+# rows it lacks, and what its products leave of a gradient must be small beside a weak penalty, to
+# which a few more passes bring a gradient for less.
+PROVED_AT = 0.02
 # Parameters whose Hessian over these rows is factored instead.
 FACTORED = 1500
 
@@ -298,7 +302,7 @@ def through_penalties(task: Task, point: Point, diagonal: Floats) -> Iterator[It
         stage = full.with_terms(full.quadratic * factor, None)
         here = at_penalty(full, stage, point)
         passes = since = 0
-        trigger = PROVED_BY
+        trigger = PROVED_AT
         while True:
             if model is None or (passes == 0 and (number % 2 == 0 or last)) or since >= REFRESH:
                 model, diagonal, leverage = build(task, stage, here, wrong, diagonal)
