@@ -69,7 +69,7 @@ class Combination:
         self._further: list[Floats] = []  # what directions change predictions by, to first order
         self.residual: Floats = np.zeros((objective.K, objective.D))  # of the last bound
         # Other coordinates without a penalty would have to be constraints too.
-        self._useful = bool((objective.quadratic[:-1] > WEAKEST).all())
+        self.useful = bool((objective.quadratic[:-1] > WEAKEST).all())
 
     def add(self, point: Point) -> None:
         """Take a further point, to which the next bound belongs."""
@@ -112,7 +112,7 @@ class Combination:
 
     def lower_bound(self) -> float:
         """Return a proved lower bound on J*, -inf if there is none."""
-        if not self._useful:
+        if not self.useful:
             return -math.inf
         self._take_differences()
         objective, threads = self._objective, self._objective.data.threads
@@ -152,8 +152,9 @@ class Combination:
         for weight, of_predictions in zip(c[len(self._lines) :], self._further, strict=True):
             change += weight * of_predictions
         s = objective.data.sample_weight
-        moved = np.add.reduce(change if s is None else change * s, axis=1)
-        residual[:, -1] = first.gradient[:, -1] + moved / objective.data.total
+        if objective.fit_bias:
+            moved = np.add.reduce(change if s is None else change * s, axis=1)
+            residual[:, -1] = first.gradient[:, -1] + moved / objective.data.total
         self.residual = residual
         divergence = objective.data.divergence(first.Z, change)
         bound = bound_of(objective.quadratic, first.theta, residual, divergence)

@@ -29,3 +29,8 @@ class Factor:
         x = v.copy()
         _kernels.kernels.factor_solve(self._R, self._scale, x)
         return x
+
+    @property
+    def told(self) -> float:
+        """What is left of a row's diagonal given the rows before it, as -log, on average."""
+        return -2.0 * float(np.log(np.diagonal(self._R)).mean())

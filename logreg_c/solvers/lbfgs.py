@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""L-BFGS (Liu and Nocedal 1989) from the exact diagonal, or in the columns as they are.
+"""L-BFGS (Liu and Nocedal 1989) from blocks of columns, the diagonal, or columns as they are.
 
-One read of X an iteration. When the predicted decrease is small, conjugate gradients that start
-from L-BFGS's own inverse Hessian prove the gap, or improve the step.
+One read of X an iteration. When the predicted decrease is small, what the iterations leave is
+combined to a proof, at no read. Where that cannot be, or falls short, conjugate gradients that
+start from L-BFGS's own inverse Hessian prove the gap, or improve the step.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from .._certificate import plain_lower_bound
+from .._combination import Combination
 from .._objective import Objective, Point, inner
 from .._validation import Floats
+from ._column_blocks import column_blocks
 from ._driver import Iterate, Task
 from ._line_search import advance
 from ._memory import Apply, Memory
@@ -22,27 +25,37 @@ from .newton_cg import conjugate_gradients
 MEMORY = 20
 # The usual condition of L-BFGS on a full step's slope: searching further costs more than it gains.
 LOOSE = 0.9
-# Products with the Hessian that a proof may take.
+# Points that are combined to a proof: twice as many make it a fifth better, and far fewer of their
+# combinations are probabilities.
+POINTS = 6
+# The next combination is tried where the decrement has fallen by what the last one lacked, within
+# these parts of it.
+SOONEST, LATEST = 0.9, 0.3
+# Products with the Hessian that a proof may take; the part of the goal that the decrement falls to
+# before the first, with combinations before it and without.
 PROOF = 40
+PRODUCTS_AT, PRODUCTS_ALONE_AT = 1e-3, 0.3
 
 
-def from_diagonal(objective: Objective, diagonal: Floats) -> tuple[Memory, Apply]:
-    """Return a memory and its inverse Hessian, from 1 / diagonal at the size of the last pair."""
-    memory = Memory(MEMORY, objective.data.threads)
+def by_column(objective: Objective, diagonal: Floats) -> Apply:
+    """Return what divides by a diagonal."""
     inverse = 1.0 / np.maximum(diagonal, 1e-12 * diagonal.max())
+    return lambda q: objective.project(inverse * q)
 
-    def by_column(q: Floats) -> Floats:
-        return objective.project(inverse * q)
+
+def remembering(initial: Apply, threads: int) -> tuple[Memory, Apply]:
+    """Return a memory and its inverse Hessian, from `initial` at the size of the last pair."""
+    memory = Memory(MEMORY, threads)
 
     def apply(g: Floats) -> Floats:
-        return memory.apply(g, lambda q: memory.scaling(by_column) * by_column(q))
+        return memory.apply(g, lambda q: memory.scaling(initial) * initial(q))
 
     return memory, apply
 
 
 def few_passes(objective: Objective, point: Point, diagonal: Floats, count: int) -> Iterator[Point]:
     """Yield at most so many points of L-BFGS from the diagonal."""
-    memory, apply = from_diagonal(objective, diagonal)
+    memory, apply = remembering(by_column(objective, diagonal))
     for _ in range(count):
         step = advance(objective, point, -apply(point.gradient), LOOSE)
         if step is None:
@@ -52,27 +65,40 @@ def few_passes(objective: Objective, point: Point, diagonal: Floats, count: int)
         yield point
 
 
+def first_matrix(objective: Objective, point: Point) -> Apply:
+    """Return the inverse of what is known of the Hessian: its blocks, its diagonal, or its size."""
+    blocks = column_blocks(objective, point)
+    if blocks is not None:
+        return blocks
+    ones = np.ones_like(point.theta)
+    if objective.n > objective.D:
+        return by_column(objective, objective.evaluate_and_survey(point.theta, ones)[1])
+    # The penalty, which counts more the fewer rows there are, is that of the columns as they are:
+    # scaling by curvature does harm.
+    return by_column(objective, ones * max(inner(point.gradient, point.gradient) ** 0.5, 1e-300))
+
+
 def lbfgs(task: Task) -> Iterator[Iterate]:
     """Yield an iterate a read of X."""
     objective, point = task.objective, task.begin()
-    ones = np.ones_like(point.theta)
-    if objective.n > objective.D:
-        diagonal = objective.evaluate_and_survey(point.theta, ones)[1]
-    else:
-        # The penalty, which counts more the fewer rows there are, is that of the columns as they
-        # are: scaling by curvature does harm.
-        diagonal = ones * max(inner(point.gradient, point.gradient) ** 0.5, 1e-300)
-    memory, apply = from_diagonal(objective, diagonal)
-    trigger = 0.3
+    memory, apply = remembering(first_matrix(objective, point))
+    seen = Combination(objective, POINTS)
+    seen.add(point)
+    combined_at = 1.0
+    products_at = PRODUCTS_AT if seen.useful else PRODUCTS_ALONE_AT
     retried = False
     while True:
         s = -apply(point.gradient)
         gap = task.goal.gap(point.J)
+        left = -0.5 * inner(point.gradient, s) / gap
         lower = plain_lower_bound(objective, point)
-        if -0.5 * inner(point.gradient, s) <= trigger * gap and point.J - lower > gap:
+        if left <= combined_at and point.J - lower > gap:
+            lower = max(lower, seen.lower_bound())
+            combined_at = left * min(max(gap / (point.J - lower), LATEST), SOONEST)
+        if left <= products_at and point.J - lower > gap:
             found = conjugate_gradients(objective, point, apply, 1e-3, gap, PROOF)
             s, lower = found.s, max(lower, found.lower)
-            trigger *= 0.1
+            products_at *= 0.1
         if point.J - lower <= gap:
             yield Iterate(point, lower)
             return
@@ -87,4 +113,5 @@ def lbfgs(task: Task) -> Iterator[Iterate]:
         retried = False
         memory.add(step.point.theta - point.theta, step.point.gradient - point.gradient)
         point = step.point
+        seen.add(point)
         yield Iterate(point, lower)
