@@ -8,6 +8,8 @@ the price of a few passes.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from .._data import Dense
@@ -42,7 +44,7 @@ def column_blocks(objective: Objective, point: Point) -> Apply | None:
     if data.sample_weight is not None:
         h *= data.sample_weight
     ends = np.linspace(0, d, max(1, round(d / WIDTH)) + 1).astype(np.intp)
-    blocks = [np.arange(*pair) for pair in zip(ends[:-1], ends[1:], strict=True)]
+    blocks = [np.arange(*pair) for pair in pairwise(ends)]
 
     def factor(k: int) -> Factor:
         part = objective.columns(blocks[k])

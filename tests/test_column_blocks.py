@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Blocks of neighbouring columns, and the proofs of L-BFGS, which read nothing."""
+
+from __future__ import annotations
+
+import importlib
+
+import numpy as np
+import pytest
+
+from logreg_c import fit
+from logreg_c._penalty import as_penalty
+from logreg_c.fitting import Problem
+from logreg_c.solvers import _column_blocks
+from logreg_c.solvers._column_blocks import column_blocks
+
+lbfgs = importlib.import_module("logreg_c.solvers.lbfgs")
+
+
+def neighbours(n, d, rho=0.95, classes=2, seed=0):
+    """Each column is rho times the one before it plus noise, all far from zero."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, d))
+    for j in range(1, d):
+        X[:, j] = rho * X[:, j - 1] + (1 - rho**2) ** 0.5 * X[:, j]
+    Z = X @ rng.standard_normal((d, classes)) * (3 / d**0.5)
+    return X + 10.0, (Z + rng.gumbel(size=Z.shape)).argmax(axis=1)
+
+
+def objective_of(X, y, l2=1e-3, weight=None, fit_bias=True, **kwargs):
+    problem = Problem(X, y, weight, None, fit_bias, 0, 1, **kwargs)
+    return problem.pose(as_penalty(l2, 0.0, None, None, None, X.shape[1])).objective
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("fit_bias", [False, True])
+def test_they_are_the_inverses_of_the_hessians_blocks(monkeypatch, fit_bias, weighted):
+    monkeypatch.setattr(_column_blocks, "WIDTH", 8)
+    X, y = neighbours(400, 33)
+    rng = np.random.default_rng(1)
+    weight = rng.uniform(0, 2, len(y)) if weighted else None
+    # Without a bias columns are not centred.
+    objective = objective_of(X if fit_bias else X - 10.0, y, weight=weight, fit_bias=fit_bias)
+    g = rng.standard_normal((1, objective.D))
+    g[0, -1] *= fit_bias
+    point = objective.evaluate(0.1 * g)
+    before = objective.data.meter.reads
+    s = column_blocks(objective, point)(g)
+    assert objective.data.meter.reads - before == pytest.approx(1.0, abs=0.01)
+    H = objective.hessian(objective.data.predictions(point.Z))
+    block = np.repeat(np.arange(5), [8, 8, 8, 9, 1])
+    H[block[:, None] != block] = 0.0
+    assert np.allclose(H @ s[0], g[0], rtol=0, atol=1e-5)
+
+
+def test_classes_share_them_and_add_up_to_zero():
+    X, y = neighbours(400, 30, classes=3)
+    objective = objective_of(X, y, l2=0.0)
+    point = objective.evaluate(objective.start())
+    rng = np.random.default_rng(1)
+    g = objective.project(rng.standard_normal((3, 31)))
+    s = column_blocks(objective, point)(g)
+    assert np.allclose(s.sum(axis=0), 0.0)
+    # Where all classes are as likely the Hessian is the same for each of them, but for its size.
+    Hs = objective.hessian_vector(objective.data.predictions(point.Z), s)
+    assert np.allclose(Hs, g * (Hs[0, 0] / g[0, 0]), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "why", ["columns of their own", "strong penalty", "few rows", "one column"]
+)
+def test_none_where_they_tell_nothing(why):
+    X, y = neighbours(800, 60, 0.5 if why == "columns of their own" else 0.95)
+    n, d = {"few rows": (500, 60), "one column": (800, 1)}.get(why, X.shape)
+    objective = objective_of(X[:n, :d], y[:n], l2=10.0 if why == "strong penalty" else 1e-3)
+    assert column_blocks(objective, objective.evaluate(objective.start())) is None
+
+
+def test_none_for_a_sparse_x():
+    sparse = pytest.importorskip("scipy.sparse")
+    X, y = neighbours(800, 60)
+    objective = objective_of(sparse.csr_matrix(X), y, keep_sparse=True)
+    assert column_blocks(objective, objective.evaluate(objective.start())) is None
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_they_save_passes(monkeypatch, classes):
+    X, y = neighbours(3000, 250, classes=classes)
+    with_blocks = fit(X, y, l2=1e-3, solver="lbfgs")
+    monkeypatch.setattr(_column_blocks, "TELLING", np.inf)
+    without = fit(X, y, l2=1e-3, solver="lbfgs")
+    assert with_blocks.converged
+    assert without.converged
+    assert with_blocks.n_passes < 0.6 * without.n_passes
+    assert abs(with_blocks.objective - without.objective) <= max(with_blocks.gap, without.gap)
+
+
+def test_same_bits_for_any_number_of_threads():
+    X, y = neighbours(3000, 250)
+    first, *others = (fit(X, y, l2=1e-3, solver="lbfgs", n_threads=k) for k in (1, 2, 3, 8))
+    for other in others:
+        assert (other.w == first.w).all()
+        assert other.gap == first.gap
+
+
+@pytest.mark.parametrize("fit_bias", [False, True])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_proof_reads_nothing(monkeypatch, classes, fit_bias):
+    def never(*args):
+        raise AssertionError("products with the Hessian")
+
+    monkeypatch.setattr(lbfgs, "conjugate_gradients", never)
+    X, y = neighbours(1500, 40, 0.5, classes)
+    found = fit(X - 10.0, y, l2=1e-3, solver="lbfgs", fit_intercept=fit_bias, tol=1e-8)
+    assert found.converged
+    assert found.solver == "lbfgs"
+    assert (np.diff([record.n_passes for record in found.history[1:]]) <= 2.0).all()
