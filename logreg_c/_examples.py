@@ -41,10 +41,6 @@ class Meter:
         """Count a pass over so many rows."""
         self._half_rows += 2 * rows
 
-    def add_columns(self, columns: int, d: int) -> None:
-        """Count a copy of some of d columns."""
-        self._half_rows += 2 * self._n * columns // d
-
     def add_half(self, rows: int) -> None:
         """Count a product with X or X' alone."""
         self._half_rows += self._half * rows

@@ -36,6 +36,7 @@ def objective_of(X, y, l2=1e-3, weight=None, fit_bias=True, **kwargs):
 @pytest.mark.parametrize("fit_bias", [False, True])
 def test_they_are_the_inverses_of_the_hessians_blocks(monkeypatch, fit_bias, weighted):
     monkeypatch.setattr(_column_blocks, "WIDTH", 8)
+    monkeypatch.setattr(_column_blocks, "ROWS", 50)
     X, y = neighbours(400, 33)
     rng = np.random.default_rng(1)
     weight = rng.uniform(0, 2, len(y)) if weighted else None
@@ -45,7 +46,7 @@ def test_they_are_the_inverses_of_the_hessians_blocks(monkeypatch, fit_bias, wei
     g[0, -1] *= fit_bias
     point = objective.evaluate(0.1 * g)
     before = objective.data.meter.reads
-    s = column_blocks(objective, point)(g)
+    s = column_blocks(objective, point, rng)(g)
     assert objective.data.meter.reads - before == pytest.approx(1.0, abs=0.01)
     H = objective.hessian(objective.data.predictions(point.Z))
     block = np.repeat(np.arange(5), [8, 8, 8, 9, 1])
@@ -54,12 +55,12 @@ def test_they_are_the_inverses_of_the_hessians_blocks(monkeypatch, fit_bias, wei
 
 
 def test_classes_share_them_and_add_up_to_zero():
-    X, y = neighbours(400, 30, classes=3)
+    X, y = neighbours(700, 30, classes=3)
     objective = objective_of(X, y, l2=0.0)
     point = objective.evaluate(objective.start())
     rng = np.random.default_rng(1)
     g = objective.project(rng.standard_normal((3, 31)))
-    s = column_blocks(objective, point)(g)
+    s = column_blocks(objective, point, rng)(g)
     assert np.allclose(s.sum(axis=0), 0.0)
     # Where all classes are as likely the Hessian is the same for each of them, but for its size.
     Hs = objective.hessian_vector(objective.data.predictions(point.Z), s)
@@ -70,17 +71,23 @@ def test_classes_share_them_and_add_up_to_zero():
     "why", ["columns of their own", "strong penalty", "few rows", "one column"]
 )
 def test_none_where_they_tell_nothing(why):
-    X, y = neighbours(800, 60, 0.5 if why == "columns of their own" else 0.95)
-    n, d = {"few rows": (500, 60), "one column": (800, 1)}.get(why, X.shape)
+    X, y = neighbours(1300, 60, 0.5 if why == "columns of their own" else 0.95)
+    n, d = {"few rows": (1100, 60), "one column": (1300, 1)}.get(why, X.shape)
     objective = objective_of(X[:n, :d], y[:n], l2=10.0 if why == "strong penalty" else 1e-3)
-    assert column_blocks(objective, objective.evaluate(objective.start())) is None
+    assert (
+        column_blocks(objective, objective.evaluate(objective.start()), np.random.default_rng(0))
+        is None
+    )
 
 
 def test_none_for_a_sparse_x():
     sparse = pytest.importorskip("scipy.sparse")
-    X, y = neighbours(800, 60)
+    X, y = neighbours(1300, 60)
     objective = objective_of(sparse.csr_matrix(X), y, keep_sparse=True)
-    assert column_blocks(objective, objective.evaluate(objective.start())) is None
+    assert (
+        column_blocks(objective, objective.evaluate(objective.start()), np.random.default_rng(0))
+        is None
+    )
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -115,3 +122,22 @@ def test_a_proof_reads_nothing(monkeypatch, classes, fit_bias):
     assert found.converged
     assert found.solver == "lbfgs"
     assert (np.diff([record.n_passes for record in found.history[1:]]) <= 2.0).all()
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_they_are_made_of_some_rows(order, dtype):
+    X, y = neighbours(6000, 150)
+    X = np.asarray(X, dtype=dtype, order=order)
+    objective = objective_of(X, y)
+    point = objective.evaluate(objective.start())
+    before = objective.data.meter.reads
+    apply = column_blocks(objective, point, np.random.default_rng(0))
+    assert objective.data.meter.reads - before == pytest.approx(2000 / 6000, rel=0.02)
+    # Two blocks of 75 columns, of which none knows the other, but about all of its own.
+    s = apply(point.gradient)
+    H = objective.hessian(objective.data.predictions(point.Z))
+    for block in (slice(75), slice(75, 150)):
+        exact = np.linalg.solve(H[block, block], point.gradient[0, block])
+        off = s[0, block] - exact
+        assert off @ H[block, block] @ off < 0.1 * exact @ H[block, block] @ exact

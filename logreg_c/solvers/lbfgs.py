@@ -65,9 +65,9 @@ def few_passes(objective: Objective, point: Point, diagonal: Floats, count: int)
         yield point
 
 
-def first_matrix(objective: Objective, point: Point) -> Apply:
+def first_matrix(objective: Objective, point: Point, random: np.random.Generator) -> Apply:
     """Return the inverse of what is known of the Hessian: its blocks, its diagonal, or its size."""
-    blocks = column_blocks(objective, point)
+    blocks = column_blocks(objective, point, random)
     if blocks is not None:
         return blocks
     ones = np.ones_like(point.theta)
@@ -81,7 +81,7 @@ def first_matrix(objective: Objective, point: Point) -> Apply:
 def lbfgs(task: Task) -> Iterator[Iterate]:
     """Yield an iterate a read of X."""
     objective, point = task.objective, task.begin()
-    memory, apply = remembering(first_matrix(objective, point))
+    memory, apply = remembering(first_matrix(objective, point, task.random))
     seen = Combination(objective, POINTS)
     seen.add(point)
     combined_at = 1.0
