@@ -8,6 +8,7 @@ start from L-BFGS's own inverse Hessian prove the gap, or improve the step.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -29,8 +30,8 @@ LOOSE = 0.9
 # combinations are probabilities.
 POINTS = 6
 # The next combination is tried where the decrement has fallen by what the last one lacked, within
-# these parts of it.
-SOONEST, LATEST = 0.9, 0.3
+# these parts of it: a try costs little, the decrement is a guess. SOONEST if there was no proof.
+SOONEST, LATEST = 0.9, 0.7
 # Products with the Hessian that a proof may take; the part of the goal that the decrement falls to
 # before the first, with combinations before it and without.
 PROOF = 40
@@ -93,8 +94,10 @@ def lbfgs(task: Task) -> Iterator[Iterate]:
         left = -0.5 * inner(point.gradient, s) / gap
         lower = plain_lower_bound(objective, point)
         if left <= combined_at and point.J - lower > gap:
-            lower = max(lower, seen.lower_bound())
-            combined_at = left * min(max(gap / (point.J - lower), LATEST), SOONEST)
+            combined = seen.lower_bound()
+            lacked = gap / (point.J - combined) if math.isfinite(combined) else SOONEST
+            combined_at = left * min(max(lacked, LATEST), SOONEST)
+            lower = max(lower, combined)
         if left <= products_at and point.J - lower > gap:
             found = conjugate_gradients(objective, point, apply, 1e-3, gap, PROOF)
             s, lower = found.s, max(lower, found.lower)
