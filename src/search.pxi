@@ -147,7 +147,10 @@ cdef inline bint is_outside(double a, double change) noexcept nogil:
 cdef inline double moved(double a, double change) noexcept nogil:
     """A bound on the part that a probability a has in KL(a' || a), where a' = a + change."""
     cdef double t = change / (a + 1e-300)
-    return a * excess(t if t > -1.0 else -1.0)
+    cdef double near = a * excess(t if t > -1.0 else -1.0)
+    # Where the model was sure of a row, a small change is many times a: t^2/2 would be far above.
+    cdef double far = (a + change) * log1p_any(t if t > 0.0 else 0.0) - change
+    return near if not t > 1.0 else (far if a > 1e-290 else HUGE_VAL)
 
 
 cdef void divergence_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,

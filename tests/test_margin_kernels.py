@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from itertools import combinations
 
@@ -154,6 +155,29 @@ def test_excess_is_above_the_divergence_and_equal_at_zero_to_third_order(isa):
             assert found >= h * (1 - mpmath.mpf(1e-15))
             third = x**2 / 2 - x**3 / 6
             assert abs(found - third) <= x**4 / 3 + mpmath.mpf(4e-16) * x**2 or t > 1
+
+
+@pytest.mark.parametrize("z", [-1.0, -5.0, -40.0, -300.0, -660.0, 5.0, 36.0])
+@pytest.mark.parametrize("to", [1e-12, 1e-3, 0.3, 0.9])
+def test_a_divergence_is_close_where_a_prediction_becomes_many_times_what_it_was(isa, z, to):
+    change = to * (1 - 2 * (z > 0)) - math.exp(-abs(z)) * (z < 0)
+    with mpmath.workprec(400):
+        a, na = 1 / (1 + mpmath.exp(-z)), 1 / (1 + mpmath.exp(z))
+        b, nb = a + mpmath.mpf(change), na - mpmath.mpf(change)
+        if b < 0 or nb < 0:
+            pytest.skip("no probability")
+        kl = b * mpmath.log(b / a) + nb * mpmath.log(nb / na)
+        many = abs(change) > min(a, na)
+    found, outside = isa.divergence(np.array([[z]]), None, 1.0, np.array([[change]]), 1)
+    assert outside == 0
+    assert found >= kl * (1 - mpmath.mpf(1e-11))
+    if many:
+        assert found <= kl * mpmath.mpf(1.2)
+
+
+def test_a_divergence_from_a_prediction_of_nothing_is_no_bound(isa):
+    found, _ = isa.divergence(np.array([[-745.0]]), None, 1.0, np.array([[0.1]]), 1)
+    assert not found < np.inf
 
 
 @pytest.mark.parametrize("t", [-1.0000001, -5.0, -np.inf, np.nan])
