@@ -35,7 +35,7 @@ SOONEST, LATEST = 0.9, 0.7
 # Products with the Hessian that a proof may take; the part of the goal that the decrement falls to
 # before the first, with combinations before it and without.
 PROOF = 40
-PRODUCTS_AT, PRODUCTS_ALONE_AT = 1e-3, 0.3
+PRODUCTS_AT, PRODUCTS_ALONE_AT = 1e-4, 0.3
 
 
 def by_column(objective: Objective, diagonal: Floats) -> Apply:
