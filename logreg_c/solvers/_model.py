@@ -102,7 +102,7 @@ def minimise_sample(
         if before != 0.0 and decrement <= STALE * noise:
             break
         step = advance(part, point, s)
-        if step is None or not math.isfinite(decrement):
+        if step is None:
             break
         metric.learn(step.length * s, step.point.gradient - point.gradient)
         point = step.point

@@ -56,7 +56,7 @@ def remembering(initial: Apply, threads: int) -> tuple[Memory, Apply]:
 
 def few_passes(objective: Objective, point: Point, diagonal: Floats, count: int) -> Iterator[Point]:
     """Yield at most so many points of L-BFGS from the diagonal."""
-    memory, apply = remembering(by_column(objective, diagonal))
+    memory, apply = remembering(by_column(objective, diagonal), objective.data.threads)
     for _ in range(count):
         step = advance(objective, point, -apply(point.gradient), LOOSE)
         if step is None:
@@ -82,7 +82,8 @@ def first_matrix(objective: Objective, point: Point, random: np.random.Generator
 def lbfgs(task: Task) -> Iterator[Iterate]:
     """Yield an iterate a read of X."""
     objective, point = task.objective, task.begin()
-    memory, apply = remembering(first_matrix(objective, point, task.random))
+    initial = first_matrix(objective, point, task.random)
+    memory, apply = remembering(initial, objective.data.threads)
     seen = Combination(objective, POINTS)
     seen.add(point)
     combined_at = 1.0
