@@ -11,7 +11,7 @@ import pytest
 
 from logreg_c._data import Dense
 from logreg_c._factor import Factor
-from logreg_c._objective import Objective, inner
+from logreg_c._objective import Objective, Ray, inner
 from logreg_c.solvers._line_search import search
 from logreg_c.solvers._model import minimise_sample
 from logreg_c.solvers.newton_cg import conjugate_gradients
@@ -109,10 +109,10 @@ def test_a_search_finds_a_minimum_that_is_a_thousandth_of_the_step(monkeypatch):
     point = objective.evaluate(objective.start())
     s = -1000.0 * objective.factor(objective.data.predictions(point.Z)).solve(point.gradient)
     tried = []
-    look = Objective.search
-    monkeypatch.setattr(Objective, "search", lambda self, *a: tried.append(a[-1]) or look(self, *a))
-    slope = inner(point.gradient, s)
-    length = search(objective, point, s, objective.direction_margins(s), slope)
+    look = Ray.at
+    monkeypatch.setattr(Ray, "at", lambda self, t: tried.append(t) or look(self, t))
+    ray = objective.ray(point, s, objective.direction_margins(s))
+    length = search(ray, point.J, inner(point.gradient, s))
     assert 5e-4 < length < 5e-3
     # Halving alone takes ten from 1 to where the minimum is.
     assert len(tried) <= 8
