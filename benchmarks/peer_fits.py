@@ -136,8 +136,7 @@ def ours(task: Task, effort: float) -> Fitted:
     """logreg_c.fit, which is told how near to the optimum to come and certifies it."""
     import logreg_c
 
-    y = task.y if task.classes > 2 else task.y.astype(np.float64)
-    found = logreg_c.fit(task.X, y, **penalty(task), tol=1 / effort, n_threads=task.threads)
+    found = logreg_c.fit(task.X, task.y, **penalty(task), tol=1 / effort, n_threads=task.threads)
     names = ("objective", "gap", "converged", "reason", "n_iter", "n_passes", "solver")
     return Fitted(found.w, found.b, told={name: getattr(found, name) for name in names})
 

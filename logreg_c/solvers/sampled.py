@@ -92,11 +92,11 @@ def sampled(task: Task) -> Iterator[Iterate]:
             return
     while 2 * m < objective.n:
         rows, weight = by_importance(total(leverage), m, task.random)
-        del leverage  # as long as y, like everything else that is worth forgetting here
         model = Model(objective, rows, weight)
         dane = len(rows) >= 0.9 * dane_rows(objective) and gram_cost(task, m) <= CHEAP_GRAM
         iterates = with_model(task, model, point, diagonal, dane)
-        del point  # with its margins
+        # As long as y; not before the sample has its place, or that of one of them is split up.
+        del point, leverage
         point = yield from iterates
         # Until a sample is so large that its Hessian is as good as that of all rows.
         m *= 2
