@@ -70,8 +70,7 @@ def transposed(X: Compressed, threads: int) -> Compressed:
 def selected(X: Compressed, columns: NDArray[np.intp], threads: int) -> Compressed:
     """Copy some columns, which rise, of a sound X by rows."""
     n, d = X.shape
-    place = np.full(d, -1, dtype=np.int32)
-    place[columns] = np.arange(len(columns), dtype=np.int32)
+    place = places_among(columns, d)
     starts = np.zeros(n + 1, dtype=np.int64)
     _kernels.kernels.count_selected(X, place, starts[1:], threads)
     np.cumsum(starts, out=starts)
@@ -79,6 +78,13 @@ def selected(X: Compressed, columns: NDArray[np.intp], threads: int) -> Compress
     values = None if X.data is None else np.empty(starts[-1], dtype=X.data.dtype)
     _kernels.kernels.select_columns(X, place, starts, places, values, threads)
     return Compressed(narrowed(starts), places, values, (n, len(columns)), True, True)
+
+
+def places_among(columns: NDArray[np.intp], d: int) -> NDArray[np.int32]:
+    """Return where each of d columns stands among some of them, -1 if it does not."""
+    place = np.full(d, -1, dtype=np.int32)
+    place[columns] = np.arange(len(columns), dtype=np.int32)
+    return place
 
 
 def narrowed(starts: NDArray[np.int64]) -> NDArray[Any]:

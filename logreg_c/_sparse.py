@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from . import _kernels
 from ._compressed import Compressed
 from ._data import Dense, Ranges
-from ._entries import Fields, one_hot_fields, scattered, selected, transposed
+from ._entries import Fields, one_hot_fields, places_among, scattered, selected, transposed
 from ._examples import Examples, Rows
 from ._validation import Floats
 
@@ -114,8 +114,7 @@ class Sparse(Examples):
         has it.
         """
         k = len(columns)
-        place = np.full(self.d, -1, dtype=np.int32)
-        place[columns] = np.arange(k, dtype=np.int32)
+        place = places_among(columns, self.d)
         out = np.empty((k + 1, k + 1))
         _kernels.kernels.head_gram(self.row_wise, rows, h, place, out, self.threads)
         self.meter.add(self.n if rows is None else len(rows))

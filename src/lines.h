@@ -191,6 +191,20 @@ LOGREG_ALWAYS_INLINE void logreg_axpy_of(const int lines, const int single, cons
             logreg_axpy_of(lines, single, x, stride, r, m, out); \
     }
 
+/* Lines in groups of at most LOGREG_LINES: `fewer` groups of `size` lines, then `larger` groups of
+ * one more. */
+typedef struct {
+    ptrdiff_t size, fewer, larger;
+} logreg_groups;
+
+static inline logreg_groups logreg_even_groups(ptrdiff_t lines) {
+    ptrdiff_t count = (lines + LOGREG_LINES - 1) / LOGREG_LINES;
+    logreg_groups g = {0, 0, 0};
+    if (count == 0) return g;
+    g.size = lines / count, g.larger = lines % count, g.fewer = count - g.larger;
+    return g;
+}
+
 /* out[k] += x_k v for every line, and out += sum_k r[k] x_k over every line, in groups whose
  * sizes are as even as can be. */
 #define LOGREG_ALL_LINES(single, T) \
@@ -212,11 +226,11 @@ LOGREG_ALWAYS_INLINE void logreg_axpy_of(const int lines, const int single, cons
         logreg_axpy_##T##_5, logreg_axpy_##T##_6, logreg_axpy_##T##_7, logreg_axpy_##T##_8}; \
     static inline void logreg_dot_lines_##T(const T *x, ptrdiff_t stride, ptrdiff_t lines, \
                                             const double *v, ptrdiff_t m, double *out) { \
-        ptrdiff_t groups = (lines + LOGREG_LINES - 1) / LOGREG_LINES, size, larger, rest; \
-        if (groups == 0) return; \
-        size = lines / groups, larger = lines % groups, rest = (groups - larger) * size; \
-        logreg_dot_##T[size](groups - larger, x, stride, v, m, out); \
-        if (larger) logreg_dot_##T[size + 1](larger, x + rest * stride, stride, v, m, out + rest); \
+        const logreg_groups g = logreg_even_groups(lines); \
+        const ptrdiff_t rest = g.fewer * g.size; \
+        if (g.fewer) logreg_dot_##T[g.size](g.fewer, x, stride, v, m, out); \
+        if (g.larger) \
+            logreg_dot_##T[g.size + 1](g.larger, x + rest * stride, stride, v, m, out + rest); \
     } \
     static inline void logreg_dot_short_lines_##T(const T *x, ptrdiff_t stride, ptrdiff_t lines, \
                                                   const double *v, ptrdiff_t m, double *out) { \
@@ -226,11 +240,11 @@ LOGREG_ALWAYS_INLINE void logreg_axpy_of(const int lines, const int single, cons
     } \
     static inline void logreg_sum_lines_##T(const T *x, ptrdiff_t stride, ptrdiff_t lines, \
                                             const double *r, ptrdiff_t m, double *out) { \
-        ptrdiff_t groups = (lines + LOGREG_LINES - 1) / LOGREG_LINES, size, larger, rest; \
-        if (groups == 0) return; \
-        size = lines / groups, larger = lines % groups, rest = (groups - larger) * size; \
-        logreg_axpy_##T[size](groups - larger, x, stride, r, m, out); \
-        if (larger) logreg_axpy_##T[size + 1](larger, x + rest * stride, stride, r + rest, m, out); \
+        const logreg_groups g = logreg_even_groups(lines); \
+        const ptrdiff_t rest = g.fewer * g.size; \
+        if (g.fewer) logreg_axpy_##T[g.size](g.fewer, x, stride, r, m, out); \
+        if (g.larger) \
+            logreg_axpy_##T[g.size + 1](g.larger, x + rest * stride, stride, r + rest, m, out); \
     }
 LOGREG_ALL_LINES(0, double)
 LOGREG_ALL_LINES(1, float)
