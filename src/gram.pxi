@@ -13,6 +13,11 @@ cdef extern from "tile.h" nogil:
         GROUP "LOGREG_GROUP"        # panels that a tile takes at once
     void tile "logreg_tile"(Py_ssize_t panels, Py_ssize_t rows, const double* const* a,
                             const double* b, double sign, double* const* c)
+    void pack_row "logreg_pack_row"(bint single, const void* x, const double* center,
+                                    const double* scale, Py_ssize_t panels, Py_ssize_t stride,
+                                    double* out)
+    void scale_panel "logreg_scale_panel"(const double* x, const double* h, Py_ssize_t rows,
+                                          double* out)
 
 cdef enum:
     STEP_ROWS = 128     # 8 KB of a panel of 8: tile's four panels are a first-level cache
@@ -55,13 +60,6 @@ cdef inline Py_ssize_t row_number(const Pass* x, Py_ssize_t i) noexcept nogil:
     return i if x.order == NULL else x.order[i]
 
 
-cdef inline void pack_one(const real* x, const double* center, const double* scale,
-                          alone out) noexcept nogil:
-    cdef Py_ssize_t t
-    for t in range(PANEL):
-        out[t] = (x[t] - center[t]) * scale[t]
-
-
 cdef inline void pack_rows(const real* X, const Gram* g, Py_ssize_t begin, Py_ssize_t m,
                            double* out) noexcept nogil:
     """Pack m rows that are contiguous. Reads m · d entries and writes a little more."""
@@ -70,9 +68,7 @@ cdef inline void pack_rows(const real* X, const Gram* g, Py_ssize_t begin, Py_ss
     cdef double* last
     for i in range(m):
         x = X + row_number(g.x, begin + i) * g.x.row
-        for k in range(full):
-            pack_one(x + k * PANEL, g.center + k * PANEL, g.scale + k * PANEL,
-                     out + k * stride + i * PANEL)
+        pack_row(real is float, x, g.center, g.scale, full, stride, out + i * PANEL)
         last = out + full * stride + i * PANEL
         for t in range(PANEL):
             last[t] = 0
@@ -121,14 +117,6 @@ cdef void pack(const Gram* g, Py_ssize_t begin, Py_ssize_t m, Py_ssize_t first, 
             pack_panel[float](<const float*> g.x.X, g, begin, m, k, out + k * g.stride)
         else:
             pack_panel[double](<const double*> g.x.X, g, begin, m, k, out + k * g.stride)
-
-
-cdef inline void scale_panel(const double* x, const double* h, Py_ssize_t m,
-                             alone out) noexcept nogil:
-    cdef Py_ssize_t i, t
-    for i in range(m):
-        for t in range(PANEL):
-            out[i * PANEL + t] = h[i] * x[i * PANEL + t]
 
 
 cdef inline Py_ssize_t scaled_entries() noexcept nogil:

@@ -10,7 +10,7 @@
 #ifndef LOGREG_TILE_H
 #define LOGREG_TILE_H
 
-#include "lanes.h"
+#include "lines.h"
 
 /* GROUP x PANEL sums must fit in the registers: 24 of 32, 12 of 16, and 8 of 16 without AVX.
  * On x86 Clang spills some of three panels, which makes them half as fast as two. */
@@ -52,6 +52,33 @@ LOGREG_ALWAYS_INLINE void logreg_tile_of(const int panels, ptrdiff_t rows,
         LOGREG_UNROLL for (s = 0; s < LOGREG_PANEL; s++)
             ((logreg_lanes *)(c[r / LOGREG_REGISTERS] + s * LOGREG_PANEL))
                 [r % LOGREG_REGISTERS] += sums[r][s] * sign;
+}
+
+/* Of a row of X, the entries in whole panels, centred and scaled; panels are `stride` apart. */
+LOGREG_ALWAYS_INLINE void logreg_pack_row(const int single, const void *x, const double *center,
+                                          const double *scale, ptrdiff_t panels, ptrdiff_t stride,
+                                          double *out) {
+    int r;
+    ptrdiff_t k, j;
+    for (k = 0; k < panels; k++)
+        LOGREG_UNROLL for (r = 0; r < LOGREG_REGISTERS; r++) {
+            j = k * LOGREG_PANEL + r * LOGREG_LANES;
+            ((logreg_lanes *)(out + k * stride))[r] =
+                (logreg_entries(single, x, j) - *(const logreg_doubles *)(center + j)) *
+                *(const logreg_doubles *)(scale + j);
+        }
+}
+
+/* The rows of a panel times h. GCC would take several at once, and turn them over for it and
+ * back, which takes as long as the product itself. */
+static inline void logreg_scale_panel(const double *x, const double *h, ptrdiff_t rows,
+                                      double *out) {
+    int r;
+    ptrdiff_t t;
+    for (t = 0; t < rows; t++)
+        LOGREG_UNROLL for (r = 0; r < LOGREG_REGISTERS; r++)
+            ((logreg_lanes *)(out + t * LOGREG_PANEL))[r] =
+                ((const logreg_lanes *)(x + t * LOGREG_PANEL))[r] * h[t];
 }
 
 static void logreg_tile_1(ptrdiff_t rows, const double *const *a, const double *b, double sign,
