@@ -158,13 +158,7 @@ def secant(theta: Floats, older: Floats, l1: float, posed: Posed, before: Fitted
     """
     step = before.posed.penalty.l1 - l1
     ratio = min((l1 - posed.penalty.l1) / step, 1.0) if step > 0.0 else 0.0
-    columns = np.flatnonzero(theta.any(axis=0))
-    here = theta[:, columns]
-    ahead = here + ratio * (here - older[:, columns])
-    out = theta.copy()
     nonsmooth = posed.objective.nonsmooth
-    if nonsmooth is not None:
-        kinks = nonsmooth.of(columns)
-        ahead = kinks.clip(np.where((kinks.l1 > 0.0) & (ahead * here <= 0.0), 0.0, ahead))
-    out[:, columns] = ahead
-    return out
+    if nonsmooth is None:
+        return theta + ratio * (theta - older)
+    return nonsmooth.extrapolate(theta, older, ratio)

@@ -262,6 +262,21 @@ def chain(
     fit_bias: bool,
 ) -> None: ...
 def absolute_sum(theta: NDArray[np.float64], l1: NDArray[np.float64]) -> float: ...
+def clip(
+    theta: NDArray[np.float64],
+    lower: NDArray[np.float64],
+    upper: NDArray[np.float64],
+    out: NDArray[np.float64],
+) -> None: ...
+def extrapolate(
+    theta: NDArray[np.float64],
+    older: NDArray[np.float64],
+    ratio: float,
+    l1: NDArray[np.float64],
+    lower: NDArray[np.float64],
+    upper: NDArray[np.float64],
+    out: NDArray[np.float64],
+) -> None: ...
 def finish_gradient(
     gradient: NDArray[np.float64],
     center: NDArray[np.float64] | None,
@@ -323,6 +338,8 @@ def finish_diagonal(
 def are_finite(v: NDArray[np.float64]) -> bool: ...
 def minimise_quadratic(
     H: NDArray[np.float64],
+    g: NDArray[np.float64],
+    theta: NDArray[np.float64],
     l1: NDArray[np.float64],
     lower: NDArray[np.float64],
     upper: NDArray[np.float64],

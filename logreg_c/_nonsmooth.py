@@ -38,7 +38,15 @@ class Nonsmooth(NamedTuple):
 
     def clip(self, theta: Floats) -> Floats:
         """Return theta within the bounds."""
-        return np.minimum(np.maximum(theta, self.lower), self.upper)
+        out = np.empty_like(theta)
+        _kernels.kernels.clip(theta, self.lower, self.upper, out)
+        return out
+
+    def extrapolate(self, theta: Floats, older: Floats, ratio: float) -> Floats:
+        """Return theta + ratio · (theta - older) within the bounds; no penalised sign changes."""
+        out = np.empty_like(theta)
+        _kernels.kernels.extrapolate(theta, older, ratio, *self, out)
+        return out
 
     def of(self, columns: NDArray[np.intp]) -> Nonsmooth:
         """Return what belongs to some of the coordinates."""

@@ -182,6 +182,12 @@ class Objective:
         )
         return Point(theta, Z, loss + terms, raw)
 
+    def loss(self, point: Point) -> float:
+        """Return what of J at a point is not the penalty."""
+        theta = point.theta
+        ridge = 0.5 * inner(self.quadratic * theta, theta)
+        return point.J - ridge - (0.0 if self.nonsmooth is None else self.nonsmooth.value(theta))
+
     # Passes
 
     def evaluate(self, theta: Floats) -> Point:

@@ -58,10 +58,8 @@ def minimum(
     """Return the minimum x of the model, and the gradient of its quadratic part there."""
     K = len(theta)
     l1, lower, upper = nonsmooth if K == 1 else (np.tile(v, K) for v in nonsmooth)
-    x, r = nonsmooth.clip(theta).ravel(), gradient.ravel().copy()
-    start = x - theta.ravel()
-    moved = start.nonzero()[0]
-    if len(moved):
-        _kernels.kernels.add_rows(H, moved, start[moved], r)
-    _kernels.kernels.minimise_quadratic(H, l1, lower, upper, x, r, enough, threads)
-    return x.reshape(theta.shape), r.reshape(theta.shape)
+    x, r = np.empty_like(theta), np.empty_like(theta)
+    _kernels.kernels.minimise_quadratic(
+        H, gradient, theta, l1, lower, upper, x, r, enough, threads
+    )
+    return x, r

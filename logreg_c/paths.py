@@ -224,7 +224,7 @@ def regularization_path(
             now = continuation.fit_next(posed, start, older)
             outcome = now.review.outcome
             models.append(posed.model(now.point))
-            losses[k] = problem.data.residuals(now.point.Z)[0]
+            losses[k] = posed.objective.loss(now.point)
             objective[k] = now.point.J
             gap[k] = max(now.point.J - outcome.lower, 0.0)
             n_iter.append(now.n_iter)

@@ -58,6 +58,41 @@ def absolute_sum(cnp.ndarray theta, cnp.ndarray l1):
                         cnp.PyArray_DIM(theta, 0))
 
 
+def clip(cnp.ndarray theta, cnp.ndarray lower, cnp.ndarray upper, cnp.ndarray out):
+    """Fill out with theta within the bounds."""
+    cdef const double* v = doubles(theta)
+    cdef const double* low = doubles(lower)
+    cdef const double* high = doubles(upper)
+    cdef double* moved = doubles(out)
+    cdef Py_ssize_t D = cnp.PyArray_DIM(theta, 1), j, k
+    with nogil:
+        for k in range(cnp.PyArray_DIM(theta, 0)):
+            for j in range(D):
+                moved[k * D + j] = within(v[k * D + j], low[j], high[j])
+
+
+def extrapolate(cnp.ndarray theta, cnp.ndarray older, double ratio, cnp.ndarray l1,
+                cnp.ndarray lower, cnp.ndarray upper, cnp.ndarray out):
+    """Fill out with theta + ratio · (theta - older) within the bounds, and zeros where that would
+    change the sign of what has an L1 penalty, or give one to a zero."""
+    cdef const double* here = doubles(theta)
+    cdef const double* before = doubles(older)
+    cdef const double* kinks = doubles(l1)
+    cdef const double* low = doubles(lower)
+    cdef const double* high = doubles(upper)
+    cdef double* ahead = doubles(out)
+    cdef Py_ssize_t D = cnp.PyArray_DIM(theta, 1), i, j, k
+    cdef double v
+    with nogil:
+        for k in range(cnp.PyArray_DIM(theta, 0)):
+            for j in range(D):
+                i = k * D + j
+                v = here[i] + ratio * (here[i] - before[i])
+                if kinks[j] > 0 and not v * here[i] > 0:
+                    v = 0
+                ahead[i] = within(v, low[j], high[j])
+
+
 def finish_gradient(cnp.ndarray gradient, center, scale, bint fit_bias, cnp.ndarray theta,
                     cnp.ndarray quadratic, l1, linear):
     """Do what `chain` does to the gradient of the loss, and add that of what is smooth of the

@@ -43,6 +43,24 @@ def test_chain_is_the_transpose_of_raw_weights(isa, K, D, fit_bias):
     assert (same == g).all()
 
 
+@pytest.mark.parametrize(("K", "D"), SHAPES)
+def test_a_line_is_gone_on_along_up_to_bounds_and_zeros(isa, K, D):
+    rng = np.random.default_rng(D)
+    theta, older = rng.standard_normal((2, K, D)) * (rng.random((2, K, D)) < 0.6)
+    l1 = rng.uniform(0, 2, D) * (rng.random(D) < 0.7)
+    upper = rng.choice([0.5, 2.0, np.inf], D)
+    lower = -upper[::-1].copy()
+    found, clipped = np.empty((2, K, D))
+    isa.extrapolate(theta, older, 0.7, l1, lower, upper, found)
+    ahead = theta + 0.7 * (theta - older)
+    ahead[(l1 > 0) & (ahead * theta <= 0)] = 0
+    expected = np.clip(ahead, lower, upper)
+    np.testing.assert_allclose(found, expected, rtol=1e-14, atol=0)
+    assert (np.sign(found) == np.sign(expected)).all()
+    isa.clip(theta, lower, upper, clipped)
+    assert (clipped == np.clip(theta, lower, upper)).all()
+
+
 @pytest.mark.parametrize("kinks", [True, False])
 @pytest.mark.parametrize("linear", [True, False])
 @pytest.mark.parametrize(("K", "D"), SHAPES)
@@ -222,9 +240,11 @@ def test_the_minimum_of_a_quadratic_satisfies_its_conditions(isa, N, bounded):
     g, l1 = rng.standard_normal(N), rng.uniform(0, 1, N) * (rng.random(N) < 0.8)
     upper = np.where(rng.random(N) < 0.5, 0.05, np.inf) if bounded else np.full(N, np.inf)
     lower = -upper[::-1].copy()
-    x, r = np.zeros(N), g.copy()
-    isa.minimise_quadratic(H, l1, lower, upper, x, r, 0.0, 1)
-    np.testing.assert_allclose(r, g + H @ x, rtol=0, atol=1e-11)
+    # Some of it beyond the bounds.
+    theta = rng.standard_normal(N) * 0.1 * (rng.random(N) < 0.3)
+    x, r = np.empty((2, N))
+    isa.minimise_quadratic(H, g, theta, l1, lower, upper, x, r, 0.0, 1)
+    np.testing.assert_allclose(r, g + H @ (x - theta), rtol=0, atol=1e-11)
     assert ((lower <= x) & (x <= upper)).all()
     # -r is a subgradient of l1 |x|, and may pull further outwards at a bound.
     pull = -r
@@ -233,8 +253,8 @@ def test_the_minimum_of_a_quadratic_satisfies_its_conditions(isa, N, bounded):
     assert (pull >= low - 1e-9)[x > lower].all()
     assert (pull <= high + 1e-9)[x < upper].all()
     assert not bounded or N < 7 or ((x == upper) | (x == lower)).any()
-    again, s = np.zeros(N), g.copy()
-    isa.minimise_quadratic(H, l1, lower, upper, again, s, 0.0, 2)
+    again, s = np.empty((2, N))
+    isa.minimise_quadratic(H, g, theta, l1, lower, upper, again, s, 0.0, 2)
     assert again.tobytes() == x.tobytes()
 
 
@@ -242,7 +262,9 @@ def test_a_model_without_a_factor_is_an_error(isa):
     H = np.array([[1.0, 2.0], [2.0, 1.0]])
     bounds = np.full(2, np.inf)
     with pytest.raises(FloatingPointError, match="not positive definite"):
-        isa.minimise_quadratic(H, np.zeros(2), -bounds, bounds, np.ones(2), np.ones(2), 0.0, 1)
+        isa.minimise_quadratic(
+            H, np.ones(2), np.ones(2), np.zeros(2), -bounds, bounds, *np.empty((2, 2)), 0.0, 1
+        )
 
 
 def fenchel_gap(q, l1, lower, upper, x, u):
