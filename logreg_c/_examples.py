@@ -144,3 +144,11 @@ class Examples:
             a, self.sample_weight, self.total, U, change, self.threads
         )
         return divergence, outside, change
+
+    def dual_residuals(self, Z: Floats, U: Floats) -> tuple[float, float, Floats]:
+        """As `dual_step` from the predictions at Z: the divergence, how many, share · (a' - y)."""
+        R = np.empty(Z.shape)
+        divergence, outside = _kernels.kernels.dual_residuals(
+            self.y, self.sample_weight, self.total, Z, U, R, self.threads
+        )
+        return divergence, outside, R

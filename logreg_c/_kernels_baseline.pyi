@@ -173,6 +173,15 @@ def dual_step(
     change: NDArray[np.float64],
     threads: int,
 ) -> tuple[float, float]: ...
+def dual_residuals(
+    y: NDArray[Any],
+    sample_weight: NDArray[np.float64] | None,
+    total: float,
+    Z: NDArray[np.float64],
+    U: NDArray[np.float64],
+    R: NDArray[np.float64],
+    threads: int,
+) -> tuple[float, float]: ...
 def divergence(
     Z: NDArray[np.float64],
     sample_weight: NDArray[np.float64] | None,
@@ -275,6 +284,13 @@ def extrapolate(
     l1: NDArray[np.float64],
     lower: NDArray[np.float64],
     upper: NDArray[np.float64],
+    out: NDArray[np.float64],
+) -> None: ...
+def scores(
+    gradient: NDArray[np.float64],
+    lower: NDArray[np.float64],
+    upper: NDArray[np.float64],
+    penalty: NDArray[np.float64],
     out: NDArray[np.float64],
 ) -> None: ...
 def finish_gradient(

@@ -103,7 +103,8 @@ class Objective:
         self.penalty = penalty
         if quadratic is None:
             quadratic = np.zeros(data.d + 1)
-            quadratic[:-1] = penalty * scale * scale
+            if not isinstance(penalty, float) or penalty != 0.0:
+                quadratic[:-1] = penalty * scale * scale
         self.quadratic = quadratic
         self.center = center
         self.scale = scale

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,9 +40,10 @@ class Penalty(NamedTuple):
 
     def unheld(self, d: int) -> Rows:
         """Return the columns with neither a penalty nor a bound, where others have one."""
-        unpenalised = np.full(d, self.l1 == 0.0 and self.l2 == 0.0)
-        if self.factor is None and not unpenalised[0]:
+        nothing = self.l1 == 0.0 and self.l2 == 0.0
+        if self.factor is None and not nothing:
             return np.zeros(0, dtype=np.intp)
+        unpenalised = np.full(d, nothing)
         if self.factor is not None:
             unpenalised |= self.factor == 0.0
         if self.lower is not None and self.upper is not None:
@@ -58,12 +60,15 @@ class Penalty(NamedTuple):
         """Return the L1 penalty and the bounds of theta = w / scale, None without any."""
         if self.l1 == 0.0 and self.lower is None:
             return None
-        l1, bounds = np.zeros(len(scale) + 1), np.full((2, len(scale) + 1), np.inf)
-        l1[:-1] = self.l1 * scale if self.factor is None else self.l1 * scale * self.factor
-        bounds[0] = -np.inf
+        l1 = np.append(scale, 0.0)
+        l1 *= self.l1
+        if self.factor is not None:
+            l1[:-1] *= self.factor
+        bounds = _unbounded(len(l1))
         if self.lower is not None and self.upper is not None:
             # Of a pair both -v/2 and v/2 have to be within them.
             reach = 2.0 * np.minimum(self.upper, -self.lower)
+            bounds = bounds.copy()
             bounds[:, :-1] = (-reach, reach) if pair else (self.lower, self.upper)
             bounds[:, :-1] /= scale
         return Nonsmooth(l1, bounds[0], bounds[1])
@@ -75,6 +80,15 @@ class Penalty(NamedTuple):
         for bound in (self.lower, self.upper):
             w = np.where(np.isclose(w, bound, rtol=4e-16, atol=0.0), bound, w)
         return np.clip(w, self.lower, self.upper)
+
+
+@lru_cache(maxsize=1)
+def _unbounded(size: int) -> Floats:
+    """Return lower and upper bounds that are none; the penalties of a path have the same."""
+    bounds = np.full((2, size), np.inf)
+    bounds[0] = -np.inf
+    bounds.setflags(write=False)
+    return bounds
 
 
 def as_penalty(l2: Any, l1: Any, factor: Any, lower: Any, upper: Any, d: int) -> Penalty:

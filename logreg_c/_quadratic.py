@@ -59,7 +59,5 @@ def minimum(
     K = len(theta)
     l1, lower, upper = nonsmooth if K == 1 else (np.tile(v, K) for v in nonsmooth)
     x, r = np.empty_like(theta), np.empty_like(theta)
-    _kernels.kernels.minimise_quadratic(
-        H, gradient, theta, l1, lower, upper, x, r, enough, threads
-    )
+    _kernels.kernels.minimise_quadratic(H, gradient, theta, l1, lower, upper, x, r, enough, threads)
     return x, r

@@ -93,6 +93,27 @@ def extrapolate(cnp.ndarray theta, cnp.ndarray older, double ratio, cnp.ndarray 
                 ahead[i] = within(v, low[j], high[j])
 
 
+def scores(cnp.ndarray gradient, cnp.ndarray lower, cnp.ndarray upper, cnp.ndarray penalty,
+           cnp.ndarray out):
+    """Fill out (d,) with each column's largest gradient where its weight, if 0, may move that way,
+    in units of its penalty; infinity where it has none."""
+    cdef const double* g = doubles(gradient)
+    cdef const double* low = doubles(lower)
+    cdef const double* high = doubles(upper)
+    cdef const double* kinks = doubles(penalty)
+    cdef double* score = doubles(out)
+    cdef Py_ssize_t d = cnp.PyArray_SIZE(out), j, k
+    cdef double v, size
+    with nogil:
+        for j in range(d):
+            size = 0
+            for k in range(cnp.PyArray_DIM(gradient, 0)):
+                v = g[k * (d + 1) + j]
+                if low[j] < 0 if v > 0 else high[j] > 0:
+                    size = max(size, fabs(v))
+            score[j] = size / kinks[j] if kinks[j] > 0 else HUGE_VAL
+
+
 def finish_gradient(cnp.ndarray gradient, center, scale, bint fit_bias, cnp.ndarray theta,
                     cnp.ndarray quadratic, l1, linear):
     """Do what `chain` does to the gradient of the loss, and add that of what is smooth of the

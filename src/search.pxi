@@ -139,6 +139,64 @@ cdef void dual_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sum
         i += m
 
 
+cdef void dual_residual_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
+                             double* sums) noexcept nogil:
+    """Move the predictions a at the margins Z to a' as dual_pass does, adding up the same;
+    out = share (a' - Y)."""
+    cdef double share[MOST_ROWS]
+    cdef double labels[MOST_ROWS]
+    cdef double e[MOST_ROWS]
+    cdef double* z = sums + sums_width(p)
+    cdef Py_ssize_t rows = rows_at_once(p), i = begin, m, k, j, outside
+    cdef const double* u
+    cdef const double* y
+    cdef double t, s, divergence, large, small, a, other, positive
+    while i < end:
+        m = min(rows, end - i)
+        block_shares(p, i, m, share)
+        fetch(p, i, m, p.Z, z)
+        outside = 0
+        divergence = 0
+        if p.K == 1:
+            u = p.U + i
+            y = block_labels(p, i, m, labels)
+            exponentials(z, m, e)
+            for j in range(m):
+                large = 1.0 / (1.0 + e[j])
+                small = e[j] * large
+                positive = <double> (z[j] >= 0)
+                a = large if z[j] >= 0 else small
+                other = small if z[j] >= 0 else large
+                t = other * u[j]
+                s = -a * u[j]
+                outside += (not (t >= -1.0)) | (not (s >= -1.0))
+                divergence += share[j] * (a * excess(t) + other * excess(s))
+                # As in link_of, a - y without a difference of numbers near 1.
+                s = (2.0 * positive - 1.0) * (fabs(positive - y[j]) - small)
+                z[j] = share[j] * (s + a * t)
+        else:
+            predict(p, m, z)
+            for j in range(m):
+                e[j] = 0
+            for k in range(p.K):
+                u = p.U + k * p.n + i
+                for j in range(m):
+                    e[j] += z[k * m + j] * u[j]
+            for k in range(p.K):
+                u = p.U + k * p.n + i
+                for j in range(m):
+                    a = z[k * m + j]
+                    t = u[j] - e[j]
+                    outside += not (t >= -1.0)
+                    divergence += share[j] * (a * excess(t))
+                    s = <double> (p.ids[i + j] == k) if p.ids != NULL else p.Y[k * p.n + i + j]
+                    z[k * m + j] = share[j] * ((a - s) + a * t)
+        sums[DUAL_DIVERGENCE] += divergence
+        sums[DUAL_OUTSIDE] += outside
+        keep(p, i, m, z, p.out)
+        i += m
+
+
 cdef inline bint is_outside(double a, double change) noexcept nogil:
     """Whether a + change is negative; below zero by rounding is zero."""
     return not (a + change >= -1e-15)

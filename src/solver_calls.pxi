@@ -176,6 +176,21 @@ def dual_step(cnp.ndarray a, sample_weight, double total, cnp.ndarray U, cnp.nda
     return result
 
 
+def dual_residuals(cnp.ndarray y, sample_weight, double total, cnp.ndarray Z, cnp.ndarray U,
+                   cnp.ndarray R, int threads):
+    """As dual_step from the predictions at the margins Z, but fill R = share · (a' - Y)."""
+    cdef Pass p
+    set_rows(&p, Z)
+    set_targets(&p, y)
+    set_shares(&p, sample_weight, total)
+    p.U = doubles(U)
+    p.out = doubles(R)
+    cdef double* sums = run_all(&p, dual_residual_pass, threads)
+    result = sums[DUAL_DIVERGENCE], sums[DUAL_OUTSIDE]
+    free(sums)
+    return result
+
+
 def divergence(cnp.ndarray Z, sample_weight, double total, cnp.ndarray change, int threads):
     """Return a bound on the sum of share · KL(a' || a) for the predictions a at margins Z and
     a' = a + change, and how many a' left [0, 1]."""

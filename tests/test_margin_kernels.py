@@ -133,6 +133,21 @@ def test_dual_step_moves_predictions_and_bounds_the_divergence(isa, n, kind):
     assert divergence >= float((share * kl).sum()) * (1 - 1e-12)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("n", SIZES)
+def test_dual_residuals_are_those_of_the_moved_predictions(isa, n, kind):
+    Z, U, y, _, weight = rows(n, kind)
+    Z, U, total = Z / 10, U / 40, shares(n, weight)[1]
+    a, R, moved, change = np.empty((4, *Z.shape))
+    isa.predictions(Z, a, 1)
+    isa.residuals(y, weight, total, Z, R, 1)
+    divergence, outside = isa.dual_step(a, weight, total, U, change, 1)
+    found = isa.dual_residuals(y, weight, total, Z, U, moved, 2)
+    assert found[0] == pytest.approx(divergence, rel=1e-12, abs=1e-300)
+    assert found[1] == outside
+    np.testing.assert_allclose(moved, R + change, rtol=1e-12, atol=1e-15 / n)
+
+
 def alone(isa, t):
     """Return the excess of t: of a step from the predictions (1/2, 0), whose mean is t itself."""
     change = np.empty((2, 1))

@@ -61,6 +61,22 @@ def test_a_line_is_gone_on_along_up_to_bounds_and_zeros(isa, K, D):
     assert (clipped == np.clip(theta, lower, upper)).all()
 
 
+@pytest.mark.parametrize(("K", "D"), SHAPES)
+def test_scores_are_gradients_beside_their_penalty(isa, K, D):
+    rng = np.random.default_rng(D)
+    g = rng.standard_normal((K, D))
+    upper = rng.choice([0.0, 1.0, np.inf], D)
+    lower = -upper[::-1].copy()
+    penalty = rng.uniform(0.1, 2, D - 1) * (rng.random(D - 1) < 0.7)
+    score = np.empty(D - 1)
+    isa.scores(g, lower, upper, penalty, score)
+    movable = np.where(g > 0, lower < 0, upper > 0)
+    size = np.where(movable, np.abs(g), 0)[:, :-1].max(axis=0)
+    penalised = penalty > 0
+    assert (score[penalised] == size[penalised] / penalty[penalised]).all()
+    assert (score[~penalised] == np.inf).all()
+
+
 @pytest.mark.parametrize("kinks", [True, False])
 @pytest.mark.parametrize("linear", [True, False])
 @pytest.mark.parametrize(("K", "D"), SHAPES)

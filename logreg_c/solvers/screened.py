@@ -55,15 +55,15 @@ class Screen:
         kinks = objective.nonsmooth
         return kinks is not None and bool(kinks.l1.any()) and objective.D > WORTH
 
-    def near(self, objective: Objective, point: Point) -> tuple[Objective, Rows]:
-        """Return the columns that have to be looked at, and the objective for these."""
+    def near(self, objective: Objective, point: Point) -> tuple[Objective, Rows | None]:
+        """Return the columns that have to be looked at (None: all), and their objective."""
         distant = self._distant
         if distant is None and Distant.suits(objective):
             distant = self._distant = Distant(objective)
             R = objective.data.residuals(point.Z)[1]
             self.refer(objective, point, R, point.gradient - objective.quadratic * point.theta)
         if distant is None or distant.columns is None:
-            return objective, np.arange(objective.D - 1)
+            return objective, None
         return distant.near(objective), distant.columns
 
     def refer(self, objective: Objective, point: Point, R: Floats, pulled: Floats) -> None:
@@ -122,12 +122,15 @@ def _screened(task: Task, screen: Screen, before: Point, l1: Floats) -> Iterator
         near, columns = screen.near(objective, point)
         assert near.nonsmooth is not None
         now = near.nonsmooth.l1[:-1]
-        threshold = np.maximum(2.0 * now - l1[columns], LEAST * now)
-        coordinates = np.append(columns, objective.D - 1)
-        theta, among = theta.take(coordinates, axis=1), _among(point, coordinates)
+        among, coordinates = point, None
+        if columns is not None:
+            coordinates = np.append(columns, objective.D - 1)
+            theta, among = theta.take(coordinates, axis=1), _among(point, coordinates)
+            l1 = l1[coordinates]
         if np.isnan(among.gradient).any():
             among = near.evaluate(among.theta)
-        needed = np.zeros(len(columns), dtype=bool)
+        threshold = np.maximum(2.0 * now - l1[:-1], LEAST * now)
+        needed = np.zeros(len(now), dtype=bool)
         proved = True
         while proved:
             score = scores(near, among, threshold)
@@ -140,11 +143,13 @@ def _screened(task: Task, screen: Screen, before: Point, l1: Floats) -> Iterator
             last = solve_part(near, part, chosen, theta, solver, enough, least, group)
             chosen = np.append(chosen, near.D - 1)
             among, lower, R, _ = prove(near, chosen, last)
-            proved = near is objective or screen.are_below(objective, R)
-            if proved:
+            if coordinates is None:
+                yield Iterate(among, lower)
+            elif screen.are_below(objective, R):
                 # The bound is one for all columns: those that are not near add nothing to it.
                 yield Iterate(_of_all(among, coordinates, objective), lower)
             else:
+                proved = False
                 point, lower, R, pulled = prove(objective, coordinates[chosen], last)
                 screen.refer(objective, point, R, pulled)
                 yield Iterate(point, lower)
@@ -165,8 +170,6 @@ def _among(point: Point, coordinates: Rows) -> Point:
 
 def _of_all(point: Point, coordinates: Rows, objective: Objective) -> Point:
     """Return a point with the weights of all columns; gradients of others are not known."""
-    if len(coordinates) == objective.D:
-        return point
     theta, gradient = objective.start(), np.full((objective.K, objective.D), np.nan)
     theta[:, coordinates], gradient[:, coordinates] = point.theta, point.gradient
     return point._replace(theta=theta, gradient=gradient)

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .. import _kernels
 from .._certificate import bound_at
 from .._examples import Rows
 from .._objective import Objective, Point, inner
@@ -140,11 +141,9 @@ def scores(objective: Objective, point: Point, penalty: Floats) -> Floats:
     """Return each column's gradient, where its weight may move that way, beside a penalty."""
     nonsmooth = objective.nonsmooth
     assert nonsmooth is not None
-    g = point.gradient[:, :-1]
-    movable = np.where(g > 0.0, nonsmooth.lower[:-1] < 0.0, nonsmooth.upper[:-1] > 0.0)
-    size = np.where(movable, np.abs(g), 0.0).max(axis=0)
-    full = np.full(len(size), np.inf)
-    return np.asarray(np.divide(size, penalty, out=full, where=penalty > 0.0))
+    score = np.empty(objective.D - 1)
+    _kernels.kernels.scores(point.gradient, nonsmooth.lower, nonsmooth.upper, penalty, score)
+    return score
 
 
 def choose_columns(objective: Objective, point: Point, score: Floats) -> Rows:
@@ -268,12 +267,10 @@ def prove(
     s[:, coordinates] = last.s
     theta[:, coordinates] = last.after.theta
     data = objective.data
-    _, R = data.residuals(last.before.Z)
-    divergence, outside, change = data.dual_step(data.predictions(last.before.Z), last.U)
-    if outside or not np.isfinite(divergence):
+    divergence, outside, R = data.dual_residuals(last.before.Z, last.U)
+    if outside or not math.isfinite(divergence):
         s[:], divergence = 0.0, 0.0
-    else:
-        R += change
+        _, R = data.residuals(last.before.Z)
     pulled = objective.pull_back(R)
     residual = pulled + objective.quadratic * before
     lower = bound_at(objective, last.before.J, before, residual, divergence)
