@@ -62,6 +62,14 @@ def combination(c: Floats, A: Floats, threads: int) -> Floats:
     return out
 
 
+def and_bias(columns: Rows, D: int) -> Rows:
+    """Return the coordinates of some columns, and of the bias."""
+    coordinates = np.empty(len(columns) + 1, dtype=np.intp)
+    coordinates[:-1] = columns
+    coordinates[-1] = D - 1
+    return coordinates
+
+
 def reciprocal(diagonal: Floats) -> Floats:
     """Return 1 / diagonal, and 0 where a column is zero: nothing there can matter."""
     return np.divide(1.0, diagonal, out=np.zeros_like(diagonal), where=diagonal > 0.0)
@@ -335,7 +343,7 @@ class Objective:
 
         They are copied, unless `copied` has their data from another penalty.
         """
-        among = np.append(columns, self.D - 1)
+        among = and_bias(columns, self.D)
         data = self.data.columns(columns) if copied is None else copied.data
         return Objective(
             data, 0.0, self.center[columns], self.scale[columns],

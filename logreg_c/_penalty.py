@@ -60,8 +60,8 @@ class Penalty(NamedTuple):
         """Return the L1 penalty and the bounds of theta = w / scale, None without any."""
         if self.l1 == 0.0 and self.lower is None:
             return None
-        l1 = np.append(scale, 0.0)
-        l1 *= self.l1
+        l1 = np.zeros(len(scale) + 1)
+        np.multiply(scale, self.l1, out=l1[:-1])
         if self.factor is not None:
             l1[:-1] *= self.factor
         bounds = _unbounded(len(l1))

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._examples import Rows
-from .._objective import Objective, Point
+from .._objective import Objective, Point, and_bias
 from .._validation import Floats
 from ._distant import Distant
 from ._driver import Iterate, Solver, Task
@@ -124,7 +124,7 @@ def _screened(task: Task, screen: Screen, before: Point, l1: Floats) -> Iterator
         now = near.nonsmooth.l1[:-1]
         among, coordinates = point, None
         if columns is not None:
-            coordinates = np.append(columns, objective.D - 1)
+            coordinates = and_bias(columns, objective.D)
             theta, among = theta.take(coordinates, axis=1), _among(point, coordinates)
             l1 = l1[coordinates]
         if np.isnan(among.gradient).any():
@@ -141,7 +141,7 @@ def _screened(task: Task, screen: Screen, before: Point, l1: Floats) -> Iterator
             # The last step of a factored Hessian proves more than what it was to prove.
             least = enough if solver is solve else 0.3 * goal.gap(among.J)
             last = solve_part(near, part, chosen, theta, solver, enough, least, group)
-            chosen = np.append(chosen, near.D - 1)
+            chosen = and_bias(chosen, near.D)
             among, lower, R, _ = prove(near, chosen, last)
             if coordinates is None:
                 yield Iterate(among, lower)

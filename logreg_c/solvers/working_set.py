@@ -19,7 +19,7 @@ import numpy as np
 from .. import _kernels
 from .._certificate import bound_at
 from .._examples import Rows
-from .._objective import Objective, Point, inner
+from .._objective import Objective, Point, and_bias, inner
 from .._validation import Floats
 from ._driver import Iterate, Task
 from ._line_search import SHORT, advance, careful
@@ -105,7 +105,7 @@ def working_set(task: Task) -> Iterator[Iterate]:
             objective, part, among, point.theta, solver_for(part, len(needed)),
             max(enough, least), least if settled else 0.0, group,
         )  # fmt: skip
-        point, lower, _, _ = prove(objective, np.append(among, objective.D - 1), last)
+        point, lower, _, _ = prove(objective, and_bias(among, objective.D), last)
         yield Iterate(point, lower)
         # Nothing lower with the same columns, though it was to be solved further.
         if before <= point.J:
@@ -125,7 +125,7 @@ def solve_part(
     group: Rows | None = None,
 ) -> Solved:
     """Solve the problem of some columns; `group` is that of `Objective.condensed`, if it is."""
-    coordinates = np.append(among, objective.D - 1)
+    coordinates = and_bias(among, objective.D)
     reads = part.data.meter.reads
     start = np.ascontiguousarray(theta[:, coordinates])
     last = solver(part, start, enough, least)
@@ -184,13 +184,12 @@ def solve(part: Objective, theta: Floats, enough: float, least: float) -> Solved
         if metric is None:
             metric = Updated(part, part.hessian(part.data.predictions(point.Z)))
             fresh = True
-        s, decrement = metric.model(point, ROUGH * enough)
+        # What may be the last step is to rounding at once.
+        s, decrement = metric.model(point, 0.0 if fresh and least > 0.0 else ROUGH * enough)
         done = decrement <= enough
-        if done and decrement <= PROVABLE * least:
-            if not fresh:
-                metric = None
-                continue
-            s, decrement = metric.model(point)
+        if done and decrement <= PROVABLE * least and not fresh:
+            metric = None
+            continue
         step = advance(part, point, s)
         if fresh and not done and (step is None or step.length < SHORT):
             step = careful(part, point, step)
