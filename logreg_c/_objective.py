@@ -244,9 +244,20 @@ class Objective:
         the penalty leaves of that null space is filled, which no direction whose classes sum to
         zero notices. A bias that is not free gets a row of the unit matrix.
         """
-        H = self.class_gram(self.data.curvatures(a))
+        return self.finished(self.class_gram(self.data.curvatures(a)), least)
+
+    def finished(self, H: Floats, least: Floats | None = None) -> Floats:
+        """Add the penalty to the Gram that a Hessian is without. Overwrites it."""
         _kernels.kernels.finish_diagonal(H, self.quadratic, least, self.fit_bias)
         return H
+
+    def grams(self, h: Floats) -> Floats:
+        """Return sum_i h_qi v_i v_i' for each row q of h, v_i the centred, scaled [x_i, 1]."""
+        grams = self.data.gram(h, self.center, self.scale)
+        if not self.fit_bias:
+            grams[:, -1, :] = 0.0
+            grams[:, :, -1] = 0.0
+        return grams
 
     def class_gram(self, h: Floats) -> Floats:
         """Return sum_i M_i (x) v_i v_i', (K D, K D), v_i the centred, scaled [x_i, 1]. Reads X.
@@ -256,10 +267,7 @@ class Objective:
         `hessian`.
         """
         K, D = self.K, self.D
-        grams = self.data.gram(h, self.center, self.scale)
-        if not self.fit_bias:
-            grams[:, -1, :] = 0.0
-            grams[:, :, -1] = 0.0
+        grams = self.grams(h)
         if K == 1:
             return np.asarray(grams[0])
         H = np.empty((K * D, K * D))

@@ -118,7 +118,9 @@ def _hits(Z: Floats, ids: NDArray[np.intp]) -> NDArray[np.bool_]:
 def _losses(Z: Floats, ids: NDArray[np.intp]) -> Floats:
     """Return the cross-entropy of each row."""
     if len(Z) == 1:
-        losses = np.logaddexp(0.0, np.where(ids == 1, -Z[0], Z[0]))
+        z = np.where(ids == 1, -Z[0], Z[0])
+        # As np.logaddexp(0, z), which takes three times as long.
+        losses = np.maximum(z, 0.0) + np.log1p(np.exp(-np.abs(z)))
     else:
         top = Z.max(axis=0)
         losses = np.log(np.exp(Z - top).sum(axis=0)) + top - Z[ids, np.arange(Z.shape[1])]

@@ -12,7 +12,7 @@ from libc.stdint cimport uintptr_t
 
 cdef enum:
     PACK_FLOPS = 32             # what packing one entry costs
-    PARALLEL_FLOPS = 2000000    # 40 us of one thread; less is not worth meeting on a busy machine
+    PARALLEL_FLOPS = 4000000    # 60 us of one thread; less is not worth meeting on a busy machine
     LEAST_CHUNK_FLOPS = 500000
     MOST_CHUNK_FLOPS = 16000000
     PATIENCE_FLOPS = 500000000  # of work between two looks for Ctrl-C

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._certificate import bound_at
+from .._factor import Factor
 from .._objective import Objective, Point, inner
 from .._validation import Floats
 from ._driver import Goal
@@ -43,16 +44,13 @@ def together(objectives: Sequence[Objective], points: Sequence[Point], goal: Goa
         if not active:
             break
         before = [found[k].point for k in active]
-        steps = [
-            -objectives[k].factor(objectives[k].data.predictions(p.Z)).solve(p.gradient)
-            for k, p in zip(active, before, strict=True)
-        ]
+        a, steps = newton_steps([objectives[k] for k in active], before)
         ends = evaluate_all(
             [objectives[k] for k in active],
             np.concatenate([p.theta + s for p, s in zip(before, steps, strict=True)]),
         )
         going, provable = [], []
-        for k, old, s, new in zip(active, before, steps, ends, strict=True):
+        for k, old, s, new, row in zip(active, before, steps, ends, a, strict=True):
             slope = inner(old.gradient, s)
             if not (new.J <= old.J and abs(inner(new.gradient, s)) <= -FLAT * slope):
                 step = advance(objectives[k], old, s)
@@ -60,7 +58,7 @@ def together(objectives: Sequence[Objective], points: Sequence[Point], goal: Goa
                     continue
                 new = step.point
             elif abs(new.J - old.J - 0.5 * slope) <= goal.gap(new.J):
-                provable.append((k, old, new.Z - old.Z))
+                provable.append((k, old, row[None], new.Z - old.Z))
             found[k] = Reached(new, -math.inf, found[k].rounds + 1)
             going.append(k)
         for k, lower in prove_all(objectives, provable):
@@ -69,6 +67,23 @@ def together(objectives: Sequence[Objective], points: Sequence[Point], goal: Goa
             k for k in going if found[k].point.J - found[k].lower > goal.gap(found[k].point.J)
         ]
     return found
+
+
+def newton_steps(
+    objectives: Sequence[Objective], points: Sequence[Point]
+) -> tuple[Floats, list[Floats]]:
+    """Return the predictions at the points, (m, n), and Newton's steps from them. Reads X once."""
+    first = objectives[0]
+    Z = np.concatenate([point.Z for point in points])
+    a = first.data.predictions(Z.reshape(1, -1)).reshape(Z.shape)
+    bent = [o.data.curvatures(row[None]) for o, row in zip(objectives, a, strict=True)]
+    steps = [
+        -Factor(objective.finished(gram), objective.data.threads).solve(point.gradient)
+        for objective, gram, point in zip(
+            objectives, first.grams(np.concatenate(bent)), points, strict=True
+        )
+    ]
+    return a, steps
 
 
 def evaluate_all(objectives: Sequence[Objective], theta: Floats) -> list[Point]:
@@ -92,20 +107,22 @@ def evaluate_all(objectives: Sequence[Objective], theta: Floats) -> list[Point]:
 
 
 def prove_all(
-    objectives: Sequence[Objective], steps: Sequence[tuple[int, Point, Floats]]
+    objectives: Sequence[Objective], steps: Sequence[tuple[int, Point, Floats, Floats]]
 ) -> list[tuple[int, float]]:
-    """Return the bounds that steps give, each from a point by its margins U. Reads X once."""
+    """Return the bounds that steps give, each from a point, its predictions and its margins U.
+
+    Reads X once.
+    """
     if not steps:
         return []
     moves, divergences = [], []
-    for k, point, U in steps:
-        data = objectives[k].data
-        divergence, outside, change = data.dual_step(data.predictions(point.Z), U)
+    for k, _, a, U in steps:
+        divergence, outside, change = objectives[k].data.dual_step(a, U)
         divergences.append(math.inf if outside else divergence)
         moves.append(change)
     pulled = objectives[0].pull_back(np.concatenate(moves))
     bounds = []
-    for row, (k, point, _) in enumerate(steps):
+    for row, (k, point, *_) in enumerate(steps):
         if math.isfinite(divergences[row]):
             objective = objectives[k]
             residual = point.gradient + pulled[row : row + 1]
