@@ -61,7 +61,8 @@ def test_many_columns(part):
     assert pytest.approx(J, rel=1e-12) == result.objective
     weights, bias = violation(X, y, result, l1=l1)
     assert weights.max() < 1e-3 * l1
-    assert bias < 1e-6
+    # With a curvature of at most 1/4, a gap within tol · J allows 5e-5.
+    assert bias < 1e-5
 
 
 @pytest.mark.parametrize("K", [2, 3])
