@@ -244,17 +244,19 @@ cdef void count_held_rows(const Sparse* x, const int32_t* place, Py_ssize_t begi
 cdef inline void select_held(const Sparse* x, const index* columns, const real* values,
                              const int32_t* place, Py_ssize_t begin, Py_ssize_t end,
                              const int64_t* starts, int32_t* places, real* out) noexcept nogil:
+    """What is not held is written as well, and then written over: a branch could not be guessed."""
     cdef Py_ssize_t i, k, at
     cdef int32_t q
     for i in range(begin, end):
         at = starts[i]
-        for k in range(start_of(x, i), start_of(x, i + 1)):
+        k = start_of(x, i)
+        while at < starts[i + 1]:
             q = place[columns[k]]
-            if q >= 0:
-                places[at] = q
-                if values != NULL:
-                    out[at] = values[k]
-                at += 1
+            places[at] = q
+            if values != NULL:
+                out[at] = values[k]
+            at += q >= 0
+            k += 1
 
 
 cdef void select_rows(const Sparse* x, const int32_t* place, Py_ssize_t begin, Py_ssize_t end,
