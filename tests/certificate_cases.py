@@ -17,7 +17,7 @@ from logreg_c._quadratic import model_step
 from logreg_c.fitting import fit_quietly
 from logreg_c.solvers import NONSMOOTH, SPARSE, SPARSE_NONSMOOTH
 from logreg_c.solvers._model import Model
-from logreg_c.solvers._orthant import face, inverse_diagonal, newton_direction
+from logreg_c.solvers._orthant import Inverse, face, newton_direction
 from logreg_c.solvers.newton_cg import conjugate_gradients
 from logreg_c.solvers.working_set import Solved, prove
 
@@ -78,8 +78,9 @@ def directions(
     gap = max(point.J, 0.1) * 10.0 ** rng.uniform(-8, 1)
     if objective.nonsmooth is not None:
         where = face(objective.nonsmooth, point)
-        inverse, settled = inverse_diagonal(objective, point), rng.random() < 0.5
-        solution = newton_direction(objective, point, where, inverse, settled, gap)
+        inverse, start = Inverse(objective, point, None), rng.choice([0.0, 0.1]) * random
+        start = np.where(where.moves, start, 0.0)
+        solution = newton_direction(objective, point, where, inverse, gap, start)
         # From a point with all of the columns, and with some.
         some = (point.theta[:, :-1] != 0.0).any(axis=0) | (rng.random(objective.D - 1) < 0.5)
         for columns in (np.arange(objective.D - 1), np.flatnonzero(some)):

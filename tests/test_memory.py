@@ -68,6 +68,40 @@ def test_pairs_without_curvature_are_not_kept():
     assert memory.scaling(lambda q: q) == 0.25
 
 
+def test_what_is_known_of_some_coordinates():
+    pairs, g = pairs_of(6, (2, 20), 7)
+    memory = Memory(5, 1)
+    for s, y in pairs:
+        memory.add(s, y)
+    places = np.array([3, 39, -1, 8, 20])
+    some = memory.at(places)
+    known = places >= 0
+    cut = [[np.where(known, v.ravel()[places], 0.0)[None] for v in pair] for pair in pairs[-5:]]
+    g = g.ravel()[places][None]
+    expected = two_loops(cut, g, lambda q: 0.5 * q)
+    np.testing.assert_allclose(some.apply(g, lambda q: 0.5 * q), expected, rtol=1e-9)
+    # They go on to learn.
+    more = pairs_of(2, (1, 5), 8)[0]
+    for s, y in more:
+        some.add(s, y)
+    expected = two_loops([*cut, *more][-5:], g, lambda q: 0.5 * q)
+    np.testing.assert_allclose(some.apply(g, lambda q: 0.5 * q), expected, rtol=1e-9)
+    assert len(memory) == 5
+
+
+def test_of_pairs_cut_short_only_those_with_a_curvature_are_known():
+    memory = Memory(5, 1)
+    memory.add(np.array([[1.0, 1.0, 1.0]]), np.array([[2.0, -1.0, 0.01]]))
+    assert len(memory.at(np.array([0, 1, 2]))) == 1
+    assert len(memory.at(np.array([1, 2]))) == 0
+    assert len(memory.at(np.array([0]))) == 1
+    assert len(memory.at(np.zeros(0, dtype=np.intp))) == 0
+    # At right angles but for a little, where the second coordinate counts most.
+    assert len(memory.at(np.array([0, 2]), np.array([1.0, 1e4]))) == 1
+    memory.add(np.array([[1.0, 0.01, 0.0]]), np.array([[0.001, 1.0, 0.0]]))
+    assert len(memory.at(np.array([0, 1]))) == 1
+
+
 def test_the_memory_has_the_same_bits_for_any_number_of_threads():
     pairs, g = pairs_of(8, (1, 200_000), 3)
     found = []

@@ -94,6 +94,29 @@ def test_the_hessian_and_none_agree(monkeypatch):
     np.testing.assert_allclose(first.w, second.w, atol=1e-4)
 
 
+@pytest.mark.parametrize(("part", "most"), [(0.02, 45), (0.004, 110), (0.001, 200)])
+def test_without_a_hessian_supports_do_not_take_many_passes(unfactored, part, most):
+    X, y = text()
+    result = fit(X, y, l1=part * largest(X, y))
+    assert result.converged
+    assert result.n_passes < most
+
+
+def test_fields_within_fields_without_a_hessian(unfactored):
+    # Nothing but the penalty tells a field's sum from the bias or from that of the field it is in.
+    rng = np.random.default_rng(5)
+    n = 6000
+    deep = rng.integers(0, 400, n)
+    levels = np.stack((deep, 400 + rng.permutation(400)[deep] % 40, rng.integers(440, 500, n)))
+    ones = (np.ones(3 * n), levels.T.ravel(), np.arange(0, 3 * n + 1, 3))
+    X = sparse.csr_array(ones, (n, 500))
+    y = (X @ rng.standard_normal(500) + rng.logistic(size=n) > 0).astype(int)
+    l1 = 0.002 * largest(X, y)
+    result = fit(X, y, l1=l1, solver="working-set")
+    assert result.converged
+    assert result.n_passes < 250
+
+
 def test_a_dense_x_without_a_hessian(unfactored):
     rng = np.random.default_rng(3)
     X = rng.standard_normal((300, 900))

@@ -22,6 +22,7 @@ B being head and tail. With several classes all share the mean of their curvatur
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 
 import numpy as np
 
@@ -42,6 +43,14 @@ PART, ROWS, FEWEST = 0.1, 4, 10_000
 WORTH = 0.5
 # So many parameters, or the cube root of so many times the entries of X, are few.
 SMALL, COMPLETE = 500, 100.0
+
+
+def rows_for(k: int, n: int, random: np.random.Generator) -> Rows | None:
+    """Return the rows that the block of k columns comes from, None for all n."""
+    m = max(int(PART * n), ROWS * k, FEWEST)
+    if m > 0.7 * n:
+        return None
+    return np.sort(random.choice(n, m, replace=False)).astype(np.intp)
 
 
 class Preconditioner:
@@ -87,12 +96,8 @@ class Preconditioner:
 
     def resize(self, k: int) -> None:
         """Take so many columns from the next refresh on."""
-        n = self._objective.n
         self._k = min(k, self._objective.D - 1)
-        m = max(int(PART * n), ROWS * self._k, FEWEST)
-        self._rows = None
-        if m <= 0.7 * n:
-            self._rows = np.sort(self._random.choice(n, m, replace=False)).astype(np.intp)
+        self._rows = rows_for(self._k, self._objective.n, self._random)
 
     def grow(self, count: int) -> bool:
         """Take a head up to four times as large, from the next refresh on, if that is to be had.
@@ -108,41 +113,19 @@ class Preconditioner:
 
     def refresh(self, point: Point) -> None:
         """Take the Hessian at a point."""
-        objective, D = self._objective, self._objective.D
+        objective = self._objective
         if self.complete:
             self._factor = objective.factor(objective.data.predictions(point.Z))
             return
         if self._elimination is not None:
             self._elimination.refresh(point)
             return
-        h = objective.mean_curvature(point)
-        diagonal = objective.mean_diagonal(h)
-        exact = diagonal + objective.quadratic
-        d = D - 1
-        if self._k == d:
-            columns = np.arange(d)
-        else:
-            columns = np.sort(np.argpartition(exact[:d], d - self._k)[d - self._k :])
-        self._head = np.append(columns, d)
-        rows = self._rows
-        weights = h if rows is None else h[rows] * (objective.n / len(rows))
-        G = objective.head_gram(rows, weights, columns)
-        if rows is not None:
-            found = np.diagonal(G)
-            ratio = np.zeros_like(found)
-            np.divide(diagonal[self._head], found, out=ratio, where=found > 0.0)
-            root = np.sqrt(ratio)
-            G *= root * root[:, None]
-            G.ravel()[:: len(G) + 1] = diagonal[self._head]
-        G.ravel()[:: len(G) + 1] += objective.quadratic[self._head]
-        if not objective.fit_bias:
-            G[-1, :] = G[:, -1] = 0.0
-            G[-1, -1] = 1.0
-        self._factor = Factor(G, objective.data.threads)
-        self._inverse = reciprocal(exact)
+        self._blocks = blocks = Blocks(
+            objective, objective.mean_curvature(point), self._k, self._rows
+        )
         self._deflation = None
         if self._fields is not None:
-            deflation = Deflation(objective, self._fields, h, diagonal)
+            deflation = Deflation(objective, self._fields, blocks.h, blocks.diagonal)
             self._deflation = deflation if deflation.useful else None
 
     def apply(self, g: Floats) -> Floats:
@@ -152,17 +135,68 @@ class Preconditioner:
         if self._elimination is not None:
             return self._elimination.apply(g)
         if self._deflation is None:
-            out = self._split(g)
+            out = self._blocks.apply(g)
         else:
-            out = np.stack([self._deflation.apply(row, self._split) for row in g])
+            out = np.stack([self._deflation.apply(row, self._blocks.apply) for row in g])
         return self._objective.project(out)
 
-    def _split(self, g: Floats) -> Floats:
-        """Return the block inverse of the head, and the diagonal one of the tail, times g."""
-        out: Floats = self._inverse * g
-        head = g[..., self._head]
+
+class Blocks:
+    """The Hessian at a point without what couples its head to its tail, and these to each other.
+
+    Parameters
+    ----------
+    objective : Objective
+        Over sparse data.
+    h : ndarray of shape (n,)
+        The curvature of each row.
+    k : int
+        Columns of the head.
+    rows : ndarray of intp, optional
+        Those that the head's block comes from, rescaled to the exact diagonal.
+
+    Attributes
+    ----------
+    h, diagonal : ndarray
+        The curvatures, and the diagonal that they add up to.
+    """
+
+    def __init__(self, objective: Objective, h: Floats, k: int, rows: Rows | None) -> None:
+        self._threads = objective.data.threads
+        self.h = h
+        self.diagonal = diagonal = objective.mean_diagonal(h)
+        exact = diagonal + objective.quadratic
+        d = objective.D - 1
+        columns = np.arange(d)
+        if k < d:
+            columns = np.sort(np.argpartition(exact[:d], d - k)[d - k :])
+        self.head = np.append(columns, d)
+        weights = h if rows is None else h[rows] * (objective.n / len(rows))
+        G = objective.head_gram(rows, weights, columns)
+        if rows is not None:
+            found = np.diagonal(G)
+            ratio = np.zeros_like(found)
+            np.divide(diagonal[self.head], found, out=ratio, where=found > 0.0)
+            root = np.sqrt(ratio)
+            G *= root * root[:, None]
+            G.ravel()[:: len(G) + 1] = diagonal[self.head]
+        G.ravel()[:: len(G) + 1] += objective.quadratic[self.head]
+        if not objective.fit_bias:
+            G[-1, :] = G[:, -1] = 0.0
+            G[-1, -1] = 1.0
+        self.G = G
+        self.inverse = reciprocal(exact)
+
+    @cached_property
+    def _factor(self) -> Factor:
+        return Factor(self.G, self._threads)
+
+    def apply(self, g: Floats) -> Floats:
+        """Return the inverse of the head's block, and the diagonal one of the tail, times g."""
+        out: Floats = self.inverse * g
+        head = g[..., self.head]
         rows = [self._factor.solve(row) for row in np.atleast_2d(head)]
-        out[..., self._head] = np.stack(rows).reshape(head.shape)
+        out[..., self.head] = np.stack(rows).reshape(head.shape)
         return out
 
 

@@ -20,8 +20,14 @@ from collections.abc import Callable
 import numpy as np
 
 from .. import _kernels
-from .._objective import combination, inner, products
+from .._examples import Rows
+from .._objective import combination, inner, products, reciprocal
 from .._validation import Floats
+
+# A curvature this small beside its step and change is rounding.
+ROUNDING = 1e-12
+# A cosine of step and change up to which they tell of no curvature together.
+COSINE = 0.1
 
 Apply = Callable[[Floats], Floats]
 
@@ -61,7 +67,7 @@ class Memory:
 
     def add(self, s: Floats, y: Floats) -> None:
         """Keep a pair if its curvature is positive beyond rounding."""
-        if not inner(s, y) > 1e-12 * inner(y, y) ** 0.5 * inner(s, s) ** 0.5:
+        if not inner(s, y) > ROUNDING * inner(y, y) ** 0.5 * inner(s, s) ** 0.5:
             return
         if not len(self._S):
             self._make_room(s.shape)
@@ -71,6 +77,30 @@ class Memory:
         self._S[k], self._Y[k] = s.ravel(), y.ravel()
         used = len(self._order)
         self._R[:used, k] = products(self._S[:used], y.reshape(1, -1), self._threads)[0]
+
+    def at(self, places: Rows, inverse: Floats | None = None) -> Memory:
+        """Return what is known of the coordinates at these places, -1 for one that never moved.
+
+        Of a pair cut short like that the change may have little to do with the step. It is left out
+        if they are nearly at right angles where the inverse of a diagonal measures changes.
+        """
+        other, order = Memory(self._most, self._threads), self._order
+        if not order or not len(places):
+            return other
+        known = places >= 0
+        S, Y = np.zeros((2, len(order), len(places)))
+        for A, some in ((self._S, S), (self._Y, Y)):
+            some[:, known] = A[order].take(places[known], axis=1)
+        R = products(S, Y, self._threads).T
+        inverse = np.ones(len(places)) if inverse is None else inverse
+        lengths = np.einsum("ij,ij,j->i", S, S, reciprocal(inverse))
+        lengths *= np.einsum("ij,ij,j->i", Y, Y, inverse)
+        kept = np.flatnonzero(np.diagonal(R) > COSINE * np.sqrt(lengths))
+        other._order = list(range(len(kept)))
+        other._make_room((1, len(places)))
+        other._S[: len(kept)], other._Y[: len(kept)] = S[kept], Y[kept]
+        other._R[: len(kept), : len(kept)] = R[np.ix_(kept, kept)]
+        return other
 
     def clear(self) -> None:
         """Forget all pairs."""

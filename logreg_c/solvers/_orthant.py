@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
-r"""Newton by conjugate gradients in an orthant: for an L1 penalty and supports too large to factor.
+r"""Steps within an orthant: for an L1 penalty and supports too large to factor.
 
 Where no weight changes its sign the penalty is linear. The weights that are not zero, and those
-whose slope is above the penalty, get signs; Newton's system of these is solved by conjugate
-gradients on products with the Hessian, and what would pass zero stays there. Solved further, the
-same system gives the certificate: the dual variables of these weights are as far beyond the penalty
-as its residual tells.
+whose slope is above the penalty, get signs; these move along the direction of L-BFGS, of which what
+has been learnt of other weights is left out, and what would pass zero stays there. Newton's system
+of the same weights, solved by conjugate gradients on products with the Hessian, gives the
+certificate: the dual variables are as far beyond the penalty as its residual tells.
 """
 
 from __future__ import annotations
@@ -17,25 +17,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._certificate import REACH
+from .._examples import Rows
 from .._factor import Factor
 from .._nonsmooth import Nonsmooth
 from .._objective import Objective, Point, inner, is_finite, reciprocal
+from .._sparse import Sparse
 from .._validation import Floats
+from ._head import HEAD, Blocks
 from ._line_search import DECREASE, Step, advance
+from ._memory import Apply, Memory
 from ._price import hessian_in_steps
 
-# What a residual is solved to, in parts of the slope: on the way, and once the face is what it was
-# before.
-FORCING, SETTLED_FORCING = 0.2, 0.01
-# Products for it, at most: as many as cost what the Hessian and its factor do, within limits, of
-# which the second is for the way.
-FEWEST_PRODUCTS, ON_THE_WAY, MOST_PRODUCTS = 12, 30, 1000
+# Products for a proof: as many as cost what the Hessian and its factor do, within limits.
+FEWEST_PRODUCTS, MOST_PRODUCTS = 12, 1000
+# Predictions nearer to 0 or 1 will not stay there: their curvature counts as that of these.
+SUREST = 0.0125
+# What is added to the diagonal of the head, in parts of it: without a ridge penalty nothing bends J
+# along what adds up to zero in all rows, and a sample of rows does not tell how little.
+RIDGE = 0.05
 # How often a step is halved.
 HALVINGS = 8
 # Parameters of a face that are factored where conjugate gradients do not get there.
 FACTORED = 3000
-# The part of the gap that residuals may add to it.
-ADDED = 0.3
 
 
 class Face(NamedTuple):
@@ -67,54 +70,97 @@ class Solution(NamedTuple):
     exact: bool
 
 
-def newton_direction(
-    part: Objective,
-    point: Point,
-    where: Face,
-    inverse: Floats,
-    settled: bool,
-    gap: float | None = None,
-    known: Solution | None = None,
-) -> Solution:
-    """Solve Newton's system of a face; with a gap, until the residuals add little to it.
+class Inverse:
+    """About the inverse of the Hessian at a point, within faces; of sparse data with their head.
 
-    `known` is a solution that is not as exact as that.
+    Attributes
+    ----------
+    diagonal : ndarray of shape (K, D)
+        That of its diagonal.
     """
+
+    def __init__(self, part: Objective, point: Point, rows: Rows | None) -> None:
+        self._part = part
+        self._blocks: Blocks | None = None
+        if part.K > 1 or not isinstance(part.data, Sparse):
+            self.diagonal = inverse_diagonal(part, point)
+            return
+        a = np.clip(part.data.predictions(point.Z), SUREST, 1.0 - SUREST)
+        self._blocks = Blocks(part, part.data.curvatures(a)[0], min(HEAD, part.D - 1), rows)
+        self.diagonal = self._blocks.inverse[None]
+        self._among: Rows = np.zeros(0, dtype=np.intp)
+        self._factor: Factor | None = None
+
+    def within(self, moves: NDArray[np.bool_]) -> Apply:
+        """Return what multiplies by the inverse of the block of some parameters."""
+        part, blocks = self._part, self._blocks
+        if blocks is not None:
+            among = np.flatnonzero(moves[0, blocks.head])
+            # Few of the head's columns come and go.
+            if self._factor is None or not np.array_equal(among, self._among):
+                self._among = among
+                G = np.ascontiguousarray(blocks.G[np.ix_(among, among)])
+                G.ravel()[:: len(G) + 1] *= 1.0 + RIDGE
+                self._factor = Factor(G, part.data.threads) if len(among) else None
+
+        def apply(r: Floats) -> Floats:
+            out: Floats = np.where(moves, part.project(self.diagonal * r), 0.0)
+            if blocks is not None and self._factor is not None:
+                head = blocks.head[self._among]
+                out[0, head] = self._factor.solve(r[0, head])
+            return out
+
+        return apply
+
+
+def learnt_direction(part: Objective, where: Face, inverse: Inverse, memory: Memory) -> Floats:
+    """Return the direction of L-BFGS within a face."""
+    moves = where.moves
+    precondition = inverse.within(moves)
+
+    def initial(r: Floats) -> Floats:
+        full = np.zeros(moves.shape)
+        full[moves] = r[0]
+        return precondition(full)[moves][None]
+
+    s = np.zeros(moves.shape)
+    slope = where.slope[moves][None]
+    known = memory.at(np.flatnonzero(moves), inverse.diagonal[moves])
+    # The last step may have gone where it is flat for once, or steep.
+    scaling = math.sqrt(min(known.scaling(initial), 1.0))
+    s[moves] = -known.apply(slope, lambda r: scaling * initial(r))[0]
+    return s
+
+
+def newton_direction(
+    part: Objective, point: Point, where: Face, inverse: Inverse, gap: float, start: Floats
+) -> Solution:
+    """Solve Newton's system of a face from a start, until the residuals add little to the gap."""
     assert part.nonsmooth is not None
     a = part.data.predictions(point.Z)
     l1 = np.where(part.nonsmooth.l1 > 0.0, part.nonsmooth.l1, math.inf)
     held = (part.nonsmooth.l1 == 0.0) & (part.quadratic == 0.0)
     moves = where.moves
-    fill = filled(part, where, inverse)
+    fill = filled(part, where, inverse.diagonal)
+    precondition = inverse.within(moves)
 
-    def precondition(r: Floats) -> Floats:
-        return np.where(moves, part.project(inverse * r), 0.0)
-
-    def enough(r: Floats, rz: float) -> bool:
-        if gap is None:
-            return rz <= least
+    def enough(r: Floats) -> bool:
         beyond = float((np.abs(r) / l1).max()) * point.J
         free = REACH * float((np.abs(r) * held * np.maximum(np.abs(point.theta), 1.0)).sum())
-        return beyond + free <= ADDED * gap
+        return beyond + free <= gap
 
     def product(p: Floats, Up: Floats) -> Floats:
         Hp: Floats = np.where(moves, part.hessian_vector(a, p, Up), 0.0)
         Hp += fill * p.sum(axis=0) * moves
         return Hp
 
-    s, U, Up = np.zeros_like(point.theta), np.zeros_like(point.Z), np.empty_like(point.Z)
-    r = -where.slope
-    if known is not None:
-        s = known.s
-        r = r - product(s, U)
+    s, U, Up = start, np.empty_like(point.Z), np.empty_like(point.Z)
+    r = -where.slope - product(s, U)
     p = z = precondition(r)
     rz = inner(r, z)
-    forcing = SETTLED_FORCING if settled else FORCING
-    least = forcing * forcing * rz
     price = hessian_in_steps(part, int(np.count_nonzero(moves)))
-    most = ON_THE_WAY if gap is None and not settled else MOST_PRODUCTS
-    for _ in range(int(min(max(price, FEWEST_PRODUCTS), most))):
-        if enough(r, rz):
+    for _ in range(int(min(max(price, FEWEST_PRODUCTS), MOST_PRODUCTS))):
+        if enough(r):
             return Solution(s, U, True)
         Hp = product(p, Up)
         bent = inner(p, Hp)
@@ -128,8 +174,6 @@ def newton_direction(
         if not rz > 0.0:
             break
         p = z + (rz / before) * p
-    else:
-        return Solution(s, U, most == ON_THE_WAY < price)
     return Solution(s, U, False)
 
 
@@ -180,10 +224,16 @@ def orthant_step(part: Objective, point: Point, where: Face, s: Floats) -> Step 
         theta = point.theta + s
         passed = (theta * where.sign < 0.0) & (nonsmooth.l1 > 0.0)
         theta = nonsmooth.clip(np.where(passed, 0.0, theta))
-        promised = inner(point.gradient, theta - point.theta) + nonsmooth.value(theta) - before
-        new = part.evaluate(theta)
-        if is_finite(new) and promised < 0.0 and new.J - point.J <= DECREASE * promised:
-            return Step(new, 1.0)
+        value = nonsmooth.value(theta)
+        promised = inner(point.gradient, theta - point.theta) + value - before
+        if promised < 0.0:
+            Z = part.data.margins(part.to_raw(theta))
+            loss, R = part.data.residuals(Z)
+            J = loss + value + 0.5 * inner(part.quadratic * theta, theta)
+            if J - point.J <= DECREASE * promised:
+                new = part.at_residuals(theta, Z, loss, R)
+                if is_finite(new):
+                    return Step(new, 1.0)
         s = 0.5 * s
     return None
 

@@ -18,18 +18,22 @@ import numpy as np
 
 from .. import _kernels
 from .._certificate import bound_at
+from .._entries import places_among
 from .._examples import Rows
 from .._objective import Objective, Point, and_bias, inner
 from .._validation import Floats
 from ._driver import Iterate, Task
+from ._head import HEAD, rows_for
 from ._line_search import SHORT, advance, careful
+from ._memory import Memory
 from ._metric import Updated
 from ._orthant import (
     Face,
+    Inverse,
     Solution,
     face,
     factored_direction,
-    inverse_diagonal,
+    learnt_direction,
     newton_direction,
     orthant_step,
     shrinking_step,
@@ -38,7 +42,7 @@ from ._price import hessian_in_steps
 
 # Columns at first, how many for each one with a weight, and what part of those without one whose
 # gradient is above the penalty.
-FIRST, SPARE, PART = 400, 3, 0.25
+FIRST, SPARE, PART = 400, 2, 1.0
 # Parameters whose Hessian is made, and what it may cost, in products with it.
 FACTORED = 2000
 WORTH = 40.0
@@ -47,13 +51,16 @@ WORTH = 40.0
 CHEAP, SLOW = 1e8, 0.3
 # A smaller problem is solved to this part of what could be proved before it, and further than its
 # predecessor by this factor.
-ENOUGH, FURTHER = 0.03, 0.1
+ENOUGH, FURTHER = 0.005, 0.03
 # A decrement of so many times what has to be proved is worth the exact Hessian.
 PROVABLE = 10.0
 # One of so many times that proves it, though the columns with a weight still change.
-SURE = 0.01
-# Steps with the same columns where there is no Hessian.
-STEPS = 30
+SURE = 1e-3
+# Steps with the same columns where there is no Hessian, the pairs of them that are kept, and where
+# what they start from is made anew.
+STEPS, PAIRS, REFRESHED = 200, 6, (8, 30, 60, 100)
+# Steps that are not called many, whatever they cost.
+FEWEST_STEPS = 12
 # Coordinate descent in its models ends at this part of what is enough.
 ROUGH = 1e-3
 
@@ -87,6 +94,7 @@ def working_set(task: Task) -> Iterator[Iterate]:
     among: Rows = np.zeros(0, dtype=np.intp)
     part: Objective | None = None
     group: Rows | None = None
+    unfactored = Unfactored(objective.data.threads)
     while True:
         # The columns with a weight, and those that are to get one.
         score = scores(objective, point, nonsmooth.l1[:-1])
@@ -96,13 +104,14 @@ def working_set(task: Task) -> Iterator[Iterate]:
         if part is None or not settled:
             chosen = choose_columns(objective, point, score)
             before = before if np.array_equal(chosen, among) else math.inf
+            unfactored.move(places_of(chosen, among, objective))
             among, settled = chosen, len(chosen) == objective.data.d
             part, group = objective, None
             if not settled:
                 part, group = objective.columns(among).condensed()
         least = 0.3 * goal.gap(point.J)
         last = solve_part(
-            objective, part, among, point.theta, solver_for(part, len(needed)),
+            objective, part, among, point.theta, solver_for(part, len(needed), unfactored),
             max(enough, least), least if settled else 0.0, group,
         )  # fmt: skip
         point, lower, _, _ = prove(objective, and_bias(among, objective.D), last)
@@ -161,14 +170,25 @@ def choose_columns(objective: Objective, point: Point, score: Floats) -> Rows:
     return np.sort(np.argpartition(-score, wanted)[:wanted])
 
 
-def solver_for(part: Objective, count: int) -> PartSolver:
+def places_of(columns: Rows, among: Rows, objective: Objective) -> Rows:
+    """Return where the parameters of some columns stand in those of others, -1 if they do not."""
+    D = len(among) + 1
+    place = places_among(among, objective.D - 1)[columns].astype(np.intp)
+    place = np.append(place, D - 1)
+    first = D * np.arange(objective.K)[:, None]
+    return np.where(place >= 0, first + place, -1).ravel()
+
+
+def solver_for(part: Objective, count: int, unfactored: Unfactored | None = None) -> PartSolver:
     """Return what solves the problem of some columns, of which about `count` have a weight.
 
     Whether it takes their Hessian is a question of that one's price.
     """
     worth = part.K * part.D <= FACTORED
     worth = worth and hessian_in_steps(part, part.K * min(count + 1, part.D)) <= WORTH
-    return solve if worth else solve_unfactored
+    if worth:
+        return solve
+    return Unfactored(part.data.threads) if unfactored is None else unfactored
 
 
 def solve(part: Objective, theta: Floats, enough: float, least: float) -> Solved:
@@ -209,48 +229,71 @@ def solve(part: Objective, theta: Floats, enough: float, least: float) -> Solved
         point = step.point
 
 
-def solve_unfactored(part: Objective, theta: Floats, enough: float, least: float) -> Solved:
-    """Do what `solve` does, without a Hessian."""
-    assert part.nonsmooth is not None
-    point = part.evaluate(theta)
-    inverse = inverse_diagonal(part, point)
-    steps, hard = 0, False
-    last: Face | None = None
+class Unfactored:
+    """Does what `solve` does, without a Hessian: by L-BFGS, and conjugate gradients for the proof.
 
-    def direction(where: Face, gap: float | None = None, known: Solution | None = None) -> Solution:
-        """Return Newton's direction, from a factor if the last one was not to be had without."""
-        nonlocal hard
-        found = factored_direction(part, point, where, inverse) if hard else None
+    Where that takes longer than a Hessian of the face and its factor, by these. What steps have
+    taught, and that they were many, is kept from one problem to the next.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self._memory = Memory(PAIRS, threads)
+        self._hard = False
+
+    def move(self, places: Rows) -> None:
+        """Go over to the problem of other columns; `places` is where its parameters stand now."""
+        self._memory = self._memory.at(places)
+
+    def __call__(self, part: Objective, theta: Floats, enough: float, least: float) -> Solved:
+        """Solve a problem."""
+        assert part.nonsmooth is not None
+        point = part.evaluate(theta)
+        rows = rows_for(HEAD, part.n, np.random.default_rng(0))
+        inverse = Inverse(part, point, rows)
+        memory = self._memory
+        last: Face | None = None
+        for count in range(STEPS + 1):
+            where = face(part.nonsmooth, point)
+            found = self._by_factor(part, point, where, inverse, count)
+            s = learnt_direction(part, where, inverse, memory) if found is None else found.s
+            decrement = -0.5 * inner(where.slope, s)
+            provable = decrement <= PROVABLE * least
+            if count == STEPS or (decrement <= enough and not provable):
+                break
+            if decrement <= enough:
+                settled = last is not None and np.array_equal(last.moves, where.moves)
+                if settled or found is not None or decrement <= SURE * least:
+                    break
+            step = orthant_step(part, point, where, s)
+            if step is None and found is not None:
+                s = learnt_direction(part, where, inverse, memory)
+                step = orthant_step(part, point, where, s)
+            if step is None:
+                memory.clear()
+                step = shrinking_step(part, point, inverse.diagonal)
+                if step is None:
+                    break
+            if count + 1 in REFRESHED:
+                inverse = Inverse(part, step.point, rows)
+            memory.add(step.point.theta - point.theta, step.point.gradient - point.gradient)
+            point, last = step.point, where
+        if not provable:
+            return Solved(point, 0.0 * s, np.zeros_like(point.Z), decrement, point)
         if found is None:
-            settled = last is not None and np.array_equal(last.moves, where.moves)
-            found = newton_direction(part, point, where, inverse, settled, gap, known)
+            found = newton_direction(part, point, where, inverse, least, s)
             if not found.exact:
-                hard = True
-                found = factored_direction(part, point, where, inverse) or found
-        return found
-
-    while True:
-        where = face(part.nonsmooth, point)
-        found = direction(where)
+                self._hard = True
+                found = self._by_factor(part, point, where, inverse, STEPS) or found
         step = orthant_step(part, point, where, found.s)
-        decrement = -0.5 * inner(where.slope, found.s)
-        steps += 1
-        if step is None:
-            step = shrinking_step(part, point, inverse)
-        if step is None or decrement <= enough or steps >= STEPS:
-            if least > 0.0 and (decrement <= PROVABLE * least or step is None):
-                if step is not None and steps < STEPS and decrement > SURE * least:
-                    following = face(part.nonsmooth, step.point)
-                    if not np.array_equal(following.moves, where.moves):
-                        # Other columns would be beyond the penalty: there is nothing to prove yet.
-                        point, last = step.point, where
-                        continue
-                found = direction(where, least, found)
-                better = orthant_step(part, point, where, found.s)
-                step = step if better is None else better
-            after = point if step is None else step.point
-            return Solved(point, found.s, found.U, decrement, after)
-        point, last = step.point, where
+        return Solved(point, found.s, found.U, decrement, point if step is None else step.point)
+
+    def _by_factor(
+        self, part: Objective, point: Point, where: Face, inverse: Inverse, count: int
+    ) -> Solution | None:
+        """Return Newton's direction after many steps, None before that or if it is too much."""
+        moves = int(np.count_nonzero(where.moves))
+        self._hard = self._hard or count > max(hessian_in_steps(part, moves), FEWEST_STEPS)
+        return factored_direction(part, point, where, inverse.diagonal) if self._hard else None
 
 
 def prove(
