@@ -26,12 +26,14 @@ from .._validation import Floats
 from ._head import HEAD, Blocks
 from ._line_search import DECREASE, Step, advance
 from ._memory import Apply, Memory
-from ._price import hessian_in_steps
+from ._price import hessian_in_steps, price_of_step, size_of_factor
 
 # Products for a proof: as many as cost what the Hessian and its factor do, within limits.
 FEWEST_PRODUCTS, MOST_PRODUCTS = 12, 1000
 # Predictions nearer to 0 or 1 will not stay there: their curvature counts as that of these.
 SUREST = 0.0125
+# What a head's factor may cost in steps: one is made wherever a column of it comes or goes.
+CHEAP = 0.05
 # What is added to the diagonal of the head, in parts of it: without a ridge penalty nothing bends J
 # along what adds up to zero in all rows, and a sample of rows does not tell how little.
 RIDGE = 0.05
@@ -86,7 +88,8 @@ class Inverse:
             self.diagonal = inverse_diagonal(part, point)
             return
         a = np.clip(part.data.predictions(point.Z), SUREST, 1.0 - SUREST)
-        self._blocks = Blocks(part, part.data.curvatures(a)[0], min(HEAD, part.D - 1), rows)
+        k = min(HEAD, size_of_factor(CHEAP * price_of_step(part)), part.D - 1)
+        self._blocks = Blocks(part, part.data.curvatures(a)[0], k, rows)
         self.diagonal = self._blocks.inverse[None]
         self._among: Rows = np.zeros(0, dtype=np.intp)
         self._factor: Factor | None = None

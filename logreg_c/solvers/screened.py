@@ -21,7 +21,16 @@ from .._objective import Objective, Point, and_bias
 from .._validation import Floats
 from ._distant import Distant
 from ._driver import Iterate, Solver, Task
-from .working_set import prove, scores, solve, solve_part, solver_for
+from .working_set import (
+    PartSolver,
+    Unfactored,
+    places_of,
+    prove,
+    scores,
+    solve,
+    solve_part,
+    solver_for,
+)
 
 Mask = NDArray[np.bool_]
 
@@ -47,6 +56,8 @@ class Screen:
         self._part: Objective | None = None
         self._group: Rows | None = None
         self._repeats = True
+        self._unfactored: Unfactored | None = None
+        self._learnt: Rows = np.zeros(0, dtype=np.intp)
         self._distant: Distant | None = None
 
     @staticmethod
@@ -104,6 +115,17 @@ class Screen:
         self._columns, self._held, self._part = columns, held, part
         return columns, part, self._group
 
+    def solver(
+        self, objective: Objective, part: Objective, columns: Rows, count: int
+    ) -> PartSolver:
+        """Return what solves the part with these columns, `count` of which have a weight."""
+        if self._unfactored is None:
+            self._unfactored = Unfactored(objective.data.threads)
+        if not np.array_equal(columns, self._learnt):
+            self._unfactored.move(places_of(columns, self._learnt, objective))
+            self._learnt = columns
+        return solver_for(part, count, self._unfactored)
+
 
 def screened(screen: Screen, before: Point, l1: Floats) -> Solver:
     """Return a solver for the penalty after the one of strengths l1, whose solution is known."""
@@ -137,7 +159,7 @@ def _screened(task: Task, screen: Screen, before: Point, l1: Floats) -> Iterator
             used = theta[:, :-1].any(axis=0)
             needed |= (score >= 1.0) | used
             chosen, part, group = screen.part(near, needed, score)
-            solver = solver_for(part, int(np.count_nonzero(used)))
+            solver = screen.solver(objective, part, columns[chosen], int(np.count_nonzero(used)))
             # The last step of a factored Hessian proves more than what it was to prove.
             least = enough if solver is solve else 0.3 * goal.gap(among.J)
             last = solve_part(near, part, chosen, theta, solver, enough, least, group)

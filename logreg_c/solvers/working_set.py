@@ -56,9 +56,9 @@ ENOUGH, FURTHER = 0.005, 0.03
 PROVABLE = 10.0
 # One of so many times that proves it, though the columns with a weight still change.
 SURE = 1e-3
-# Steps with the same columns where there is no Hessian, the pairs of them that are kept, and where
-# what they start from is made anew.
-STEPS, PAIRS, REFRESHED = 200, 6, (8, 30, 60, 100)
+# Steps with the same columns where there is no Hessian, the pairs of them that are kept, and after
+# how many what they start from is made anew.
+STEPS, PAIRS, RENEWED = 200, 6, 15
 # Steps that are not called many, whatever they cost.
 FEWEST_STEPS = 12
 # Coordinate descent in its models ends at this part of what is enough.
@@ -179,7 +179,7 @@ def places_of(columns: Rows, among: Rows, objective: Objective) -> Rows:
     return np.where(place >= 0, first + place, -1).ravel()
 
 
-def solver_for(part: Objective, count: int, unfactored: Unfactored | None = None) -> PartSolver:
+def solver_for(part: Objective, count: int, unfactored: Unfactored) -> PartSolver:
     """Return what solves the problem of some columns, of which about `count` have a weight.
 
     Whether it takes their Hessian is a question of that one's price.
@@ -188,7 +188,7 @@ def solver_for(part: Objective, count: int, unfactored: Unfactored | None = None
     worth = worth and hessian_in_steps(part, part.K * min(count + 1, part.D)) <= WORTH
     if worth:
         return solve
-    return Unfactored(part.data.threads) if unfactored is None else unfactored
+    return unfactored
 
 
 def solve(part: Objective, theta: Floats, enough: float, least: float) -> Solved:
@@ -238,22 +238,23 @@ class Unfactored:
 
     def __init__(self, threads: int) -> None:
         self._memory = Memory(PAIRS, threads)
+        self._inverse: Inverse | None = None
+        self._made = 0  # steps since that was made
         self._hard = False
 
     def move(self, places: Rows) -> None:
         """Go over to the problem of other columns; `places` is where its parameters stand now."""
-        self._memory = self._memory.at(places)
+        self._memory, self._inverse, self._hard = self._memory.at(places), None, False
 
     def __call__(self, part: Objective, theta: Floats, enough: float, least: float) -> Solved:
         """Solve a problem."""
         assert part.nonsmooth is not None
         point = part.evaluate(theta)
-        rows = rows_for(HEAD, part.n, np.random.default_rng(0))
-        inverse = Inverse(part, point, rows)
         memory = self._memory
         last: Face | None = None
         for count in range(STEPS + 1):
             where = face(part.nonsmooth, point)
+            inverse = self._inverse_for(part, point)
             found = self._by_factor(part, point, where, inverse, count)
             s = learnt_direction(part, where, inverse, memory) if found is None else found.s
             decrement = -0.5 * inner(where.slope, s)
@@ -273,8 +274,7 @@ class Unfactored:
                 step = shrinking_step(part, point, inverse.diagonal)
                 if step is None:
                     break
-            if count + 1 in REFRESHED:
-                inverse = Inverse(part, step.point, rows)
+            self._made += 1
             memory.add(step.point.theta - point.theta, step.point.gradient - point.gradient)
             point, last = step.point, where
         if not provable:
@@ -286,6 +286,13 @@ class Unfactored:
                 found = self._by_factor(part, point, where, inverse, STEPS) or found
         step = orthant_step(part, point, where, found.s)
         return Solved(point, found.s, found.U, decrement, point if step is None else step.point)
+
+    def _inverse_for(self, part: Objective, point: Point) -> Inverse:
+        """Return what steps start from, made anew now and then."""
+        if self._inverse is None or self._made >= RENEWED:
+            rows = rows_for(HEAD, part.n, np.random.default_rng(0))
+            self._inverse, self._made = Inverse(part, point, rows), 0
+        return self._inverse
 
     def _by_factor(
         self, part: Objective, point: Point, where: Face, inverse: Inverse, count: int
