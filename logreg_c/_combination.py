@@ -67,7 +67,9 @@ class Combination:
         self._lines: deque[int] = deque(maxlen=most - 1)  # of the differences, the newest first
         self._missing = -1  # differences that have no line yet: one less than new points
         self._further: list[Floats] = []  # what directions change predictions by, to first order
-        self.residual: Floats = np.zeros((objective.K, objective.D))  # of the last bound
+        # Of the last bound: r, and how far below J it is, or would be if it was not worth its time.
+        self.residual: Floats = np.zeros((objective.K, objective.D))
+        self.bound = math.inf
         # Other coordinates without a penalty would have to be constraints too.
         self.useful = bool((objective.quadratic[:-1] > WEAKEST).all())
 
@@ -110,8 +112,13 @@ class Combination:
             move -= q * step
         self._missing = 0
 
-    def lower_bound(self) -> float:
-        """Return a proved lower bound on J*, -inf if there is none."""
+    def lower_bound(self, most: float = math.inf) -> float:
+        """Return a proved lower bound on J*, -inf if there is none.
+
+        Or if to second order it is more than `most` below J: nothing that has a number for each
+        row is looked at then.
+        """
+        self.bound = math.inf
         if not self.useful:
             return -math.inf
         self._take_differences()
@@ -130,13 +137,19 @@ class Combination:
             curved = products(self._steps[:m], moves[:m], threads)
             A = A + 0.5 * (curved + curved.T)
         # Far from the optimum a combination of many is no probability, and one of few may be one.
-        lower = self._bound_of(A, slope, len(self._lines))
-        if lower == -math.inf and len(self._lines) >= FEW:
-            lower = self._bound_of(A, slope, FEW - 1)
+        alone = 0.5 * float(gram[m, m])
+        lower = self._bound_of(A, slope, alone, len(self._lines), most)
+        if self.bound == math.inf and len(self._lines) >= FEW:
+            lower = self._bound_of(A, slope, alone, FEW - 1, most)
         return lower
 
-    def _bound_of(self, A: Floats, slope: Floats, differences: int) -> float:
-        """Return the bound of so many of the newest differences, and the directions."""
+    def _bound_of(
+        self, A: Floats, slope: Floats, alone: float, differences: int, most: float
+    ) -> float:
+        """Return the bound of so many of the newest differences, and the directions.
+
+        To second order it is the half of c'Ac + 2 slope·c above `alone`.
+        """
         objective, first = self._objective, self._points[0]
         m, threads = len(A), objective.data.threads
         moves = self._moves[: m + 1]
@@ -148,6 +161,10 @@ class Combination:
         if not float(np.abs(c).sum()) <= WILDEST:
             return -math.inf
         residual = combination(np.append(c, 1.0), moves, threads).reshape(first.theta.shape)
+        self.residual = residual
+        self.bound = alone + float((slope + 0.5 * (A @ c)) @ c)
+        if self.bound > most:
+            return -math.inf
         change = self._change(c, differences)
         for weight, of_predictions in zip(c[len(self._lines) :], self._further, strict=True):
             change += weight * of_predictions
@@ -155,10 +172,10 @@ class Combination:
         if objective.fit_bias:
             moved = np.add.reduce(change if s is None else change * s, axis=1)
             residual[:, -1] = first.gradient[:, -1] + moved / objective.data.total
-        self.residual = residual
         divergence = objective.data.divergence(first.Z, change)
-        bound = bound_of(objective.quadratic, first.theta, residual, divergence)
-        return below(first.J, (1.0 + ROUNDED_TWICE) * bound, objective.margin_sizes(first.theta))
+        self.bound = bound_of(objective.quadratic, first.theta, residual, divergence)
+        sizes = objective.margin_sizes(first.theta)
+        return below(first.J, (1.0 + ROUNDED_TWICE) * self.bound, sizes)
 
     def _change(self, c: Floats, differences: int) -> Floats:
         """Return the combination of so many of the newest points' differences."""

@@ -29,10 +29,13 @@ class Examined(NamedTuple):
         By rows, sound, each row's entries in order and none twice; `data` is None if all are 1.
     extreme : bool
         Whether some entries are so large or small that columns had better be scaled.
+    squares : float or None
+        The sum of their squares, if no entries came twice.
     """
 
     X: Compressed
     extreme: bool
+    squares: float | None
 
 
 class Fields(NamedTuple):
@@ -115,7 +118,7 @@ def examined(X: Compressed, threads: int) -> Examined:
     Raises ValueError if an index is out of range or an entry is not a finite number.
     """
     lines = X if X.by_rows else X.T
-    falls, not_finite, not_one, extreme = _kernels.kernels.inspect(lines, threads)
+    falls, not_finite, not_one, extreme, squares = _kernels.kernels.inspect(lines, threads)
     if not_finite:
         require_finite_examples(X)
     X = Compressed(X.indptr, X.indices, X.data if not_one else None, X.shape, X.by_rows, True)
@@ -123,7 +126,8 @@ def examined(X: Compressed, threads: int) -> Examined:
         X = transposed(X, threads)
     if not X.by_rows:
         X = transposed(X, threads)
-    return Examined(without_repeats(X) if falls else X, bool(extreme))
+    once = without_repeats(X) if falls else X
+    return Examined(once, bool(extreme), squares if once is X else None)
 
 
 def scattered(X: Compressed, R: Floats, threads: int, squared: bool = False) -> Floats:
@@ -171,7 +175,10 @@ def _blocks(pattern: Compressed, random: np.random.Generator, threads: int) -> N
     """Return where blocks of columns begin and end, (q, 2), that may be fields."""
     n, d = pattern.shape
     # Whole numbers whose sum over all rows is exact.
-    numbers = random.integers(1, 2**52 // (n + 1), n).astype(np.float64)
+    numbers = random.random(n)
+    numbers *= 2**52 // (n + 1) - 1
+    np.floor(numbers, out=numbers)
+    numbers += 1.0
     sums = scattered(pattern, numbers[None, :], threads)[0]
     used = np.flatnonzero(sums[:d])  # the columns that are not empty
     m = len(used)

@@ -32,7 +32,7 @@ class Sparse(Examples):
     halved = True
     _fields: list[Fields | None] | None = None
     _row_wise: Compressed | None = None
-    _row_length: float | None = None
+    squares: float | None = None  # the sum of those of all entries, if it is known
 
     def evaluate(self, theta: Floats) -> tuple[float, Floats, Floats]:
         """Return the averaged loss, the margins Z and the gradient. Reads X once."""
@@ -166,14 +166,15 @@ class Sparse(Examples):
 
     @property
     def row_length(self) -> float:
-        """The root mean square of rows' lengths, or more if they have weights. Computed once."""
-        if self._row_length is None:
-            X, s = self.X, self.sample_weight
-            x = None if X.data is None else X.data[: X.entries]
-            total = X.entries if x is None else float(np.einsum("i,i->", x, x, dtype=np.float64))
-            most = 1.0 if s is None else float(s.max())
-            self._row_length = math.sqrt(total * most / self.total)
-        return self._row_length
+        """The root mean square of rows' lengths, or more if they have weights."""
+        X, s = self.X, self.sample_weight
+        if X.data is None:
+            self.squares = float(X.entries)
+        elif self.squares is None:
+            x = X.data[: X.entries]
+            self.squares = float(np.einsum("i,i->", x, x, dtype=np.float64))
+        most = 1.0 if s is None else float(s.max())
+        return math.sqrt(self.squares * most / self.total)
 
     def root_mean_squares(self) -> Floats:
         """Return the root mean square of each column, (d,); nothing overflows on the way."""
@@ -237,7 +238,7 @@ class Sparse(Examples):
         other = Sparse(
             self.X, self.y, self.K, sample_weight, total, self.offset, self.threads, self.meter
         )
-        other._fields = self._fields
+        other._fields, other.squares = self._fields, self.squares
         return other
 
 

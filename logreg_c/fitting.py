@@ -369,12 +369,15 @@ class Problem:
         self.fit_bias = fit_intercept
         offsets = _offsets(offset, n, self.targets)
         self._extreme = False
+        squares = None
         if isinstance(self.X, Compressed):
-            self.X, self._extreme = examined(self.X, threads)
+            self.X, self._extreme, squares = examined(self.X, threads)
             if self.X.shape[0] * self.X.shape[1] <= SMALL and not keep_sparse:
                 self.X = self.X.dense()
         source = Sparse if isinstance(self.X, Compressed) else Dense
         self.data = source(self.X, self.targets.y, self.targets.K, s, total, offsets, threads)
+        if isinstance(self.data, Sparse):
+            self.data.squares = squares
         self._coordinates: dict[float, tuple[Floats, Floats]] = {}
         self._separated: dict[bytes, str | None] = {}
 

@@ -8,7 +8,8 @@ cdef enum:
     NOT_FINITE = 1
     NOT_ONE = 2
     EXTREME = 3         # entries far from 1, whose squares are not for one sum with others'
-    INSPECTED = 4
+    SQUARES = 4         # the sum of those of all entries
+    INSPECTED = 5
 
 
 cdef inline void inspect_rows(const Sparse* x, const index* columns, const real* values,
@@ -16,7 +17,7 @@ cdef inline void inspect_rows(const Sparse* x, const index* columns, const real*
     """Look at all entries of some rows in one loop, which forgives the first of each row."""
     cdef Py_ssize_t first = start_of(x, begin), last = start_of(x, begin + m), falls = 0, i, k
     cdef Py_ssize_t bad = 0, other = 0, extreme = 0
-    cdef double size
+    cdef double size, squares = 0
     for k in range(first + 1, last):
         falls += columns[k] <= columns[k - 1]
     for i in range(begin + 1, begin + m):
@@ -31,9 +32,11 @@ cdef inline void inspect_rows(const Sparse* x, const index* columns, const real*
         bad += not (size <= DBL_MAX)
         other += values[k] != 1
         extreme += (size > 1e6) | ((size < 1e-30) & (size > 0))
+        squares += size * size
     sums[NOT_FINITE] += bad
     sums[NOT_ONE] += other
     sums[EXTREME] += extreme
+    sums[SQUARES] += squares
 
 
 cdef void inspect_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,

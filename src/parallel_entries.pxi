@@ -106,12 +106,12 @@ cdef inline Py_ssize_t row_of_part(const Pass* p, Py_ssize_t c, Py_ssize_t parts
 
 def inspect(X, int threads):
     """Look at every entry of a sparse X by rows; return how many are not behind the one before,
-    not finite, not 1, and of a size far from 1."""
+    not finite, not 1, and of a size far from 1, and the sum of their squares."""
     cdef Pass p
     set_data(&p, X)
     p.entries = INSPECTED
     cdef double* sums = run_all(&p, inspect_pass, threads)
-    found = sums[FALLS], sums[NOT_FINITE], sums[NOT_ONE], sums[EXTREME]
+    found = sums[FALLS], sums[NOT_FINITE], sums[NOT_ONE], sums[EXTREME], sums[SQUARES]
     free(sums)
     return found
 

@@ -30,6 +30,7 @@ from .._entries import Fields
 from .._examples import Rows
 from .._factor import Factor
 from .._objective import Objective, Point, inner, reciprocal
+from .._sampling import spread_out
 from .._validation import Floats
 from ._elimination import Elimination, price
 from ._price import price_of_step, size_of_factor
@@ -50,7 +51,7 @@ def rows_for(k: int, n: int, random: np.random.Generator) -> Rows | None:
     m = max(int(PART * n), ROWS * k, FEWEST)
     if m > 0.7 * n:
         return None
-    return np.sort(random.choice(n, m, replace=False)).astype(np.intp)
+    return spread_out(m, n, random)
 
 
 class Preconditioner:

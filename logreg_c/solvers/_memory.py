@@ -21,7 +21,7 @@ import numpy as np
 
 from .. import _kernels
 from .._examples import Rows
-from .._objective import combination, inner, products, reciprocal
+from .._objective import Point, combination, inner, products, reciprocal
 from .._validation import Floats
 
 # A curvature this small beside its step and change is rounding.
@@ -51,15 +51,19 @@ class Memory:
         self._S = self._Y = np.empty((0, 0))
         self._R = np.empty((most, most))  # the products s · y, by places
         if before is not None and before._order:
-            k = len(before._order)
+            lines = before._lines()
             self._order = before._order.copy()
             self._make_room(before._shape)
-            self._S[:k], self._Y[:k] = before._S[:k], before._Y[:k]
-            self._R[:k, :k] = before._R[:k, :k]
+            self._S[:lines], self._Y[:lines] = before._S[:lines], before._Y[:lines]
+            self._R[:lines, :lines] = before._R[:lines, :lines]
 
     def __len__(self) -> int:
         """Return how many pairs there are."""
         return len(self._order)
+
+    def _lines(self) -> int:
+        """Return up to where places are taken; one of them may be free."""
+        return max(self._order) + 1
 
     def _make_room(self, shape: tuple[int, ...]) -> None:
         self._shape = shape
@@ -67,16 +71,32 @@ class Memory:
 
     def add(self, s: Floats, y: Floats) -> None:
         """Keep a pair if its curvature is positive beyond rounding."""
-        if not inner(s, y) > ROUNDING * inner(y, y) ** 0.5 * inner(s, s) ** 0.5:
-            return
-        if not len(self._S):
-            self._make_room(s.shape)
-        full = len(self._order) == self._most
-        k = self._order.pop(0) if full else len(self._order)
-        self._order.append(k)
+        k = self._free(s.shape)
         self._S[k], self._Y[k] = s.ravel(), y.ravel()
-        used = len(self._order)
-        self._R[:used, k] = products(self._S[:used], y.reshape(1, -1), self._threads)[0]
+        self._keep(k)
+
+    def add_step(self, before: Point, after: Point) -> None:
+        """Keep the pair of a step from one point to another, which is written to its place only."""
+        k = self._free(after.theta.shape)
+        np.subtract(after.theta, before.theta, out=self._S[k].reshape(self._shape))
+        np.subtract(after.gradient, before.gradient, out=self._Y[k].reshape(self._shape))
+        self._keep(k)
+
+    def _free(self, shape: tuple[int, ...]) -> int:
+        """Return the place of a further pair, for which the oldest one goes if there is no other."""
+        if not len(self._S):
+            self._make_room(shape)
+        full = len(self._order) == self._most
+        return self._order.pop(0) if full else (set(range(self._most)) - set(self._order)).pop()
+
+    def _keep(self, k: int) -> None:
+        """Take what stands in a place for a pair if its curvature is positive beyond rounding."""
+        s, y = self._S[k], self._Y[k]
+        lines = max([k, *self._order]) + 1
+        column = products(self._S[:lines], y[None], self._threads)[0]
+        if column[k] > ROUNDING * inner(y, y) ** 0.5 * inner(s, s) ** 0.5:
+            self._order.append(k)
+            self._R[:lines, k] = column
 
     def at(self, places: Rows, inverse: Floats | None = None) -> Memory:
         """Return what is known of the coordinates at these places, -1 for one that never moved.
@@ -109,19 +129,24 @@ class Memory:
     def apply(self, g: Floats, initial: Apply) -> Floats:
         """Return the inverse Hessian times g, starting from `initial`, which is B."""
         order, threads = self._order, self._threads
-        used = len(order)
-        if not used:
+        if not order:
             return initial(g)
-        S, Y = self._S[:used], self._Y[:used]
+        lines = self._lines()
+        S, Y = self._S[:lines], self._Y[:lines]
         R = self._R[np.array(order)[:, None], order]
-        places = np.argsort(order)
+        weights = np.zeros(lines)
         solve = _kernels.kernels.cholesky_half_solve
         alpha = products(S, g.reshape(1, -1), threads)[0, order]
         solve(R, alpha, False)
-        Bq = initial(g - combination(alpha[places], Y, threads).reshape(g.shape))
+        weights[order] = alpha
+        q = combination(weights, Y, threads).reshape(g.shape)
+        Bq = initial(np.subtract(g, q, out=q))
         gamma = np.diagonal(R) * alpha - products(Y, Bq.reshape(1, -1), threads)[0, order]
         solve(R, gamma, True)
-        return Bq + combination(gamma[places], S, threads).reshape(g.shape)
+        weights[order] = gamma
+        out = combination(weights, S, threads).reshape(g.shape)
+        out += Bq
+        return out
 
     def scaling(self, initial: Apply) -> float:
         """Return what makes an initial matrix as large as the last pair says it is."""

@@ -61,7 +61,7 @@ def few_passes(objective: Objective, point: Point, diagonal: Floats, count: int)
         step = advance(objective, point, -apply(point.gradient), LOOSE)
         if step is None:
             return
-        memory.add(step.point.theta - point.theta, step.point.gradient - point.gradient)
+        memory.add_step(point, step.point)
         point = step.point
         yield point
 
@@ -115,7 +115,7 @@ def lbfgs(task: Task) -> Iterator[Iterate]:
             retried = True
             continue
         retried = False
-        memory.add(step.point.theta - point.theta, step.point.gradient - point.gradient)
+        memory.add_step(point, step.point)
         point = step.point
         seen.add(point)
         yield Iterate(point, lower)

@@ -190,7 +190,7 @@ def _near(task: Task, metric: Metric, point: Point) -> Iterator[Iterate]:
             factor, fresh, before = metric.factor(objective, point), True, math.inf
             memory.clear()
             continue
-        memory.add(step.point.theta - point.theta, step.point.gradient - point.gradient)
+        memory.add_step(point, step.point)
         fresh = False
         point = step.point
         yield Iterate(point, lower)

@@ -13,6 +13,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+import numpy as np
+
 from .._certificate import lower_bound
 from .._combination import MOST, Combination
 from .._objective import Objective, Point, inner
@@ -39,6 +41,9 @@ LEAST = 0.03
 # Directions that are added to them, at most, and what one leaves of the bound at most if another is
 # to follow.
 DIRECTIONS, WORTH = 16, 0.8
+# What goes over all rows for a proof is left out where the bound is not to be within so many times
+# the goal.
+SPARE = 2.0
 # Iterations after which a fit is slow, and slower, and slower still.
 SLOW = (40, 80, 160)
 # How often it is asked whether what is left would take longer than the whole Hessian; how many
@@ -66,7 +71,8 @@ def preconditioned(task: Task) -> Iterator[Iterate]:
         return memory.apply(g, matrix.apply)
 
     while True:
-        s = -apply(point.gradient)
+        s = apply(point.gradient)
+        np.negative(s, out=s)
         lower = proof.of(point, -0.5 * inner(point.gradient, s), apply)
         gap = task.goal.gap(point.J)
         if point.J - lower <= gap:
@@ -87,7 +93,7 @@ def preconditioned(task: Task) -> Iterator[Iterate]:
         stuck = False
         count += 1
         new = objective.evaluate(step.point.theta) if count % DRIFT == 0 else step.point
-        memory.add(new.theta - point.theta, new.gradient - point.gradient)
+        memory.add_step(point, new)
         point = new
         proof.add(point)
         yield Iterate(point, lower)
@@ -164,31 +170,35 @@ class Proof:
         directed = decrement <= min(self._directed_at, LIKELY * gap)
         if not (directed or decrement <= min(self._combined_at, gap)):
             return -math.inf
-        lower = self._seen.lower_bound()
-        bound = point.J - lower
+        enough = SPARE * gap
+        lower = self._seen.lower_bound(enough)
+        bound = self._seen.bound
         self._combined_at = decrement * min(max(gap / (LIKELY * bound), LEAST), 0.5)
         if math.isfinite(bound) and decrement > 0.0:
             self._excess = bound / decrement
-        if bound <= gap or not directed:
+        if point.J - lower <= gap or not directed:
             return lower
         earlier = self._decrements[-4:][0]
         shrinks = (decrement / earlier) ** (1.0 / 3.0) if decrement < earlier else 1.0
         if self._matrix.complete:
             lower = max(lower, self._by_newton(point))
+            bound = point.J - lower
         elif self._matrix.eliminated:
             found = conjugate_gradients(
                 self._objective, point, self._matrix.apply, 1e-8, gap, DIRECTIONS
             )
             lower = max(lower, found.lower)
+            bound = point.J - lower
         elif bound * shrinks * shrinks > gap:
             for _ in range(DIRECTIONS):
                 self._seen.add_direction(-apply(self._seen.residual))
-                lower, before = max(lower, self._seen.lower_bound()), lower
-                if not gap < point.J - lower < WORTH * (point.J - before):
+                lower, before = max(lower, self._seen.lower_bound(enough)), bound
+                bound = self._seen.bound
+                if not gap < bound < WORTH * before:
                     break
         else:
             return lower
-        self._directed_at = decrement * min(max(gap / (point.J - lower), LEAST), 0.5)
+        self._directed_at = decrement * min(max(gap / bound, LEAST), 0.5)
         return lower
 
     def _by_newton(self, point: Point) -> float:
