@@ -4,8 +4,9 @@
 Where that does not know enough, and the largest field leaves few columns, from the whole Hessian.
 
 Each iteration is a gather, which gives the margins of a direction, a search along them that reads
-no X, and a scatter, which gives the gradient where it ends. The proof is a combination of what
-the iterations leave.
+no X, and a scatter, which gives the gradient where it ends. Where full steps have been good enough
+the next one is taken without a search, and both products are made while a row is in the cache. The
+proof is a combination of what the iterations leave.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from .._objective import Objective, Point, inner
 from .._validation import Floats
 from ._driver import Goal, Iterate, Task
 from ._head import Preconditioner
-from ._line_search import along
+from ._line_search import advance, along
 from ._memory import Apply, Memory
 from .newton_cg import conjugate_gradients
 
@@ -49,6 +50,9 @@ SLOW = (40, 80, 160)
 # How often it is asked whether what is left would take longer than the whole Hessian; how many
 # iterations, and as many before them, tell; and by how much such fits slow down on the way.
 LOOK, RECENT, LATER = 20, 10, 3.0
+# A full step is tried first after as many in a row as there are entries in so many tenths of a row:
+# what it saves is for each row, and a scatter is lost if it is not good enough.
+ROW = 10
 # Iterations after which the margins are computed again, which are added up from those of steps.
 DRIFT = 50
 # Products with the Hessian that a last proof may take.
@@ -65,7 +69,8 @@ def preconditioned(task: Task) -> Iterator[Iterate]:
     memory = Memory(SHORT_MEMORY if few else MEMORY, threads)
     proof = Proof(objective, task.goal, matrix, FEW_POINTS if few else MOST)
     proof.add(point)
-    count, stuck = 0, False
+    count, full, stuck = 0, 0, False
+    certain = objective.data.size / (ROW * objective.n)
 
     def apply(g: Floats) -> Floats:
         return memory.apply(g, matrix.apply)
@@ -78,7 +83,10 @@ def preconditioned(task: Task) -> Iterator[Iterate]:
         if point.J - lower <= gap:
             yield Iterate(point, lower)
             return
-        step = along(objective, point, s, objective.direction_margins(s))
+        if full > certain:
+            step = advance(objective, point, s)
+        else:
+            step = along(objective, point, s, objective.direction_margins(s))
         if step is None:
             if stuck:
                 found = conjugate_gradients(objective, point, matrix.apply, 1e-3, gap, PROOF)
@@ -92,6 +100,7 @@ def preconditioned(task: Task) -> Iterator[Iterate]:
             continue
         stuck = False
         count += 1
+        full = full + 1 if step.length == 1.0 else 0
         new = objective.evaluate(step.point.theta) if count % DRIFT == 0 else step.point
         memory.add_step(point, new)
         point = new
