@@ -57,9 +57,6 @@ class Combination:
     def __init__(self, objective: Objective, most: int = MOST) -> None:
         self._objective = objective
         self._points: deque[Point] = deque(maxlen=most)
-        # The place of each point's predictions among those kept, -1 if they are not there yet.
-        self._places: deque[int] = deque(maxlen=most)
-        self._predictions = np.empty((most, objective.K * objective.n))
         # A line for each difference, and behind these for each direction: the step, and the move
         # of the residual. Behind the moves is g.
         size = objective.K * objective.D
@@ -76,7 +73,6 @@ class Combination:
     def add(self, point: Point) -> None:
         """Take a further point, to which the next bound belongs."""
         self._points.appendleft(point)
-        self._places.appendleft(-1)
         self._missing = min(self._missing + 1, len(self._points) - 1)
         self._further = []
 
@@ -165,33 +161,16 @@ class Combination:
         self.bound = alone + float((slope + 0.5 * (A @ c)) @ c)
         if self.bound > most:
             return -math.inf
-        change = self._change(c, differences)
-        for weight, of_predictions in zip(c[len(self._lines) :], self._further, strict=True):
-            change += weight * of_predictions
-        s = objective.data.sample_weight
+        parts = c[list(self._lines)[:differences]]
+        of_points = np.append(0.0, parts) - np.append(parts, 0.0)
+        weights = np.append(of_points, c[len(self._lines) :])
+        margins = [point.Z for point in self._points][: len(of_points)]
+        divergence, moved = objective.data.divergence(margins, self._further, weights)
         if objective.fit_bias:
-            moved = np.add.reduce(change if s is None else change * s, axis=1)
-            residual[:, -1] = first.gradient[:, -1] + moved / objective.data.total
-        divergence = objective.data.divergence(first.Z, change)
+            residual[:, -1] = first.gradient[:, -1] + moved
         self.bound = bound_of(objective.quadratic, first.theta, residual, divergence)
         sizes = objective.margin_sizes(first.theta)
         return below(first.J, (1.0 + ROUNDED_TWICE) * self.bound, sizes)
-
-    def _change(self, c: Floats, differences: int) -> Floats:
-        """Return the combination of so many of the newest points' differences."""
-        threads = self._objective.data.threads
-        weights = np.zeros(len(self._predictions))
-        parts = np.append(c[list(self._lines)[:differences]], 0.0)
-        for k, weight in enumerate(np.append(0.0, parts[:-1]) - parts):
-            if self._places[k] < 0:
-                self._places[k] = min(set(range(len(weights))) - set(self._places))
-                Z = self._points[k].Z
-                a = self._predictions[self._places[k]].reshape(Z.shape)
-                _kernels.kernels.predictions(Z, a, threads)
-            weights[self._places[k]] = weight
-        used = max(self._places) + 1
-        change = combination(weights[:used], self._predictions[:used], threads)
-        return change.reshape(self._points[0].Z.shape)
 
 
 def _least(A: Floats, slope: Floats, bias: Floats) -> Floats:

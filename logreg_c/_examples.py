@@ -9,6 +9,7 @@ bias last, where K is 1 for two classes (the link is the sigmoid) and else the n
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -130,12 +131,19 @@ class Examples:
         _kernels.kernels.curvatures(a, self.sample_weight, self.total, out, self.threads)
         return out
 
-    def divergence(self, Z: Floats, change: Floats) -> float:
-        """Return a bound on the averaged KL(a' || a) for a' = a + change; inf if not in [0, 1]."""
+    def divergence(
+        self, margins: Sequence[Floats], changes: Sequence[Floats], weights: Floats
+    ) -> tuple[float, Floats]:
+        """Return a bound on the averaged KL(a' || a), and the averages of a' - a, (K,).
+
+        a are the predictions at the first of some margins, and a' - a is a combination of those at
+        all of them, and of changes behind them. The bound is inf if an a' is not in [0, 1].
+        """
+        moves = np.empty(self.K)
         found, outside = _kernels.kernels.divergence(
-            Z, self.sample_weight, self.total, change, self.threads
+            margins, changes, weights, self.sample_weight, self.total, moves, self.threads
         )
-        return math.inf if outside or not math.isfinite(found) else found
+        return math.inf if outside or not math.isfinite(found) else found, moves
 
     def dual_step(self, a: Floats, U: Floats) -> tuple[float, float, Floats]:
         """Move a along the margins U to first order: the divergence, how many left [0, 1], move."""

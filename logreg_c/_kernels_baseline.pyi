@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # The compiled kernels, the same functions for every instruction set. Arrays must be as
 # logreg_c._validation hands them over; nothing is checked here.
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -183,10 +184,12 @@ def dual_residuals(
     threads: int,
 ) -> tuple[float, float]: ...
 def divergence(
-    Z: NDArray[np.float64],
+    margins: Sequence[NDArray[np.float64]],
+    changes: Sequence[NDArray[np.float64]],
+    weights: NDArray[np.float64],
     sample_weight: NDArray[np.float64] | None,
     total: float,
-    change: NDArray[np.float64],
+    moves: NDArray[np.float64],
     threads: int,
 ) -> tuple[float, float]: ...
 def inspect(X: Matrix, threads: int) -> tuple[float, float, float, float, float]: ...

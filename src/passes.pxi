@@ -48,6 +48,9 @@ cdef struct Pass:
     const double* Z                 # IN (K, n): z at a point
     const double* U                 # IN (K, n): what a direction adds to z
     double step                     # how much of U
+    const double** source           # IN (K, n) each: margins, whose predictions are combined, and
+    const double* weights           # behind them what is combined as it is, with a weight each
+    Py_ssize_t predicted, sources   # how many of the former, and in all
     const double* scale             # IN (d): what a centred column is multiplied by
     const double* inverse           # IN (K, d + 1) or NULL: what leverage divides squares by
     Py_ssize_t entries              # of the sums

@@ -8,6 +8,7 @@ cdef enum:
     SEARCH_CURVATURE = 2
     DUAL_DIVERGENCE = 0
     DUAL_OUTSIDE = 1
+    DUAL_MOVES = 2      # K of them
     TAKE_AHEAD = 4      # rows
 
 
@@ -211,25 +212,46 @@ cdef inline double moved(double a, double change) noexcept nogil:
     return near if not t > 1.0 else (far if a > 1e-290 else HUGE_VAL)
 
 
+cdef inline void combine(const Pass* p, Py_ssize_t begin, Py_ssize_t m, double* z,
+                         double* out) noexcept nogil:
+    """out = the combination of the predictions at some margins and of changes. Overwrites z."""
+    cdef Py_ssize_t k, q
+    memset(out, 0, p.K * m * sizeof(double))
+    for q in range(p.sources):
+        if p.weights[q] == 0:
+            continue
+        fetch(p, begin, m, p.source[q], z)
+        if q < p.predicted:
+            predict(p, m, z)
+        for k in range(p.K):
+            move_along(z + k * m, p.weights[q], m, out + k * m)
+
+
 cdef void divergence_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
                           double* sums) noexcept nogil:
     """Add up a bound on share · KL(a' || a), and how often a' leaves [0, 1], for the predictions a
-    at the margins Z and a' = a + U."""
+    at the margins Z and a' = a + what `combine` gives, and share · (a' - a) of each class.
+
+    Nothing of this is kept for each row, of which some come into the cache once.
+    """
     cdef double share[MOST_ROWS]
     cdef double e[MOST_ROWS]
     cdef double* z = sums + sums_width(p)
     cdef Py_ssize_t rows = rows_at_once(p), i = begin, m, k, j
+    cdef double* change
     cdef const double* u
-    cdef double divergence, small, large, a
+    cdef double divergence, small, large, a, moves
     cdef Py_ssize_t outside
     while i < end:
         m = min(rows, end - i)
+        change = z + p.K * m    # where lanes have their room
         block_shares(p, i, m, share)
+        combine(p, i, m, z, change)
         fetch(p, i, m, p.Z, z)
         outside = 0
         divergence = 0
         if p.K == 1:
-            u = p.U + i
+            u = change
             exponentials(z, m, e)
             for j in range(m):
                 # Both probabilities, of which a difference from 1 would lose the small one.
@@ -242,10 +264,16 @@ cdef void divergence_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
         else:
             predict(p, m, z)
             for k in range(p.K):
-                u = p.U + k * p.n + i
+                u = change + k * m
                 for j in range(m):
                     outside += is_outside(z[k * m + j], u[j])
                     divergence += share[j] * moved(z[k * m + j], u[j])
+        for k in range(p.K):
+            u = change + k * m
+            moves = 0
+            for j in range(m):
+                moves += share[j] * u[j]
+            sums[DUAL_MOVES + k] += moves
         sums[DUAL_DIVERGENCE] += divergence
         sums[DUAL_OUTSIDE] += outside
         i += m

@@ -2,6 +2,10 @@
 # What the objective calls: the passes of classes.pxi and search.pxi. Margins and predictions are
 # (K, n), directions and gradients (K, d + 1) with the bias last, K being 1 for two classes.
 
+cdef enum:
+    MOST_SOURCES = 64       # that are combined at once
+
+
 cdef void set_classes(Pass* p, Py_ssize_t K, Py_ssize_t entries) noexcept:
     p.K = K
     p.entries = entries
@@ -191,15 +195,29 @@ def dual_residuals(cnp.ndarray y, sample_weight, double total, cnp.ndarray Z, cn
     return result
 
 
-def divergence(cnp.ndarray Z, sample_weight, double total, cnp.ndarray change, int threads):
-    """Return a bound on the sum of share · KL(a' || a) for the predictions a at margins Z and
-    a' = a + change, and how many a' left [0, 1]."""
+def divergence(margins, changes, cnp.ndarray weights, sample_weight, double total,
+               cnp.ndarray moves, int threads):
+    """Return a bound on the sum of share · KL(a' || a), and how many a' left [0, 1], for the
+    predictions a at the first of some margins and a' = a + a combination of the predictions at all
+    of them, and of changes, with these weights. Fill moves (K) with the sums of share · (a' - a).
+    """
     cdef Pass p
-    set_rows(&p, Z)
+    cdef const double* source[MOST_SOURCES]
+    cdef Py_ssize_t q
+    set_rows(&p, margins[0])
     set_shares(&p, sample_weight, total)
-    p.U = doubles(change)
+    p.predicted = len(margins)
+    p.sources = len(weights)
+    if p.sources > MOST_SOURCES:
+        raise ValueError(f"{p.sources} changes are more than are combined at once")
+    for q in range(p.sources):
+        source[q] = doubles(margins[q] if q < p.predicted else changes[q - p.predicted])
+    p.source = source
+    p.weights = doubles(weights)
+    p.entries = DUAL_MOVES + p.K
     cdef double* sums = run_all(&p, divergence_pass, threads)
     result = sums[DUAL_DIVERGENCE], sums[DUAL_OUTSIDE]
+    memcpy(doubles(moves), sums + DUAL_MOVES, p.K * sizeof(double))
     free(sums)
     return result
 

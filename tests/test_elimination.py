@@ -11,7 +11,7 @@ import pytest
 from logreg_c import fit
 from logreg_c._penalty import as_penalty
 from logreg_c.fitting import Problem
-from logreg_c.solvers import _elimination, _head
+from logreg_c.solvers import _elimination, _head, _whole
 from logreg_c.solvers._elimination import Elimination
 
 sparse = pytest.importorskip("scipy.sparse")
@@ -48,7 +48,7 @@ def test_it_is_the_inverse_of_the_hessian(entry, fit_bias, weighted):
     rng = np.random.default_rng(1)
     weight = rng.uniform(0, 2, len(y)) if weighted else None
     objective = objective_of(X, y, fit_bias, weight=weight)
-    field = Elimination.largest(objective, objective.sparse.fields)
+    field = Elimination.largest(objective)
     assert field == (8, 208)
     g = rng.standard_normal((1, objective.D))
     g[0, -1] *= fit_bias
@@ -76,11 +76,10 @@ def test_same_bits_for_any_number_of_threads():
 def test_only_of_fields_that_leave_few_columns_and_of_two_classes(monkeypatch):
     X, y = nested()
     objective = objective_of(X, y)
-    assert Elimination.largest(objective, None) is None
     three = objective_of(X, np.arange(len(y)) % 3)
-    assert Elimination.largest(three, three.sparse.fields) is None
+    assert Elimination.largest(three) is None
     monkeypatch.setattr(_elimination, "MOST_OTHERS", 50)
-    assert Elimination.largest(objective, objective.sparse.fields) is None
+    assert Elimination.largest(objective) is None
 
 
 def test_a_slow_fit_takes_it_and_proves_its_optimum(monkeypatch):
@@ -88,8 +87,8 @@ def test_a_slow_fit_takes_it_and_proves_its_optimum(monkeypatch):
     arguments = {"l2": 1e-9, "tol": 1e-8}
     expected = fit(X, y, **arguments)
     # As if there were more columns than are factored at once.
-    monkeypatch.setattr(_head, "SMALL", 0)
-    monkeypatch.setattr(_head, "COMPLETE", 0.0)
+    monkeypatch.setattr(_whole, "SMALL", 0)
+    monkeypatch.setattr(_whole, "COMPLETE", 0.0)
     monkeypatch.setattr(_head, "HEAD", 4)
     monkeypatch.setattr(_head, "FEWEST", 0)
     monkeypatch.setattr(preconditioned, "SLOW", ())

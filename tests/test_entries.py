@@ -86,6 +86,7 @@ def test_what_is_in_order_is_not_copied():
     assert found.X.data is X.data
     assert found.X.indices is X.indices
     assert not found.extreme
+    assert found.squares == pytest.approx((X.data[: X.entries].astype(float) ** 2).sum(), rel=1e-12)
     X.data[3] = 1e9
     assert examined(X, 2).extreme
     X.data[:] = 1.0
@@ -121,19 +122,31 @@ def test_fields_are_found():
     assert one_hot_fields(examined(as_examples(matrix()), 1).X, rng, 1) is None
 
 
-def test_the_divergence_of_predictions(isa):
+@pytest.mark.parametrize("K", [1, 3])
+def test_the_divergence_of_combined_predictions(isa, K):
     rng = np.random.default_rng(0)
-    for K in (1, 3):
-        Z = rng.standard_normal((K, 400)) * 2
-        a = np.empty_like(Z)
-        _kernels.kernels.predictions(Z, a, 1)
-        other = np.empty_like(Z)
-        _kernels.kernels.predictions(Z + 0.1 * rng.standard_normal(Z.shape), other, 1)
-        s = rng.uniform(0, 1, 400)
-        bound, outside = _kernels.kernels.divergence(Z, s, s.sum(), other - a, 2)
-        both = [(a, other)] if K > 1 else [(a, other), (1 - a, 1 - other)]
-        exact = sum((q * np.log(q / p)).sum(axis=0) for p, q in both) @ s / s.sum()
-        assert outside == 0
-        assert exact <= bound <= exact * 1.01
-        other[0, 7] = a[0, 7] - 1.1 * a[0, 7]
-        assert _kernels.kernels.divergence(Z, s, s.sum(), other - a, 1)[1] == 1
+    margins = [rng.standard_normal((K, 4000)) * 2]
+    margins += [margins[0] + 0.1 * rng.standard_normal((K, 4000)) for _ in range(2)]
+    predicted = np.empty((3, K, 4000))
+    for Z, a in zip(margins, predicted, strict=True):
+        isa.predictions(Z, a, 1)
+    a, u = predicted[0], 1e-3 * rng.standard_normal((K, 4000))
+    change = a * (u - (a * u).sum(axis=0))
+    weights = np.array([-0.8, 0.5, 0.3, 2.0])
+    other = a + np.tensordot(weights, [*predicted, change], 1)
+    s = rng.uniform(0, 1, 4000)
+    found = []
+    for threads in (1, 2, 3, 8):
+        moves = np.empty(K)
+        bound, outside = isa.divergence(margins, [change], weights, s, s.sum(), moves, threads)
+        found.append((bound, outside, moves.tobytes()))
+    assert found == found[:1] * 4
+    both = [(a, other)] if K > 1 else [(a, other), (1 - a, 1 - other)]
+    exact = sum((q * np.log(q / p)).sum(axis=0) for p, q in both) @ s / s.sum()
+    assert outside == 0
+    assert exact <= bound <= exact * 1.02
+    np.testing.assert_allclose(moves, (other - a) @ s / s.sum(), rtol=1e-9, atol=1e-15)
+    change[0, 7] -= 0.6 * a[0, 7]
+    assert isa.divergence(margins, [change], weights, s, s.sum(), moves, 1)[1] == 1
+    with pytest.raises(ValueError, match="65 changes"):
+        isa.divergence(margins, [change] * 62, np.ones(65), s, s.sum(), moves, 1)

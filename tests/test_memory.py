@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 
 import numpy as np
@@ -102,6 +103,39 @@ def test_of_pairs_cut_short_only_those_with_a_curvature_are_known():
     assert len(memory.at(np.array([0, 1]))) == 1
 
 
+def test_of_a_full_memory_they_take_the_oldest_ones_place():
+    pairs, g = pairs_of(7, (1, 30), 5)
+    memory = Memory(4, 1)
+    for s, y in pairs[:5]:
+        memory.add(s, y)
+    memory.add(pairs[5][0], -pairs[5][1])
+    kept = pairs[2:5]
+    for further in ([], pairs[5:6], pairs[6:]):
+        for s, y in further:
+            memory.add(s, y)
+        kept = [*kept, *further][-4:]
+        expected = two_loops(kept, g, lambda q: 0.5 * q)
+        found = memory.apply(g, lambda q: 0.5 * q)
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-11 * np.abs(expected).max())
+        assert len(Memory(6, 1, memory)) == len(kept)
+        found = Memory(6, 1, memory).apply(g, lambda q: 0.5 * q)
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-11 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("K", [1, 3])
+def test_a_step_is_the_pair_of_its_points(K):
+    objective = objective_of(K)
+    way = [objective.evaluate(objective.start())]
+    for _ in range(4):
+        way.append(objective.evaluate(way[-1].theta - 0.5 * way[-1].gradient))
+    one, other = Memory(3, 1), Memory(3, 1)
+    for before, after in itertools.pairwise(way):
+        one.add_step(before, after)
+        other.add(after.theta - before.theta, after.gradient - before.gradient)
+    g = way[0].gradient
+    assert (one.apply(g, lambda q: q) == other.apply(g, lambda q: q)).all()
+
+
 def test_the_memory_has_the_same_bits_for_any_number_of_threads():
     pairs, g = pairs_of(8, (1, 200_000), 3)
     found = []
@@ -151,14 +185,32 @@ def test_bounds_on_the_way_change_nothing_of_the_last_one(K, between):
         alone.add_direction(-point.gradient)
 
 
+@pytest.mark.parametrize("K", [1, 3])
+def test_a_bound_that_will_not_do_is_left_out_by_its_second_order(K, monkeypatch):
+    objective = objective_of(K)
+    combination = Combination(objective)
+    point = objective.evaluate(objective.start())
+    for _ in range(9):
+        combination.add(point)
+        point = objective.evaluate(point.theta - 0.5 * point.gradient)
+    bound = combination._points[0].J - combination.lower_bound()
+    assert combination.bound == pytest.approx(bound, rel=1e-6)
+    residual = combination.residual
+    assert combination.lower_bound(2.0 * bound) == combination._points[0].J - bound
+    monkeypatch.setattr(objective.data, "divergence", None)  # which goes over all rows
+    assert combination.lower_bound(0.5 * bound) == -np.inf
+    assert combination.bound == pytest.approx(bound, rel=0.05)
+    np.testing.assert_allclose(combination.residual, residual, rtol=0, atol=1e-6)
+
+
 def test_more_iterations_are_to_come_while_a_bound_is_far():
     objective = objective_of(1)
     module = sys.modules["logreg_c.solvers.preconditioned"]
-    matrix = type("Matrix", (), {"complete": False, "eliminated": False})()
-    proof = module.Proof(objective, Goal(1e-3), matrix, FEW)
+    proof = module.Proof(objective, Goal(1e-3), FEW)
     point = objective.evaluate(objective.start())
     proof.add(point)
-    proof.of(point, 1.0, lambda g: g)
+    matrix = type("Matrix", (), {"lower_bound": lambda self, point, gap: None})()
+    proof.of(point, 1.0, matrix, lambda g: g)
     assert not proof.nearly_done()
     proof._decrements += [1e-1, 1e-2, 1e-3, 1e-4]
     assert proof.nearly_done()

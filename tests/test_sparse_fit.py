@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 import types
 from functools import cache
 
@@ -14,7 +15,7 @@ import logreg_c
 from logreg_c import SeparationWarning, fit
 from logreg_c._penalty import as_penalty
 from logreg_c.fitting import Problem
-from logreg_c.solvers._head import Preconditioner
+from logreg_c.solvers._head import Head
 
 sparse = pytest.importorskip("scipy.sparse")
 
@@ -162,8 +163,8 @@ def test_repeated_and_unordered_entries_are_added_up(kept_sparse):
 
 @pytest.mark.parametrize(("kind", "K"), [("plain", 2), ("one-hot", 2), ("weights", 3)])
 def test_same_bits_for_any_number_of_threads(kind, K, kept_sparse, monkeypatch):
-    monkeypatch.setattr("logreg_c.solvers._head.SMALL", 0)
-    monkeypatch.setattr("logreg_c.solvers._head.COMPLETE", 0.0)
+    monkeypatch.setattr("logreg_c.solvers._whole.SMALL", 0)
+    monkeypatch.setattr("logreg_c.solvers._whole.COMPLETE", 0.0)
     X, y, arguments = problem(kind, K)
     # Enough work for threads to share it, and rows of very different lengths.
     X, y = sparse.vstack([X] * 8).tocsr(), np.tile(y, 8)
@@ -268,12 +269,34 @@ def test_a_weak_penalty_on_few_entries_is_proved(kept_sparse):
     assert result.objective - result.gap <= J * (1 + 1e-11)
 
 
+def test_full_steps_are_tried_without_a_search_after_full_steps(kept_sparse, monkeypatch):
+    X, y, arguments = problem("plain", 2)
+    searched, found = [], {}
+    module = sys.modules["logreg_c.solvers.preconditioned"]
+    along = module.along
+
+    def counted(*of):
+        searched[-1] += 1
+        return along(*of)
+
+    monkeypatch.setattr(module, "along", counted)
+    for row in (1e-9, 1e9):
+        monkeypatch.setattr(module, "ROW", row)
+        searched.append(0)
+        found[row] = fit(X, y, tol=1e-9, **arguments)
+        assert found[row].solver == "preconditioned"
+        assert found[row].converged
+    assert searched[0] == found[1e-9].n_iter - 1
+    assert searched[1] < searched[0]
+    assert found[1e9].objective == pytest.approx(found[1e-9].objective, rel=1e-9)
+
+
 def test_a_head_grows_as_far_as_slow_iterations_pay_for(kept_sparse):
     X, y, _ = weak()
     penalty = as_penalty(3e-8, 0.0, None, None, None, X.shape[1])
     objective = Problem(X, y, None, None, True, 0, 1, True).pose(penalty).objective
     for count, grows in ((1, False), (1000, True)):
-        matrix = Preconditioner(objective, np.random.default_rng(0))
+        matrix = Head(objective, np.random.default_rng(0))
         assert matrix.grow(count) == grows
 
 

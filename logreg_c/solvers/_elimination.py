@@ -19,16 +19,19 @@ import numpy as np
 
 from .. import _kernels
 from .._compressed import Compressed
-from .._entries import Fields, scattered
+from .._entries import scattered
 from .._factor import Factor
 from .._objective import Objective, Point
 from .._sparse import margins
 from .._validation import Floats
+from ._price import price_of_factor, price_of_step
+from .newton_cg import conjugate_gradients
 
 # Columns outside the field that are factored, at most.
 MOST_OTHERS = 5000
-# Multiplications of the factor for an entry of X that take as long as an iteration.
-PACE = 60.0
+# Products with the Hessian that a bound may take: where making it anew takes long, a few conjugate
+# gradients with it as it was leave little.
+PRODUCTS = 16
 
 
 class Elimination:
@@ -41,6 +44,8 @@ class Elimination:
     first, last : int
         The field whose levels are eliminated.
     """
+
+    seldom = True
 
     def __init__(self, objective: Objective, first: int, last: int) -> None:
         self._objective = objective
@@ -75,8 +80,9 @@ class Elimination:
         self._pattern = indptr, column.astype(np.int32)
 
     @staticmethod
-    def largest(objective: Objective, fields: Fields | None) -> tuple[int, int] | None:
+    def largest(objective: Objective) -> tuple[int, int] | None:
         """Return the field to eliminate, None if too many columns are left."""
+        fields = objective.sparse.fields
         if fields is None or objective.K > 1:
             return None
         f = int(np.argmax(fields.last - fields.first))
@@ -120,8 +126,16 @@ class Elimination:
         out[:, self._levels] = level - moved / self._E
         return out
 
+    def grow(self, count: int) -> bool:
+        """Return that there is no more to know."""
+        return False
+
+    def lower_bound(self, point: Point, gap: float) -> float:
+        """Return the bound of a Newton step by conjugate gradients."""
+        found = conjugate_gradients(self._objective, point, self.apply, 1e-8, gap, PRODUCTS)
+        return found.lower
+
 
 def price(objective: Objective, first: int, last: int) -> float:
     """Return how many iterations a `refresh` takes as long as, about."""
-    others = objective.D - (last - first)
-    return others**3 / (3.0 * PACE * objective.sparse.X.entries)
+    return price_of_factor(objective.D - (last - first)) / price_of_step(objective)

@@ -3,8 +3,7 @@ r"""The initial matrix of L-BFGS for sparse data: head, tail and fields.
 
 The *head* is the columns with the largest diagonal in the Hessian, a few hundred of which hold half
 of all entries: their block of the Hessian is factored, of a sample of rows rescaled to the exact
-diagonal. The *tail* is the diagonal of the others. Where parameters are few the whole Hessian of
-all rows is factored instead: a sample would miss what bends J least.
+diagonal. The *tail* is the diagonal of the others.
 
 The columns of a one-hot field, divided by their entries, add up to 1 in every row, and so does the
 bias. Differences of these change no margin: only the penalty bends J along them, which no diagonal
@@ -32,7 +31,6 @@ from .._factor import Factor
 from .._objective import Objective, Point, inner, reciprocal
 from .._sampling import spread_out
 from .._validation import Floats
-from ._elimination import Elimination, price
 from ._price import price_of_step, size_of_factor
 
 # Columns of a head, at first and at most.
@@ -42,8 +40,6 @@ HEAD, MOST_HEAD = 256, 2000
 PART, ROWS, FEWEST = 0.1, 4, 10_000
 # A larger head's factor is to cost no more than this part of the iterations that were slow.
 WORTH = 0.5
-# So many parameters, or the cube root of so many times the entries of X, are few.
-SMALL, COMPLETE = 500, 100.0
 
 
 def rows_for(k: int, n: int, random: np.random.Generator) -> Rows | None:
@@ -54,8 +50,8 @@ def rows_for(k: int, n: int, random: np.random.Generator) -> Rows | None:
     return spread_out(m, n, random)
 
 
-class Preconditioner:
-    """An inverse of the Hessian as it was at the point of the last `refresh`.
+class Head:
+    """About an inverse of the Hessian as it was at the point of the last `refresh`.
 
     Parameters
     ----------
@@ -63,37 +59,16 @@ class Preconditioner:
         Over sparse data.
     random : Generator
         Draws the rows of the sample.
-
-    Attributes
-    ----------
-    complete : bool
-        Whether it is the inverse of the whole Hessian.
     """
+
+    seldom = False
 
     def __init__(self, objective: Objective, random: np.random.Generator) -> None:
         self._objective = objective
         self._random = random
-        most = max(SMALL, (COMPLETE * objective.sparse.X.entries) ** (1 / 3))
-        self.complete = objective.K * objective.D <= most
         self._rows: Rows | None = None
-        self._fields = None if self.complete else objective.sparse.fields
         self._deflation: Deflation | None = None
-        self._field = Elimination.largest(objective, self._fields)
-        self._elimination: Elimination | None = None
         self.resize(HEAD)
-
-    @property
-    def eliminated(self) -> bool:
-        """Whether it has become the inverse of the whole Hessian by elimination."""
-        return self._elimination is not None
-
-    def eliminate(self, most: float) -> bool:
-        """Become that, from the next refresh on, if that costs at most so many iterations."""
-        if self._field is None or price(self._objective, *self._field) > most:
-            return False
-        if self._elimination is None:
-            self._elimination = Elimination(self._objective, *self._field)
-        return True
 
     def resize(self, k: int) -> None:
         """Take so many columns from the next refresh on."""
@@ -107,7 +82,7 @@ class Preconditioner:
         """
         most = size_of_factor(WORTH * count * price_of_step(self._objective))
         k = min(4 * self._k, MOST_HEAD, self._objective.D - 1, most)
-        if self.complete or self.eliminated or k <= self._k:
+        if k <= self._k:
             return False
         self.resize(k)
         return True
@@ -115,31 +90,24 @@ class Preconditioner:
     def refresh(self, point: Point) -> None:
         """Take the Hessian at a point."""
         objective = self._objective
-        if self.complete:
-            self._factor = objective.factor(objective.data.predictions(point.Z))
-            return
-        if self._elimination is not None:
-            self._elimination.refresh(point)
-            return
         self._blocks = blocks = Blocks(
             objective, objective.mean_curvature(point), self._k, self._rows
         )
         self._deflation = None
-        if self._fields is not None:
-            deflation = Deflation(objective, self._fields, blocks.h, blocks.diagonal)
+        if objective.sparse.fields is not None:
+            deflation = Deflation(objective, objective.sparse.fields, blocks.h, blocks.diagonal)
             self._deflation = deflation if deflation.useful else None
 
     def apply(self, g: Floats) -> Floats:
         """Return about the inverse of the Hessian times g."""
-        if self.complete:
-            return self._objective.project(self._factor.solve(g))
-        if self._elimination is not None:
-            return self._elimination.apply(g)
         if self._deflation is None:
             out = self._blocks.apply(g)
         else:
             out = np.stack([self._deflation.apply(row, self._blocks.apply) for row in g])
         return self._objective.project(out)
+
+    def lower_bound(self, point: Point, gap: float) -> None:
+        """Return that it has no bound of its own: a step leaves too much of the residual."""
 
 
 class Blocks:

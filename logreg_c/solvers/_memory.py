@@ -83,7 +83,7 @@ class Memory:
         self._keep(k)
 
     def _free(self, shape: tuple[int, ...]) -> int:
-        """Return the place of a further pair, for which the oldest one goes if there is no other."""
+        """Return the place of a further pair, the oldest one's if there is no other."""
         if not len(self._S):
             self._make_room(shape)
         full = len(self._order) == self._most

@@ -13,17 +13,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Protocol
 
 import numpy as np
 
-from .._certificate import lower_bound
 from .._combination import MOST, Combination
 from .._objective import Objective, Point, inner
 from .._validation import Floats
 from ._driver import Goal, Iterate, Task
-from ._head import Preconditioner
+from ._elimination import Elimination, price
+from ._head import Head
 from ._line_search import advance, along
 from ._memory import Apply, Memory
+from ._whole import Whole
 from .newton_cg import conjugate_gradients
 
 # Iterations at which the initial matrix is made again.
@@ -62,12 +64,16 @@ PROOF = 40
 def preconditioned(task: Task) -> Iterator[Iterate]:
     """Yield an iterate a gather and a scatter."""
     objective, point = task.objective, task.begin()
-    matrix = Preconditioner(objective, task.random)
+    matrix: Matrix
+    if Whole.serves(objective):
+        matrix, field = Whole(objective), None
+    else:
+        matrix, field = Head(objective, task.random), Elimination.largest(objective)
     matrix.refresh(point)
     few = objective.sparse.X.entries < ENTRIES_A_COLUMN * objective.D
     threads = objective.data.threads
     memory = Memory(SHORT_MEMORY if few else MEMORY, threads)
-    proof = Proof(objective, task.goal, matrix, FEW_POINTS if few else MOST)
+    proof = Proof(objective, task.goal, FEW_POINTS if few else MOST)
     proof.add(point)
     count, full, stuck = 0, 0, False
     certain = objective.data.size / (ROW * objective.n)
@@ -78,7 +84,7 @@ def preconditioned(task: Task) -> Iterator[Iterate]:
     while True:
         s = apply(point.gradient)
         np.negative(s, out=s)
-        lower = proof.of(point, -0.5 * inner(point.gradient, s), apply)
+        lower = proof.of(point, -0.5 * inner(point.gradient, s), matrix, apply)
         gap = task.goal.gap(point.J)
         if point.J - lower <= gap:
             yield Iterate(point, lower)
@@ -106,25 +112,45 @@ def preconditioned(task: Task) -> Iterator[Iterate]:
         point = new
         proof.add(point)
         yield Iterate(point, lower)
-        if count % LOOK == 0 and matrix.eliminate(max(proof.iterations_left(), count)):
+        if (
+            field is not None
+            and count % LOOK == 0
+            and price(objective, *field) <= max(proof.iterations_left(), count)
+        ):
+            matrix = matrix if matrix.seldom else Elimination(objective, *field)
             matrix.refresh(point)
             memory.clear()
         elif count in SLOW and matrix.grow(count):
             matrix.refresh(point)
             memory = Memory(LONG_MEMORY, threads, memory)
-        elif count in REFRESHED and not matrix.eliminated and not proof.nearly_done():
+        elif count in REFRESHED and not matrix.seldom and not proof.nearly_done():
             matrix.refresh(point)
+
+
+class Matrix(Protocol):
+    """About an inverse of the Hessian, as it was at the point of the last `refresh`."""
+
+    seldom: bool
+    """Whether that takes so long that it is not for the usual iterations."""
+
+    def refresh(self, point: Point) -> None:
+        """Take the Hessian at a point."""
+
+    def apply(self, g: Floats) -> Floats:
+        """Return it times g."""
+
+    def grow(self, count: int) -> bool:
+        """Know more from the next refresh on, if it can, as so many iterations have not done."""
+
+    def lower_bound(self, point: Point, gap: float) -> float | None:
+        """Return a bound on J* by its own means, if it has any, J being to be this near to it."""
 
 
 class Proof:
     """When a bound is worth its time: not before the decreases to expect are near the goal."""
 
-    def __init__(
-        self, objective: Objective, goal: Goal, matrix: Preconditioner, points: int
-    ) -> None:
-        self._objective = objective
+    def __init__(self, objective: Objective, goal: Goal, points: int) -> None:
         self._goal = goal
-        self._matrix = matrix
         self._seen = Combination(objective, points)
         self._decrements: list[float] = []
         self._gap = math.inf
@@ -166,13 +192,12 @@ class Proof:
             return 0.0
         return LATER * RECENT * math.log(to_go) / -math.log(ratio)
 
-    def of(self, point: Point, decrement: float, apply: Apply) -> float:
+    def of(self, point: Point, decrement: float, matrix: Matrix, apply: Apply) -> float:
         """Return a lower bound on J*, -inf if none was tried; `decrement` is what J may yet fall.
 
         One more direction costs an iteration. Some are taken, while each halves the bound, where
-        that, shrinking as the decrements have done, would take more than two. Where the matrix is
-        the whole Hessian a Newton step of it, made anew, leaves no residual; where making it
-        takes long, a few conjugate gradients with it as it was leave little.
+        that, shrinking as the decrements have done, would take more than two, and where the matrix
+        has no bound of its own.
         """
         self._decrements.append(decrement)
         gap = self._gap = self._goal.gap(point.J)
@@ -182,21 +207,16 @@ class Proof:
         enough = SPARE * gap
         lower = self._seen.lower_bound(enough)
         bound = self._seen.bound
-        self._combined_at = decrement * min(max(gap / (LIKELY * bound), LEAST), 0.5)
+        self._combined_at = decrement * _fall(gap, LIKELY * bound)
         if math.isfinite(bound) and decrement > 0.0:
             self._excess = bound / decrement
         if point.J - lower <= gap or not directed:
             return lower
         earlier = self._decrements[-4:][0]
         shrinks = (decrement / earlier) ** (1.0 / 3.0) if decrement < earlier else 1.0
-        if self._matrix.complete:
-            lower = max(lower, self._by_newton(point))
-            bound = point.J - lower
-        elif self._matrix.eliminated:
-            found = conjugate_gradients(
-                self._objective, point, self._matrix.apply, 1e-8, gap, DIRECTIONS
-            )
-            lower = max(lower, found.lower)
+        own = matrix.lower_bound(point, gap)
+        if own is not None:
+            lower = max(lower, own)
             bound = point.J - lower
         elif bound * shrinks * shrinks > gap:
             for _ in range(DIRECTIONS):
@@ -207,12 +227,10 @@ class Proof:
                     break
         else:
             return lower
-        self._directed_at = decrement * min(max(gap / bound, LEAST), 0.5)
+        self._directed_at = decrement * _fall(gap, bound)
         return lower
 
-    def _by_newton(self, point: Point) -> float:
-        objective = self._objective
-        self._matrix.refresh(point)
-        a = objective.data.predictions(point.Z)
-        s = -self._matrix.apply(point.gradient)
-        return lower_bound(objective, point, objective, a, objective.direction_margins(s))
+
+def _fall(gap: float, bound: float) -> float:
+    """Return to which part of it a decrement has to fall for another bound, after this one."""
+    return min(max(gap / bound, LEAST), 0.5) if bound > gap else 0.5
