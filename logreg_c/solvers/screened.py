@@ -159,7 +159,8 @@ def _screened(task: Task, screen: Screen, before: Point, l1: Floats) -> Iterator
             used = theta[:, :-1].any(axis=0)
             needed |= (score >= 1.0) | used
             chosen, part, group = screen.part(near, needed, score)
-            solver = screen.solver(objective, part, columns[chosen], int(np.count_nonzero(used)))
+            all_columns = chosen if columns is None else columns[chosen]
+            solver = screen.solver(objective, part, all_columns, int(np.count_nonzero(used)))
             # The last step of a factored Hessian proves more than what it was to prove.
             least = enough if solver is solve else 0.3 * goal.gap(among.J)
             last = solve_part(near, part, chosen, theta, solver, enough, least, group)
