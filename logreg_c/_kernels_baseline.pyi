@@ -99,6 +99,12 @@ def factor(
 def factor_solve(
     R: NDArray[np.float64], scale: NDArray[np.float64], v: NDArray[np.float64]
 ) -> None: ...
+def block_factor_solve(
+    R: NDArray[np.float32],
+    scale: NDArray[np.float64],
+    ends: NDArray[np.intp],
+    v: NDArray[np.float64],
+) -> None: ...
 def cholesky_half_solve(
     R: NDArray[np.float64], v: NDArray[np.float64], transposed: bool
 ) -> None: ...

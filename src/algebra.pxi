@@ -103,7 +103,7 @@ cdef void multiply_rows(const double* scale, Py_ssize_t D, double* x, Py_ssize_t
             x[k * D + j] *= scale[j]
 
 
-cdef void solve_scaled(const double* R, const double* scale, Py_ssize_t D, double* x,
+cdef void solve_scaled(const real* R, const double* scale, Py_ssize_t D, double* x,
                        Py_ssize_t q) noexcept nogil:
     """x = A^-1 x for q vectors, R and scale being A's factor."""
     multiply_rows(scale, D, x, q)
@@ -120,6 +120,24 @@ def factor_solve(cnp.ndarray R, cnp.ndarray scale, cnp.ndarray v):
     cdef Py_ssize_t D = cnp.PyArray_DIM(R, 0), q = cnp.PyArray_SIZE(v) // D
     with nogil:
         solve_scaled(triangle, size, D, x, q)
+
+
+def block_factor_solve(cnp.ndarray R, cnp.ndarray scale, cnp.ndarray ends, cnp.ndarray v):
+    """Replace v, or every row of v, by A^-1 v, A being blocks along its diagonal.
+
+    Block k, from ends[k] up to ends[k + 1], has its factor, float32, at the beginning of R[k].
+    """
+    cdef const float* triangles = <const float*> cnp.PyArray_DATA(R)
+    cdef const double* size = doubles(scale)
+    cdef const Py_ssize_t* end = <const Py_ssize_t*> cnp.PyArray_DATA(ends)
+    cdef double* x = doubles(v)
+    cdef Py_ssize_t count = cnp.PyArray_SIZE(ends) - 1, room = cnp.PyArray_SIZE(R) // count
+    cdef Py_ssize_t D = end[count], q = cnp.PyArray_SIZE(v) // D, k, s
+    with nogil:
+        for k in range(count):
+            for s in range(q):
+                solve_scaled(triangles + k * room, size + end[k], end[k + 1] - end[k],
+                             x + s * D + end[k], 1)
 
 
 def cholesky_half_solve(cnp.ndarray R, cnp.ndarray v, bint transposed):

@@ -126,10 +126,10 @@ cdef Py_ssize_t factor_diagonal(double* triangle, Py_ssize_t first,
     return 0
 
 
-cdef void solve_transposed(const double* R, Py_ssize_t D, double* v, Py_ssize_t q) noexcept nogil:
+cdef void solve_transposed(const real* R, Py_ssize_t D, double* v, Py_ssize_t q) noexcept nogil:
     """v = R'^-1 v for q vectors. Reads R's triangle from memory once."""
     cdef Py_ssize_t k, s
-    cdef const double* row
+    cdef const real* row
     cdef double* x
     for k in range(D):
         row = R + k * D
@@ -139,10 +139,10 @@ cdef void solve_transposed(const double* R, Py_ssize_t D, double* v, Py_ssize_t 
             axpy(row + k + 1, -x[k], D - k - 1, x + k + 1)
 
 
-cdef void solve_upper(const double* R, Py_ssize_t D, double* v, Py_ssize_t q) noexcept nogil:
+cdef void solve_upper(const real* R, Py_ssize_t D, double* v, Py_ssize_t q) noexcept nogil:
     """v = R^-1 v for q vectors. Reads R's triangle from memory once."""
     cdef Py_ssize_t k, s
-    cdef const double* row
+    cdef const real* row
     cdef double* x
     for k in range(D - 1, -1, -1):
         row = R + k * D

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -197,6 +198,29 @@ def test_factor_and_solve(isa, D):
     eps = np.finfo(float).eps
     size = np.abs(X / S) @ np.abs(R.T) @ np.abs(R) + np.abs(V * S)
     assert (np.abs(X @ A - V) * S <= 8 * np.sqrt(D) * eps * size).all()
+
+
+def test_blocks_are_solved_like_each_of_them_alone(isa):
+    ends = np.array([0, 13, 14, 45, 60], dtype=np.intp)
+    scale = 10.0 ** np.random.default_rng(2).integers(-9, 9, 60)
+    V = np.random.default_rng(1).standard_normal((3, 60)) * scale
+    factors, S = np.zeros((4, 31 * 31), dtype=np.float32), np.empty(60)
+    expected = V.copy()
+    for k, (begin, end) in enumerate(pairwise(ends)):
+        size = end - begin
+        R = np.zeros((size, size))
+        block = scale[begin:end]
+        isa.factor(spd(size) * block * block[:, None], R, S[begin:end], 1)
+        factors[k, : size * size] = R.ravel()
+        for v in expected:
+            v[begin:end] *= S[begin:end]
+            v[begin:end] = np.linalg.solve(np.triu(R.astype(np.float32)).T, v[begin:end])
+            v[begin:end] = np.linalg.solve(np.triu(R.astype(np.float32)), v[begin:end])
+            v[begin:end] *= S[begin:end]
+    X = V.copy()
+    isa.block_factor_solve(factors, S, ends, X)
+    size = np.abs(expected / S).max() * S
+    assert (np.abs(X - expected) <= 1e-5 * size).all()
 
 
 def test_what_has_no_factor_gets_a_little_on_its_diagonal(isa):
