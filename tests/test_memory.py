@@ -137,7 +137,7 @@ def test_a_step_is_the_pair_of_its_points(K):
 
 
 def test_the_memory_has_the_same_bits_for_any_number_of_threads():
-    pairs, g = pairs_of(8, (1, 200_000), 3)
+    pairs, g = pairs_of(8, (1, 300_000), 3)
     found = []
     for threads in (1, 2, 3, 8):
         memory = Memory(5, threads)

@@ -31,6 +31,10 @@ COSINE = 0.1
 
 Apply = Callable[[Floats], Floats]
 
+# Entries of the steps from where on threads gain anything; with fewer, and other programs at work,
+# waking them takes longer than all the rest of an iteration.
+PARALLEL = 2**20
+
 
 class Memory:
     """Pairs (s, y) and their inverse Hessian.
@@ -68,6 +72,8 @@ class Memory:
     def _make_room(self, shape: tuple[int, ...]) -> None:
         self._shape = shape
         self._S, self._Y = np.empty((2, self._most, math.prod(shape)))
+        if self._S.size < PARALLEL:
+            self._threads = 1
 
     def add(self, s: Floats, y: Floats) -> None:
         """Keep a pair if its curvature is positive beyond rounding."""
