@@ -44,12 +44,16 @@ class BlockFactor:
         self._R = np.empty((len(ends) - 1, int(np.diff(ends).max()) ** 2), np.float32)
         self._scale = np.empty(ends[-1])
 
-    def put(self, k: int, H: Floats) -> None:
-        """Factor block k."""
+    def put(self, k: int, H: Floats) -> float:
+        """Factor block k.
+
+        Return what is left of a row's diagonal given the rows before it, as -log, on average.
+        """
         R = np.empty(H.shape)
         scale = self._scale[self._ends[k] : self._ends[k + 1]]
         _kernels.kernels.factor(H, R, scale, self._threads)
         self._R[k, : H.size] = R.ravel()
+        return -2.0 * float(np.log(np.diagonal(R)).mean())
 
     def solve(self, v: Floats) -> Floats:
         """Return H^-1 v for every row of v."""

@@ -46,7 +46,7 @@ def test_they_are_the_inverses_of_the_hessians_blocks(monkeypatch, fit_bias, wei
     g[0, -1] *= fit_bias
     point = objective.evaluate(0.1 * g)
     before = objective.data.meter.reads
-    s = column_blocks(objective, point, rng)(g)
+    s = column_blocks(objective, point, rng, None)(g)
     assert objective.data.meter.reads - before == pytest.approx(1.0, abs=0.01)
     H = objective.hessian(objective.data.predictions(point.Z))
     block = np.repeat(np.arange(5), [8, 8, 8, 9, 1])
@@ -60,30 +60,60 @@ def test_classes_share_them_and_add_up_to_zero():
     point = objective.evaluate(objective.start())
     rng = np.random.default_rng(1)
     g = objective.project(rng.standard_normal((3, 31)))
-    s = column_blocks(objective, point, rng)(g)
+    s = column_blocks(objective, point, rng, None)(g)
     assert np.allclose(s.sum(axis=0), 0.0)
     # Where all classes are as likely the Hessian is the same for each of them, but for its size.
     Hs = objective.hessian_vector(objective.data.predictions(point.Z), s)
     assert np.allclose(Hs, g * (Hs[0, 0] / g[0, 0]), atol=1e-5)
 
 
-def test_none_for_few_rows():
-    X, y = neighbours(1100, 60)
-    objective = objective_of(X, y)
-    assert (
-        column_blocks(objective, objective.evaluate(objective.start()), np.random.default_rng(0))
-        is None
+def blocks_of(X, y, known):
+    objective = objective_of(X, y, keep_sparse=True)
+    point = objective.evaluate(objective.start())
+    diagonal = None
+    if known:
+        diagonal = objective.evaluate_and_survey(point.theta, np.ones_like(point.theta))[1]
+    return column_blocks(objective, point, np.random.default_rng(0), diagonal)
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_none_for_few_rows(known):
+    X, y = neighbours(1300, 60)
+    assert blocks_of(X, y, known) is not None
+    assert blocks_of(X[:1100], y[:1100], known) is None
+
+
+def test_none_where_they_tell_no_more_than_a_known_diagonal():
+    X, y = neighbours(1300, 60, 0.0)
+    assert blocks_of(X, y, True) is None
+    assert blocks_of(X, y, False) is not None
+    X, y = neighbours(1300, 60, 0.5)
+    assert blocks_of(X, y, True) is not None
+
+
+def test_rare_columns_count_as_much_as_they_do_in_all_rows():
+    """The 2,000 rows of the blocks may have nothing of them."""
+    X, y = neighbours(12_000, 200, 0.9)
+    drawn = np.random.default_rng(0).choice(len(X), 2000, False)
+    X[:, 40] = 0.0
+    X[np.setdiff1d(np.arange(len(X)), drawn)[:20], 40] = 1.0
+    objective = objective_of(X, y, l2=1e-7)
+    point = objective.evaluate(objective.start())
+    known = objective.evaluate_and_survey(point.theta, np.ones_like(point.theta))[1]
+    rare = np.zeros_like(known)
+    rare[0, 40] = known[0, 40]
+    with_it, without = (
+        column_blocks(objective, point, np.random.default_rng(0), diagonal)(rare)[0, 40]
+        for diagonal in (known, None)
     )
+    assert with_it == pytest.approx(1.0, abs=0.1)
+    assert without > 20.0
 
 
 def test_none_for_a_sparse_x():
     sparse = pytest.importorskip("scipy.sparse")
     X, y = neighbours(1300, 60)
-    objective = objective_of(sparse.csr_matrix(X), y, keep_sparse=True)
-    assert (
-        column_blocks(objective, objective.evaluate(objective.start()), np.random.default_rng(0))
-        is None
-    )
+    assert blocks_of(sparse.csr_matrix(X), y, False) is None
 
 
 @pytest.mark.parametrize(("rho", "part"), [(0.95, 0.6), (0.7, 0.8), (0.0, 1.1)])
@@ -129,7 +159,7 @@ def test_they_are_made_of_some_rows(order, dtype):
     objective = objective_of(X, y)
     point = objective.evaluate(objective.start())
     before = objective.data.meter.reads
-    apply = column_blocks(objective, point, np.random.default_rng(0))
+    apply = column_blocks(objective, point, np.random.default_rng(0), None)
     assert objective.data.meter.reads - before == pytest.approx(2000 / 6000, rel=0.02)
     # Two blocks of 75 columns, of which none knows the other, but about all of its own.
     s = apply(point.gradient)

@@ -68,12 +68,14 @@ def few_passes(objective: Objective, point: Point, diagonal: Floats, count: int)
 
 def first_matrix(objective: Objective, point: Point, random: np.random.Generator) -> Apply:
     """Return the inverse of what is known of the Hessian: its blocks, its diagonal, or its size."""
-    blocks = column_blocks(objective, point, random)
+    ones, diagonal = np.ones_like(point.theta), None
+    if objective.n > objective.D:
+        diagonal = objective.evaluate_and_survey(point.theta, ones)[1]
+    blocks = column_blocks(objective, point, random, diagonal)
     if blocks is not None:
         return blocks
-    ones = np.ones_like(point.theta)
-    if objective.n > objective.D:
-        return by_column(objective, objective.evaluate_and_survey(point.theta, ones)[1])
+    if diagonal is not None:
+        return by_column(objective, diagonal)
     # The penalty, which counts more the fewer rows there are, is that of the columns as they are:
     # scaling by curvature does harm.
     return by_column(objective, ones * max(inner(point.gradient, point.gradient) ** 0.5, 1e-300))
