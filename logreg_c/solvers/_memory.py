@@ -83,9 +83,10 @@ class Memory:
 
     def add_step(self, before: Point, after: Point) -> None:
         """Keep the pair of a step from one point to another, which is written to its place only."""
-        k = self._free(after.theta.shape)
-        np.subtract(after.theta, before.theta, out=self._S[k].reshape(self._shape))
-        np.subtract(after.gradient, before.gradient, out=self._Y[k].reshape(self._shape))
+        shape = after.theta.shape
+        k = self._free(shape)
+        np.subtract(after.theta, before.theta, out=self._S[k].reshape(shape))
+        np.subtract(after.gradient, before.gradient, out=self._Y[k].reshape(shape))
         self._keep(k)
 
     def _free(self, shape: tuple[int, ...]) -> int:

@@ -275,7 +275,7 @@ class Unfactored:
                 if step is None:
                     break
             self._made += 1
-            memory.add(step.point.theta - point.theta, step.point.gradient - point.gradient)
+            memory.add_step(point, step.point)
             point, last = step.point, where
         if not provable:
             return Solved(point, 0.0 * s, np.zeros_like(point.Z), decrement, point)
