@@ -8,16 +8,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._objective import Point, is_finite
+from ._examples import Rows
+from ._objective import Objective, Point, is_finite
+from ._several import Curved, evaluate_all, without_rows
 from ._unpenalised import Review
 from ._validation import Floats
 from .fitting import Posed
 from .solvers import SOLVERS, choose
 from .solvers._driver import Goal, Outcome, Solver
 from .solvers.blocks import at_penalty
-from .solvers.near import CHEAP, Metric, near
+from .solvers.near import Metric, near
 from .solvers.screened import Screen, screened
-from .solvers.together import MOST, evaluate_all, together
+from .solvers.together import FEW_STEPS, MOST, Reached, together
 
 # What the tolerance of the model itself is multiplied by, and the smallest that makes sense.
 REFINED, SMALLEST_TOL = 1e-3, 1e-13
@@ -63,27 +65,37 @@ class Continuation:
         self._max_iter = max_iter
         self._metric = Metric()
         self._screen = Screen()
+        # The objective of the last small fit, and the predictions and Gram of its last step.
+        self._whole: tuple[Objective, Floats, Floats] | None = None
 
     def fit(self, posed: Posed, theta: Floats, start: Point | None = None) -> Fitted:
         """Fit from theta; `start` is what is known there already."""
         if self._small(posed):
             start = posed.objective.evaluate(theta) if start is None else start
-            return self._together([posed], [start])[0]
+            found = together([posed.objective], [start], self._goal)
+            if found[0].a is not None and found[0].gram is not None:
+                self._whole = posed.objective, found[0].a, found[0].gram
+            return self._finished([posed], found)[0]
         return self._alone(posed, theta, start, 0)
 
-    def fit_folds(self, folds: Sequence[Posed], thetas: Sequence[Floats]) -> list[Fitted]:
-        """Fit problems that differ in their weights."""
-        if all(self._small(posed) for posed in folds):
-            objectives = [posed.objective for posed in folds]
-            return self._together(folds, evaluate_all(objectives, np.concatenate(thetas)))
-        return [self._alone(*pair, None, 0) for pair in zip(folds, thetas, strict=True)]
+    def fit_folds(
+        self, folds: Sequence[Posed], thetas: Sequence[Floats], rows: Sequence[Rows]
+    ) -> list[Fitted]:
+        """Fit problems whose weights differ in some rows each from those that were fitted last."""
+        if not all(self._small(posed) for posed in folds):
+            return [self._alone(*pair, None, 0) for pair in zip(folds, thetas, strict=True)]
+        objectives, about = [posed.objective for posed in folds], None
+        points = evaluate_all(objectives, np.concatenate(thetas))
+        if self._whole is not None and self._whole[0].scale is objectives[0].scale:
+            about = without_rows(*self._whole, objectives, rows)
+        return self._finished(folds, together(objectives, points, self._goal, about))
 
     def _small(self, posed: Posed) -> bool:
         """Whether it is a problem for `together`."""
         objective = posed.objective
         wanted = self._solver == "auto" and self._max_iter > MOST and not posed.penalty.nothing
         smooth = objective.K == 1 and self._metric.suits(objective)
-        return wanted and smooth and self._metric.price(objective) <= CHEAP
+        return wanted and smooth and self._metric.price(objective) <= FEW_STEPS
 
     def _alone(
         self,
@@ -102,11 +114,10 @@ class Continuation:
         review = posed.minimise(theta, solvers, self._goal, self._max_iter - rounds)
         return Fitted(posed, review, rounds + len(review.outcome.history))
 
-    def _together(self, folds: Sequence[Posed], points: Sequence[Point]) -> list[Fitted]:
-        """Fit in rounds, and what finds nothing lower on its own."""
-        found = together([posed.objective for posed in folds], points, self._goal)
+    def _finished(self, folds: Sequence[Posed], found: Sequence[Reached]) -> list[Fitted]:
+        """Fit on its own what has not reached its goal in rounds with others."""
         fits = []
-        for posed, (point, lower, rounds) in zip(folds, found, strict=True):
+        for posed, (point, lower, rounds, *_) in zip(folds, found, strict=True):
             if point.J - lower <= self._goal.gap(point.J):
                 outcome = Outcome(point, lower, True, PROVED, "newton", ())
                 fits.append(Fitted(posed, Review(outcome, False, ()), rounds))

@@ -97,6 +97,8 @@ def fit_grid(
     full: list[list[Fitted]] = []
     reasons: list[str] = []
     problems: list[Problem] = []
+    weights = 1.0 if problem.data.sample_weight is None else problem.data.sample_weight
+    left_out = [np.flatnonzero(s != weights) for s in folds]
     with Bar("cross-validation", "fit", (len(folds) + 1) * shape[1] * shape[2], progress) as bar:
         for i, share in enumerate(shares):
             found: dict[int, Fitted] = {}
@@ -118,7 +120,7 @@ def fit_grid(
                     transported(posed, now, before[-1] if before else None, own)
                     for posed, own in zip(posed_folds, last, strict=True)
                 ]
-                last = continuation.fit_folds(posed_folds, thetas)
+                last = continuation.fit_folds(posed_folds, thetas, left_out)
                 for k, fit in enumerate(last):
                     coefficients[k, i, j] = fit.posed.objective.to_raw(fit.point.theta)
                     scores[k, i, j] = score(k, fit.point, coefficients[k, i, j])

@@ -252,6 +252,37 @@ def curvatures(
     out: NDArray[np.float64],
     threads: int,
 ) -> None: ...
+def evaluate_problems(
+    X: Matrix,
+    y: NDArray[Any],
+    weights: Sequence[NDArray[np.float64] | None],
+    totals: Sequence[float],
+    offset: NDArray[np.float64] | None,
+    theta: NDArray[np.float64],
+    before: Sequence[NDArray[np.float64]] | None,
+    a: NDArray[np.float64] | None,
+    curvature: NDArray[np.float64] | None,
+    Z: NDArray[np.float64],
+    gradient: NDArray[np.float64],
+    moves: NDArray[np.float64],
+    told: NDArray[np.float64],
+    threads: int,
+) -> None: ...
+def bend_problems(
+    weights: Sequence[NDArray[np.float64] | None],
+    totals: Sequence[float],
+    margins: Sequence[NDArray[np.float64]],
+    a: NDArray[np.float64],
+    h: NDArray[np.float64],
+    threads: int,
+) -> None: ...
+def score_margins(
+    Z: NDArray[np.float64],
+    ids: NDArray[np.int32],
+    rows: NDArray[np.intp],
+    weight: NDArray[np.float64] | None,
+    most: float,
+) -> tuple[float, float, float]: ...
 def take(
     X: NDArray[Any],
     rows: NDArray[np.intp],

@@ -179,12 +179,12 @@ class Objective:
         mean = s.mean(axis=0)
         return np.asarray(s - (mean if self._shared is None else mean * self._shared))
 
-    def _chain(self, raw: Floats) -> Floats:
+    def chain(self, raw: Floats) -> Floats:
         """Turn a gradient by the raw weights and biases into one by theta. Overwrites raw."""
         _kernels.kernels.chain(raw, *self._coordinates, self.fit_bias)
         return raw
 
-    def _point(self, theta: Floats, Z: Floats, loss: float, raw: Floats) -> Point:
+    def point(self, theta: Floats, Z: Floats, loss: float, raw: Floats) -> Point:
         """Return the point where the data have this loss and gradient. Overwrites raw."""
         terms = _kernels.kernels.finish_gradient(
             raw, *self._coordinates, self.fit_bias, theta, self.quadratic, self._l1, self.linear
@@ -202,7 +202,7 @@ class Objective:
     def evaluate(self, theta: Floats) -> Point:
         """Return J, its gradient and the margins at theta. Reads X once."""
         loss, Z, raw = self.data.evaluate(self.to_raw(theta))
-        return self._point(theta, Z, loss, raw)
+        return self.point(theta, Z, loss, raw)
 
     def evaluate_and_survey(self, theta: Floats, inverse: Floats) -> tuple[Point, Floats, Floats]:
         """As `evaluate`; also the diagonal of J's Hessian, and leverages. Reads X once."""
@@ -211,7 +211,7 @@ class Objective:
             self.to_raw(theta), self.center, inverse * squares
         )
         diagonal *= squares
-        return self._point(theta, Z, loss, raw), diagonal + self.quadratic, leverage
+        return self.point(theta, Z, loss, raw), diagonal + self.quadratic, leverage
 
     def at_margins(self, theta: Floats, Z: Floats) -> Point:
         """As `evaluate` where Z is known already: the product with X' alone."""
@@ -219,7 +219,7 @@ class Objective:
 
     def at_residuals(self, theta: Floats, Z: Floats, loss: float, R: Floats) -> Point:
         """As `at_margins` where the loss and its residuals are known too."""
-        return self._point(theta, Z, loss, self.data.transpose_product(R))
+        return self.point(theta, Z, loss, self.data.transpose_product(R))
 
     def direction_margins(self, s: Floats) -> Floats:
         """Return what a step s adds to the margins. Reads X once."""
@@ -227,11 +227,11 @@ class Objective:
 
     def pull_back(self, R: Floats) -> Floats:
         """Return the gradient of sum(R · margins) by theta. Reads X once."""
-        return self._chain(self.data.transpose_product(R))
+        return self.chain(self.data.transpose_product(R))
 
     def hessian_vector(self, a: Floats, s: Floats, U: Floats | None = None) -> Floats:
         """Return the Hessian of J at predictions a, times s; fill U with s's margins. Reads X."""
-        raw = self._chain(self.data.hessian_vector(a, self.to_raw(s), U))
+        raw = self.chain(self.data.hessian_vector(a, self.to_raw(s), U))
         raw += self.quadratic * s
         return raw
 
@@ -251,9 +251,15 @@ class Objective:
         _kernels.kernels.finish_diagonal(H, self.quadratic, least, self.fit_bias)
         return H
 
-    def grams(self, h: Floats) -> Floats:
-        """Return sum_i h_qi v_i v_i' for each row q of h, v_i the centred, scaled [x_i, 1]."""
-        grams = self.data.gram(h, self.center, self.scale)
+    def grams(self, h: Floats, rows: Rows | None = None) -> Floats:
+        """Return sum_i h_qi v_i v_i' for each row q of h, v_i the centred, scaled [x_i, 1].
+
+        Over these rows, for each of which h has an entry; None is all.
+        """
+        if rows is None:
+            grams = self.data.gram(h, self.center, self.scale)
+        else:
+            grams = self.data.gram_of(rows, h, self.center, self.scale)
         if not self.fit_bias:
             grams[:, -1, :] = 0.0
             grams[:, :, -1] = 0.0

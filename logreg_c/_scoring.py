@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import _kernels
 from ._objective import Point
 from ._validation import Floats
 from .sklearn import LogisticRegression
@@ -51,7 +52,8 @@ class HeldOut:
         tests: Sequence[NDArray[np.intp]],
         parameters: dict[str, Any],
     ) -> None:
-        self._tests = tests
+        every = np.arange(len(y))
+        self._tests = [every[rows] for rows in tests]
         self._classes = classes
         self._parameters = [_rows_of(parameters, len(y), rows) for rows in tests]
         simple = isinstance(name, str) and name in FROM_MARGINS
@@ -61,17 +63,20 @@ class HeldOut:
             self._X = [X[rows] for rows in tests]
             self._y = [y[rows] for rows in tests]
         else:
-            self._ids = [ids[rows].astype(np.intp) for rows in tests]
+            self._ids = ids.astype(np.int32)
 
     def __call__(self, fold: int, point: Point, coefficients: Floats) -> float:
         """Return a fold's score at a point."""
         if self._name is None:
             return self._by_estimator(fold, coefficients)
-        Z = point.Z[:, self._tests[fold]]
-        ids = self._ids[fold]
-        values = _hits(Z, ids) if self._name == "accuracy" else -_losses(Z, ids)
         weight = self._parameters[fold].get("sample_weight")
-        return float(np.average(values, weights=weight))
+        hits, losses, total = _kernels.kernels.score_margins(
+            point.Z, self._ids, self._tests[fold],
+            None if weight is None else np.ascontiguousarray(weight, dtype=np.float64), MOST_LOSS,
+        )  # fmt: skip
+        if not total > 0.0:
+            raise ZeroDivisionError(f"the weights of the rows of fold {fold} add up to {total:g}")
+        return (hits if self._name == "accuracy" else -losses) / total
 
     def _by_estimator(self, fold: int, coefficients: Floats) -> float:
         model = LogisticRegression()
@@ -107,21 +112,3 @@ def _rows_of(parameters: dict[str, Any], n: int, rows: NDArray[np.intp]) -> dict
         array = np.asarray(value)
         cut[name] = array[rows] if array.ndim and len(array) == n else value
     return cut
-
-
-def _hits(Z: Floats, ids: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """Return which rows are predicted right."""
-    hits: NDArray[np.bool_] = ((Z[0] > 0.0) if len(Z) == 1 else Z.argmax(axis=0)) == ids
-    return hits
-
-
-def _losses(Z: Floats, ids: NDArray[np.intp]) -> Floats:
-    """Return the cross-entropy of each row."""
-    if len(Z) == 1:
-        z = np.where(ids == 1, -Z[0], Z[0])
-        # As np.logaddexp(0, z), which takes three times as long.
-        losses = np.maximum(z, 0.0) + np.log1p(np.exp(-np.abs(z)))
-    else:
-        top = Z.max(axis=0)
-        losses = np.log(np.exp(Z - top).sum(axis=0)) + top - Z[ids, np.arange(Z.shape[1])]
-    return np.asarray(np.minimum(losses, MOST_LOSS))

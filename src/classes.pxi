@@ -171,7 +171,7 @@ cdef inline double class_link(const Pass* p, Py_ssize_t begin, Py_ssize_t m, con
     """Replace z by share · dz and return the sum of share · L."""
     cdef double copy[MOST_ROWS]
     if p.K == 1:
-        return link(p, block_labels(p, begin, m, copy), share, m, z)
+        return link(all_alike(p), block_labels(p, begin, m, copy), share, m, z)
     return softmax_link(p, begin, m, share, z)
 
 

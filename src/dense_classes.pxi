@@ -20,7 +20,7 @@ cdef inline Py_ssize_t class_block_rows(Py_ssize_t d, Py_ssize_t K, Py_ssize_t i
     """Count the rows of a block, a multiple of eight, by the layout and the shape alone."""
     cdef Py_ssize_t rows = max(CLASS_BLOCK_BYTES // (d * itemsize),
                                <Py_ssize_t> (LEAST_COLUMN_ROWS if by_columns else LEAST_CLASS_ROWS))
-    return max(min(rows, CLASS_BLOCK_MARGINS // K) // 8 * 8, 8)
+    return max(min(rows, min(CLASS_BLOCK_MARGINS // K, <Py_ssize_t> MOST_ROWS)) // 8 * 8, 8)
 
 
 cdef inline void class_lines(const real* x, Py_ssize_t across, Py_ssize_t along, Py_ssize_t lines,

@@ -18,6 +18,14 @@ cdef enum:
     SUMS_BEHIND = 3
 
 
+cdef struct Problem:
+    # Of several of one X: problems.pxi
+    const double* sample_weight     # NULL: every example counts 1
+    double total
+    const double* Z                 # its margins at the point before, or NULL
+    const double* a                 # its predictions there
+
+
 cdef struct Pass:
     # IN: X with n rows and d columns, entries `row` and `column` apart
     const void* X
@@ -53,6 +61,7 @@ cdef struct Pass:
     Py_ssize_t predicted, sources   # how many of the former, and in all
     const double* scale             # IN (d): what a centred column is multiplied by
     const double* inverse           # IN (K, d + 1) or NULL: what leverage divides squares by
+    const Problem* problems         # K of them (problems.pxi), or NULL
     Py_ssize_t entries              # of the sums
     Py_ssize_t behind               # where those behind dw are
     bint ranges                     # the sums are ranges.pxi's, which are not added
@@ -97,7 +106,7 @@ cdef inline Py_ssize_t rows_at_once(const Pass* p) noexcept nogil:
         return SPARSE_ROWS
     if p.order != NULL:
         return block_rows(p.n, p.d, sizeof(double), False)
-    if by_lanes(p):
+    if by_lanes(p) or p.problems != NULL:
         return class_block_rows(p.d, p.K, itemsize(p), p.column != 1)
     return block_rows(p.n, p.d, itemsize(p), p.column != 1)
 
@@ -224,22 +233,31 @@ cdef inline double outside(const double* y, Py_ssize_t m) noexcept nogil:
     return count
 
 
-cdef inline void block_shares(const Pass* p, Py_ssize_t begin, Py_ssize_t m,
-                              alone share) noexcept nogil:
+cdef inline void shares(const double* sample_weight, double total, const Py_ssize_t* order,
+                        Py_ssize_t begin, Py_ssize_t m, alone share) noexcept nogil:
     """An example's share of the average, s_i / total. Applied before anything is added up, so
     that an average which can be represented never overflows on the way."""
-    cdef double total = p.total     # a local, because a store to share could change what p holds
     cdef double equal = 1.0 / total
     cdef Py_ssize_t i
-    if p.sample_weight == NULL:
+    if sample_weight == NULL:
         for i in range(m):
             share[i] = equal
-    elif p.order != NULL:
+    elif order != NULL:
         for i in range(m):
-            share[i] = p.sample_weight[p.order[begin + i]] / total
+            share[i] = sample_weight[order[begin + i]] / total
     else:
         for i in range(m):
-            share[i] = p.sample_weight[begin + i] / total
+            share[i] = sample_weight[begin + i] / total
+
+
+cdef inline void block_shares(const Pass* p, Py_ssize_t begin, Py_ssize_t m,
+                              alone share) noexcept nogil:
+    shares(p.sample_weight, p.total, p.order, begin, m, share)
+
+
+cdef inline double all_alike(const Pass* p) noexcept nogil:
+    """What `link` is told of shares: the total if every example counts 1, else 0."""
+    return p.total if p.sample_weight == NULL else 0
 
 
 cdef inline void multiply(alone p, const double* q, Py_ssize_t m) noexcept nogil:
@@ -272,16 +290,17 @@ cdef inline void exponentials(const double* z, Py_ssize_t m, alone e) noexcept n
         e[i] = exp_nonpositive(-fabs(z[i]))
 
 
-cdef inline double link(const Pass* p, const double* y, const double* share, Py_ssize_t m,
+cdef inline double link(double total, const double* y, const double* share, Py_ssize_t m,
                         alone z) noexcept nogil:
-    """Replace z by share · dz and return the sum of share · L."""
+    """Replace z by share · dz and return the sum of share · L. All shares are 1 / total, unless
+    that is 0."""
     cdef double e[MOST_ROWS]
     # Short loops: a processor has more rows of one in work at a time than of all in one.
     exponentials(z, m, e)
-    return link_of(p, y, share, m, e, z)
+    return link_of(total, y, share, m, e, z)
 
 
-cdef inline double link_of(const Pass* p, const double* y, const double* share, Py_ssize_t m,
+cdef inline double link_of(double total, const double* y, const double* share, Py_ssize_t m,
                            alone e, alone z) noexcept nogil:
     """As link, given e = exp(-|z|), which is overwritten.
 
@@ -296,8 +315,8 @@ cdef inline double link_of(const Pass* p, const double* y, const double* share, 
         c = fabs(positive - y[i])
         loss += share[i] * (c * fabs(z[i]))
         z[i] = (2.0 * positive - 1.0) * share[i] * (c - e[i] / (1.0 + e[i]))
-    if p.sample_weight == NULL:
-        return loss + sum_of_log1p(e, m) / p.total
+    if total > 0:
+        return loss + sum_of_log1p(e, m) / total
     for i in range(m):
         loss += share[i] * log1p_unit(e[i])
     return loss
@@ -353,7 +372,7 @@ cdef void loss_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
         y = block_labels(p, i, m, copy)
         sums[p.behind + OUTSIDE] += outside(y, m)
         block_shares(p, i, m, share)
-        sums[p.behind + LOSS] += link(p, y, share, m, z)
+        sums[p.behind + LOSS] += link(all_alike(p), y, share, m, z)
         i += m
 
 
@@ -375,7 +394,7 @@ cdef void gradient_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
         y = block_labels(p, i, m, copy)
         sums[p.behind + OUTSIDE] += outside(y, m)
         block_shares(p, i, m, share)
-        sums[p.behind + LOSS] += link(p, y, share, m, z)
+        sums[p.behind + LOSS] += link(all_alike(p), y, share, m, z)
         block_gradient(p, block, m, z, sums)
         i += m
 
@@ -424,7 +443,7 @@ cdef void per_example_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
         y = block_labels(p, i, m, copy)
         sums[p.behind + OUTSIDE] += outside(y, m)
         block_shares(p, i, m, share)
-        sums[p.behind + LOSS] += link(p, y, share, m, z)
+        sums[p.behind + LOSS] += link(all_alike(p), y, share, m, z)
         if block.is_float:
             scale_rows[float](<const float*> block.x, p, i, m, z)
         else:

@@ -44,7 +44,8 @@ cdef void search_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
             for j in range(m):
                 a = u[j] / (1.0 + e[j])
                 curvature += share[j] * e[j] * (a * a)
-            sums[SEARCH_LOSS] += link_of(p, block_labels(p, i, m, mean), share, m, e, z)
+            sums[SEARCH_LOSS] += link_of(all_alike(p), block_labels(p, i, m, mean), share, m,
+                                         e, z)
         else:
             sums[SEARCH_LOSS] += softmax_link(p, i, m, share, z)
         for k in range(p.K):
@@ -89,6 +90,30 @@ cdef inline double excess(double t) noexcept nogil:
     return near if t <= 1.0 else 0.5 * s
 
 
+cdef inline void move_dual(const double* a, const double* w, const double* u, const double* share,
+                           Py_ssize_t m, alone out, double* sums) noexcept nogil:
+    """What dual_pass does for two classes; or a' = a + w u, if there is a w. The sums are the
+    divergence and how many left [0, 1]."""
+    cdef Py_ssize_t j, outside = 0
+    cdef double t, s, divergence = 0
+    if w == NULL:
+        for j in range(m):
+            t = (1.0 - a[j]) * u[j]
+            s = -a[j] * u[j]
+            outside += (not (t >= -1.0)) | (not (s >= -1.0))
+            divergence += share[j] * (a[j] * excess(t) + (1.0 - a[j]) * excess(s))
+            out[j] = share[j] * (a[j] * t)
+    else:
+        for j in range(m):
+            t = w[j] * u[j] / (a[j] + 1e-300)
+            s = -w[j] * u[j] / (1.0 - a[j] + 1e-300)
+            outside += (not (t >= -1.0)) | (not (s >= -1.0))
+            divergence += share[j] * (a[j] * excess(t) + (1.0 - a[j]) * excess(s))
+            out[j] = share[j] * (w[j] * u[j])
+    sums[DUAL_DIVERGENCE] += divergence
+    sums[DUAL_OUTSIDE] += outside
+
+
 cdef void dual_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sums) noexcept nogil:
     """Move the predictions a, in Z, to a' = a + (diag(a) - a a') u along the margins U.
 
@@ -101,7 +126,7 @@ cdef void dual_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sum
     cdef const double* u
     cdef const double* a
     cdef double* out
-    cdef double t, s, divergence
+    cdef double t, divergence
     cdef Py_ssize_t outside
     while i < end:
         m = min(rows, end - i)
@@ -109,15 +134,7 @@ cdef void dual_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sum
         outside = 0
         divergence = 0
         if p.K == 1:
-            u = p.U + i
-            a = p.Z + i
-            out = p.out + i
-            for j in range(m):
-                t = (1.0 - a[j]) * u[j]
-                s = -a[j] * u[j]
-                outside += (not (t >= -1.0)) | (not (s >= -1.0))
-                divergence += share[j] * (a[j] * excess(t) + (1.0 - a[j]) * excess(s))
-                out[j] = share[j] * (a[j] * t)
+            move_dual(p.Z + i, NULL, p.U + i, share, m, p.out + i, sums + DUAL_DIVERGENCE)
         else:
             for j in range(m):
                 mean[j] = 0
@@ -311,6 +328,13 @@ cdef void residual_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
         i += m
 
 
+cdef inline void bend(const double* a, const double* share, Py_ssize_t m,
+                      alone out) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(m):
+        out[j] = share[j] * (a[j] * (1.0 - a[j]))
+
+
 cdef void curvature_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
                          double* sums) noexcept nogil:
     """The weights of the Hessian's Grams at the predictions a in Z: share · a (1 - a) for one
@@ -324,9 +348,7 @@ cdef void curvature_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
         block_shares(p, i, m, share)
         out = p.out + i
         if p.K == 1:
-            a = p.Z + i
-            for j in range(m):
-                out[j] = share[j] * (a[j] * (1.0 - a[j]))
+            bend(p.Z + i, share, m, out)
         for k in range(p.K):
             for other in range(k + 1, p.K):
                 a = p.Z + k * p.n + i

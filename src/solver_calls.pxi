@@ -271,6 +271,125 @@ def curvatures(cnp.ndarray a, sample_weight, double total, cnp.ndarray out, int 
     free(run_all(&p, curvature_pass, threads))
 
 
+cdef Problem* new_problems(weights, totals, before, a) except NULL:
+    """What problems differ in, which the caller frees: weights and margins are lists, or None."""
+    cdef Py_ssize_t count = len(totals), k
+    cdef cnp.ndarray rows
+    cdef Problem* problems = <Problem*> calloc(count, sizeof(Problem))
+    if problems == NULL:
+        raise MemoryError(f"no memory for {count} problems")
+    for k in range(count):
+        problems[k].sample_weight = doubles_or_null(weights[k])
+        problems[k].total = totals[k]
+        if before is not None:
+            problems[k].Z = doubles(before[k])
+        if a is not None:
+            rows = a
+            problems[k].a = doubles(rows) + k * cnp.PyArray_DIM(rows, 1)
+    return problems
+
+
+def evaluate_problems(X, cnp.ndarray y, weights, totals, offset, cnp.ndarray theta,
+                      before, a, curvature, cnp.ndarray Z, cnp.ndarray gradient,
+                      cnp.ndarray moves, cnp.ndarray told, int threads):
+    """Do for each problem what `evaluate` does, and what `dual_step` does from the predictions a
+    along the step from the margins `before`, unless these are None.
+
+    Predictions are moved by what the step adds to margins times a (1 - a), or times `curvature`
+    (n) if that is not None. weights and totals are lists; gradient and moves, which are X' of what
+    dual_step fills, (K, d + 1). told (K, 3) has the loss, the divergence and how many left [0, 1].
+    """
+    cdef Pass p
+    cdef Py_ssize_t count = cnp.PyArray_DIM(theta, 0)
+    set_data(&p, X)
+    cdef Problem* problems = new_problems(weights, totals, before, a)
+    cdef double* sums
+    try:
+        p.problems = problems
+        sum_gradient(&p, count, 1 if before is None else 2, PROBLEM_SUMS * count)
+        set_targets(&p, y)
+        p.offset = doubles_or_null(offset)
+        p.theta = doubles(theta)
+        p.r = doubles_or_null(curvature)
+        p.out = doubles(Z)
+        sums = run_all(&p, problems_pass, threads)
+    finally:
+        free(problems)
+    give_gradient(&p, sums, gradient, threads)
+    if before is not None:
+        give_gradient(&p, sums + parameters(&p), moves, threads)
+    memcpy(doubles(told), sums + p.entries - PROBLEM_SUMS * count,
+           PROBLEM_SUMS * count * sizeof(double))
+    free(sums)
+
+
+def bend_problems(weights, totals, margins, cnp.ndarray a, cnp.ndarray h, int threads):
+    """Fill a (K, n) with the predictions at each problem's margins, and h with what `curvatures`
+    does."""
+    cdef Pass p
+    set_rows(&p, a)
+    cdef Problem* problems = new_problems(weights, totals, margins, None)
+    try:
+        p.problems = problems
+        p.out = doubles(a)
+        p.out_b = doubles(h)
+        free(run_all(&p, bend_pass, threads))
+    finally:
+        free(problems)
+
+
+def score_margins(cnp.ndarray Z, cnp.ndarray ids, cnp.ndarray rows, weight, double most):
+    """Return the sums over some rows of the weights of those whose class is predicted, of weight
+    times loss, of which none counts as more than `most`, and of the weights."""
+    cdef double z[MOST_ROWS]
+    cdef double top[MOST_ROWS]
+    cdef double total[MOST_ROWS]
+    cdef double s, loss, hits = 0, losses = 0, weights = 0
+    cdef const double* margins = doubles(Z)
+    cdef const double* zk
+    cdef const int32_t* classes = <const int32_t*> cnp.PyArray_DATA(ids)
+    cdef const Py_ssize_t* row = <const Py_ssize_t*> cnp.PyArray_DATA(rows)
+    cdef const double* w = doubles_or_null(weight)
+    cdef Py_ssize_t K = cnp.PyArray_DIM(Z, 0), n = cnp.PyArray_DIM(Z, 1), begin = 0, m, i, k
+    cdef Py_ssize_t count = cnp.PyArray_SIZE(rows), first
+    with nogil:
+        while begin < count:
+            m = min(count - begin, <Py_ssize_t> MOST_ROWS)
+            # For two classes these are the margins' distance from 0, and on which side.
+            for i in range(m):
+                top[i] = margins[row[i]] if K > 1 else fabs(margins[row[i]])
+            for k in range(1, K):
+                zk = margins + k * n
+                for i in range(m):
+                    top[i] = zk[row[i]] if zk[row[i]] > top[i] else top[i]
+            if K == 1:
+                exponentials(top, m, total)
+            else:
+                memset(total, 0, m * sizeof(double))
+            for k in range(K if K > 1 else 0):
+                zk = margins + k * n
+                for i in range(m):
+                    z[i] = zk[row[i]]
+                exp_below(z, top, m, total)
+            for i in range(m):
+                k = classes[row[i]]
+                s = 1.0 if w == NULL else w[begin + i]
+                if K == 1:
+                    first = margins[row[i]] > 0
+                    loss = log1p_unit(total[i]) + (top[i] if first != k else 0.0)
+                else:
+                    loss = log_from_one(total[i]) + (top[i] - margins[k * n + row[i]])
+                    first = 0
+                    while margins[first * n + row[i]] < top[i]:
+                        first += 1
+                hits += s if first == k else 0.0
+                losses += s * min(loss, most)
+                weights += s
+            row += m
+            begin += m
+    return hits, losses, weights
+
+
 def take(cnp.ndarray X, cnp.ndarray rows, cnp.ndarray center, cnp.ndarray scale, cnp.ndarray out,
          int threads):
     """Fill out with the given rows of X, centred and scaled, as float64 in C order."""
