@@ -19,7 +19,7 @@ from .solvers._driver import Goal, Outcome, Solver
 from .solvers.blocks import at_penalty
 from .solvers.near import Metric, near
 from .solvers.screened import Screen, screened
-from .solvers.together import FEW_STEPS, MOST, Reached, together
+from .solvers.together import MOST, Reached, suits, together
 
 # What the tolerance of the model itself is multiplied by, and the smallest that makes sense.
 REFINED, SMALLEST_TOL = 1e-3, 1e-13
@@ -95,7 +95,7 @@ class Continuation:
         objective = posed.objective
         wanted = self._solver == "auto" and self._max_iter > MOST and not posed.penalty.nothing
         smooth = objective.K == 1 and self._metric.suits(objective)
-        return wanted and smooth and self._metric.price(objective) <= FEW_STEPS
+        return wanted and smooth and suits(objective)
 
     def _alone(
         self,

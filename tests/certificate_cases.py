@@ -14,6 +14,7 @@ from logreg_c._certificate import REACH, lower_bound, plain_lower_bound
 from logreg_c._combination import Combination
 from logreg_c._objective import Objective, Point
 from logreg_c._quadratic import model_step
+from logreg_c._several import evaluate_and_prove
 from logreg_c.fitting import fit_quietly
 from logreg_c.solvers import NONSMOOTH, SPARSE, SPARSE_NONSMOOTH
 from logreg_c.solvers._model import Model
@@ -72,8 +73,8 @@ def directions(
     model = Model(objective, rows, rng.uniform(0.5, 20, len(rows)))
     yield "sample", model.lower_bound(point)
     part = objective.sample(rows, np.ones(len(rows)))
-    a, U = a[:, rows].copy(), part.direction_margins(random)
-    yield "random of a sample", lower_bound(objective, point, part, a, U)
+    U = part.direction_margins(random)
+    yield "random of a sample", lower_bound(objective, point, part, a[:, rows].copy(), U)
 
     gap = max(point.J, 0.1) * 10.0 ** rng.uniform(-8, 1)
     if objective.nonsmooth is not None:
@@ -92,6 +93,16 @@ def directions(
             yield "working set", prove(objective, coordinates, last)[1]
         return
     yield "plain", plain_lower_bound(objective, point)
+    if objective.K == 1:
+        # By the curvatures of another point, whose Hessian the step is made with.
+        other = objective.data.predictions(point.Z * (1.0 + 10.0 ** rng.uniform(-6, 0)))
+        s = model_step(objective, objective.hessian(other), point).s
+        s = s + rng.choice([0.0, 1e-3]) * np.abs(s).max() * random
+        curvature = other[0] * (1.0 - other[0])
+        yield (
+            "other curvatures",
+            evaluate_and_prove([objective], [point], a, curvature, point.theta + s)[1][0],
+        )
     # Points on the way to the last one, which is `point`, and a direction more.
     combination = Combination(objective)
     for t in (0.7, 0.3, 0.05, 0.0)[rng.integers(0, 3) :]:

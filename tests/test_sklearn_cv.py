@@ -204,7 +204,7 @@ def test_sparse_is_dense(layout, scoring):
     np.testing.assert_allclose(model.predict_proba(sparse), dense.predict_proba(X), atol=1e-3)
 
 
-@pytest.mark.parametrize("repeated", [1, 20])
+@pytest.mark.parametrize("repeated", [1, 20, 130])
 def test_every_fit_of_a_fold_is_as_near_as_was_asked(repeated):
     # Repeated, the rows are many for their columns: the Hessian is another fold's, and a sample
     # proves. Alone they are few, and are fitted together.

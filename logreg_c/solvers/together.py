@@ -20,9 +20,11 @@ from .._several import Curved, bend, evaluate_and_prove
 from .._validation import Floats
 from ._driver import Goal
 from ._line_search import FLAT, advance
+from ._price import STEP, price_of_factor, price_of_gram
 
-# A Hessian that costs so many steps or less is made in every round.
-FEW_STEPS = 2.0
+# A Hessian that takes no longer than the calls of so many iterations is made in every round. More
+# are better saved, by a method that calls more often.
+CALLS = 4.0
 # Rounds; what is not solved by then is solved alone.
 MOST = 20
 
@@ -38,6 +40,11 @@ class Reached(NamedTuple):
     rounds: int
     a: Floats | None
     gram: Floats | None
+
+
+def suits(objective: Objective) -> bool:
+    """Whether it is small enough."""
+    return price_of_gram(objective) + price_of_factor(objective.D) <= CALLS * STEP
 
 
 def together(
