@@ -18,11 +18,13 @@ from .solvers import SOLVERS, choose
 from .solvers._driver import Goal, Outcome, Solver
 from .solvers.blocks import at_penalty
 from .solvers.near import Metric, near
-from .solvers.screened import Screen, screened
+from .solvers.screened import WORTH, Screen, screened
 from .solvers.together import MOST, Reached, suits, together
 
 # What the tolerance of the model itself is multiplied by, and the smallest that makes sense.
 REFINED, SMALLEST_TOL = 1e-3, 1e-13
+# Penalties up to this ratio have Hessians that are about the same.
+ALIKE = 1.25
 PROVED = "J is within tol of the optimum, proved"
 
 
@@ -65,24 +67,32 @@ class Continuation:
         self._max_iter = max_iter
         self._metric = Metric()
         self._screen = Screen()
-        # The objective of the last small fit, and the predictions and Gram of its last step.
-        self._whole: tuple[Objective, Floats, Floats] | None = None
+        # The objective of the last small fit, and the Hessian of its last step.
+        self._whole: tuple[Objective, Curved] | None = None
 
-    def fit(self, posed: Posed, theta: Floats, start: Point | None = None) -> Fitted:
-        """Fit from theta; `start` is what is known there already."""
-        if self._small(posed):
-            start = posed.objective.evaluate(theta) if start is None else start
-            found = together([posed.objective], [start], self._goal)
-            if found[0].a is not None and found[0].gram is not None:
-                self._whole = posed.objective, found[0].a, found[0].gram
-            return self._finished([posed], found)[0]
-        return self._alone(posed, theta, start, 0)
+    def fit(
+        self, posed: Posed, theta: Floats, start: Point | None = None, alike: bool = False
+    ) -> Fitted:
+        """Fit from theta; `start` is what is known there already.
+
+        The Hessian is likely to be `alike` to the last one.
+        """
+        if not self._small(posed):
+            return self._alone(posed, theta, start, 0)
+        objective, about = posed.objective, None
+        start = objective.evaluate(theta) if start is None else start
+        if alike and self._whole is not None and self._whole[0].scale is objective.scale:
+            about = self._whole[1]
+        found = together([objective], [start], self._goal, about)
+        if found[0].curved is not None:
+            self._whole = objective, found[0].curved
+        return self._finished([posed], found)[0]
 
     def fit_folds(
         self, folds: Sequence[Posed], thetas: Sequence[Floats], rows: Sequence[Rows]
     ) -> list[Fitted]:
         """Fit problems whose weights differ in some rows each from those that were fitted last."""
-        if not all(self._small(posed) for posed in folds):
+        if not self._small(folds[0]):
             return [self._alone(*pair, None, 0) for pair in zip(folds, thetas, strict=True)]
         objectives, about = [posed.objective for posed in folds], None
         points = evaluate_all(objectives, np.concatenate(thetas))
@@ -94,8 +104,11 @@ class Continuation:
         """Whether it is a problem for `together`."""
         objective = posed.objective
         wanted = self._solver == "auto" and self._max_iter > MOST and not posed.penalty.nothing
-        smooth = objective.K == 1 and self._metric.suits(objective)
-        return wanted and smooth and suits(objective)
+        if objective.nonsmooth is None:
+            wanted = wanted and self._metric.suits(objective)
+        else:
+            wanted = wanted and objective.D <= WORTH
+        return wanted and objective.K == 1 and suits(objective)
 
     def _alone(
         self,
@@ -159,7 +172,7 @@ class Continuation:
         if self._solver == "auto" and kinks is not None and Screen.suits(posed.objective):
             solver = screened(self._screen, before.point, kinks.l1)
             return self._alone(posed, theta, None, 0, [("screened", solver)])
-        return self.fit(posed, theta)
+        return self.fit(posed, theta, alike=mine.penalty.l1 <= ALIKE * posed.penalty.l1)
 
 
 def secant(theta: Floats, older: Floats, l1: float, posed: Posed, before: Fitted) -> Floats:

@@ -40,14 +40,14 @@ def bend(objectives: Sequence[Objective], points: Sequence[Point]) -> tuple[Floa
 
 
 def without_rows(
-    objective: Objective, a: Floats, gram: Floats, others: Sequence[Objective], rows: Sequence[Rows]
+    objective: Objective, curved: Curved, others: Sequence[Objective], rows: Sequence[Rows]
 ) -> Curved:
     """Return the Hessians of objectives whose weights differ from `objective`'s in some rows.
 
-    All at the predictions a, (n,), for which that has the Gram (D, D). Reads these rows.
+    All with the curvatures of its own. Reads these rows.
     """
-    data = objective.data
-    curvature = a * (1.0 - a)
+    data, curvature, gram = objective.data, curved.curvature, curved.grams[0]
+    assert curvature is not None
     grams = np.empty((len(others), *gram.shape))
     for k, (other, left) in enumerate(zip(others, rows, strict=True)):
         before = 1.0 if data.sample_weight is None else data.sample_weight[left]

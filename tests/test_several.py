@@ -13,10 +13,10 @@ from logreg_c._certificate import lower_bound
 from logreg_c._objective import Objective
 from logreg_c._penalty import Penalty
 from logreg_c._scoring import MOST_LOSS
-from logreg_c._several import bend, evaluate_all, evaluate_and_prove, without_rows
+from logreg_c._several import Curved, bend, evaluate_all, evaluate_and_prove, without_rows
 from logreg_c.fitting import Problem
 from logreg_c.solvers._driver import Goal
-from logreg_c.solvers.together import newton_steps, together
+from logreg_c.solvers.together import minima, together
 
 LAYOUTS = ["C64", "F64", "C32", "F32", "csr"]
 # Few columns and many, rows of one block and of several chunks, problems up to lanes of them.
@@ -44,6 +44,12 @@ def objectives(n, d, m, layout="C64", offset=True, l2=0.01, threads=1):
         posed = problem.weighing(s).pose(Penalty(l2 * (1 + k), 0.0, None, None, None))
         folds.append(posed.objective)
     return problem.pose(Penalty(l2, 0.0, None, None, None)).objective, folds, rows, rng
+
+
+def bent(objective, a):
+    """Return the Hessian at predictions a, (1, n)."""
+    grams = objective.class_gram(objective.data.curvatures(a))[None]
+    return Curved(grams, a[0] * (1 - a[0]))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -75,7 +81,7 @@ def test_points_and_bounds_are_those_of_each_alone(isa, shape, layout):
 def test_hessians_without_rows_are_those_of_the_folds(shape, layout):
     whole, folds, rows, rng = objectives(*shape, layout)
     a = whole.data.predictions(whole.evaluate(0.1 * rng.standard_normal((1, whole.D))).Z)
-    curved = without_rows(whole, a[0], whole.class_gram(whole.data.curvatures(a)), folds, rows)
+    curved = without_rows(whole, bent(whole, a), folds, rows)
     np.testing.assert_array_equal(curved.curvature, a[0] * (1 - a[0]))
     for gram, objective in zip(curved.grams, folds, strict=True):
         expected = objective.class_gram(objective.data.curvatures(a))
@@ -89,13 +95,13 @@ def test_a_step_by_another_points_hessian_proves_to_second_order():
     best = [found.point for found in together(folds, evaluate_all(folds, np.zeros((4, 6))), goal)]
     there = whole.evaluate(best[0].theta + 0.01 * rng.standard_normal((1, 6)))
     a = whole.data.predictions(there.Z)
-    curved = without_rows(whole, a[0], whole.class_gram(whole.data.curvatures(a)), folds, rows)
+    curved = without_rows(whole, bent(whole, a), folds, rows)
     theta = np.concatenate([point.theta for point in best]) + 1e-3
     points = evaluate_all(folds, theta)
     predicted, _ = bend(folds, points)
-    steps = newton_steps(folds, points, curved.grams)
-    _, bounds = evaluate_and_prove(folds, points, predicted, curved.curvature, theta + steps)
-    _, by_own = evaluate_and_prove(folds, points, predicted, None, theta + steps)
+    ends = minima(folds, points, curved.grams)
+    _, bounds = evaluate_and_prove(folds, points, predicted, curved.curvature, ends)
+    _, by_own = evaluate_and_prove(folds, points, predicted, None, ends)
     for k, point in enumerate(points):
         gap = point.J - best[k].J
         assert bounds[k] <= best[k].J * (1 + 1e-12)
@@ -108,9 +114,7 @@ def test_hessians_of_others_lead_to_the_same_optima():
     whole, folds, rows, _ = objectives(300, 5, 4)
     start = evaluate_all(folds, np.zeros((4, 6)))
     plain = together(folds, start, Goal(1e-10))
-    a = np.full(whole.n, 0.5)
-    gram = whole.class_gram(whole.data.curvatures(a[None]))
-    about = without_rows(whole, a, gram, folds, rows)
+    about = without_rows(whole, bent(whole, np.full((1, whole.n), 0.5)), folds, rows)
     helped = together(folds, start, Goal(1e-10), about)
     # A Hessian that is nothing like theirs, or none at all, does no harm.
     for scale in (1e-6, np.nan):
@@ -174,6 +178,5 @@ def test_one_objective_is_an_objective():
     found = together([whole], [whole.evaluate(whole.start())], Goal(1e-9))[0]
     assert found.point.J - found.lower <= Goal(1e-9).gap(found.point.J)
     # What its last step was by is kept, for the folds.
-    curvature = found.a * (1 - found.a)
-    expected = whole.class_gram((curvature / whole.n)[None])
-    np.testing.assert_allclose(found.gram, expected, rtol=1e-10, atol=1e-14)
+    expected = whole.class_gram((found.curved.curvature / whole.n)[None])
+    np.testing.assert_allclose(found.curved.grams[0], expected, rtol=1e-10, atol=1e-14)

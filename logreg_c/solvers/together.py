@@ -16,10 +16,11 @@ import numpy as np
 
 from .._factor import Factor
 from .._objective import Objective, Point, inner
+from .._quadratic import minimum
 from .._several import Curved, bend, evaluate_and_prove
 from .._validation import Floats
 from ._driver import Goal
-from ._line_search import FLAT, advance
+from ._line_search import DECREASE, FLAT, SHORT, advance
 from ._price import STEP, price_of_factor, price_of_gram
 
 # A Hessian that takes no longer than the calls of so many iterations is made in every round. More
@@ -32,14 +33,13 @@ MOST = 20
 class Reached(NamedTuple):
     """Where a problem has got to, a proved lower bound on J*, and in how many rounds.
 
-    And the predictions, (n,), and the Hessian without its penalty, that it had in the last one.
+    And, of one alone, the Hessian of the last step.
     """
 
     point: Point
     lower: float
     rounds: int
-    a: Floats | None
-    gram: Floats | None
+    curved: Curved | None
 
 
 def suits(objective: Objective) -> bool:
@@ -53,54 +53,64 @@ def together(
     goal: Goal,
     about: Curved | None = None,
 ) -> list[Reached]:
-    """Minimise smooth objectives for two classes, whose X, centre and scale are the same.
+    """Minimise objectives for two classes, whose X, centre and scale are the same.
 
     Each from its point, until it is proved to have reached the goal, or finds nothing lower. The
     first steps are by Hessians that are `about` those at the points, if these are given.
     """
-    found = [Reached(point, -math.inf, 0, None, None) for point in points]
+    found = [Reached(point, -math.inf, 0, None) for point in points]
     active = [k for k, point in enumerate(points) if math.isfinite(point.J)]
     for _ in range(MOST):
         if not active:
             break
         some, before = [objectives[k] for k in active], [found[k].point for k in active]
         a, h = bend(some, before)
-        curved = about or Curved(some[0].grams(h), None)
+        curved = about or Curved(some[0].grams(h), a[0] * (1.0 - a[0]) if len(points) == 1 else None)
         try:
-            steps = newton_steps(some, before, curved.grams)
+            theta = minima(some, before, curved.grams)
         except FloatingPointError:
             if about is None:
                 raise
             about = None
             continue
-        theta = np.concatenate([point.theta for point in before]) + steps
         ends, bounds = evaluate_and_prove(some, before, a, curved.curvature, theta)
         going = []
-        for row, k in enumerate(active):
-            old, new, s, lower = before[row], ends[row], steps[row : row + 1], bounds[row]
-            slope = inner(old.gradient, s)
-            if new.J <= old.J and abs(inner(new.gradient, s)) <= -FLAT * slope:
-                found[k] = Reached(new, lower, found[k].rounds + 1, a[row], curved.grams[row])
-                if new.J - lower > goal.gap(new.J):
-                    going.append(k)
-            elif about is not None:
-                going.append(k)
-            else:
+        for k, old, end, lower in zip(active, before, ends, bounds, strict=True):
+            s = end.theta - old.theta
+            new = end if is_good(objectives[k], old, s, end) else old
+            rounds = found[k].rounds + 1
+            found[k] = Reached(new, lower, rounds, curved if len(points) == 1 else None)
+            if new.J - lower <= goal.gap(new.J):
+                continue
+            if new is old and about is None:
                 step = advance(objectives[k], old, s)
-                if step is not None:
-                    found[k] = found[k]._replace(point=step.point, rounds=found[k].rounds + 1)
-                    going.append(k)
+                if step is None:
+                    continue
+                found[k] = found[k]._replace(point=step.point, lower=-math.inf)
+                if step.length < SHORT:
+                    continue
+            going.append(k)
         active, about = going, None
     return found
 
 
-def newton_steps(
-    objectives: Sequence[Objective], points: Sequence[Point], grams: Floats
-) -> Floats:
-    """Return Newton's steps, (m, D), by Hessians that are without their penalties."""
-    steps = np.empty(grams.shape[:2])
+def is_good(objective: Objective, before: Point, s: Floats, end: Point) -> bool:
+    """Whether a full step leads to about the minimum along it."""
+    slope = inner(before.gradient, s)
+    if objective.nonsmooth is not None:
+        kinks = objective.nonsmooth
+        promised = slope + kinks.value(end.theta) - kinks.value(before.theta)
+        return promised < 0.0 and end.J - before.J <= DECREASE * promised
+    return end.J <= before.J and abs(inner(end.gradient, s)) <= -FLAT * slope
+
+
+def minima(objectives: Sequence[Objective], points: Sequence[Point], grams: Floats) -> Floats:
+    """Return theta where the models with these Hessians, less their penalties, are least, (m, D)."""
+    theta = np.empty(grams.shape[:2])
     for k, (objective, point) in enumerate(zip(objectives, points, strict=True)):
-        H = objective.finished(grams[k].copy())
-        steps[k] = Factor(H, objective.data.threads).solve(point.gradient)[0]
-    np.negative(steps, out=steps)
-    return steps
+        H, threads = objective.finished(grams[k].copy()), objective.data.threads
+        if objective.nonsmooth is None:
+            theta[k] = (point.theta - Factor(H, threads).solve(point.gradient))[0]
+        else:
+            theta[k] = minimum(H, point.gradient, point.theta, objective.nonsmooth, threads)[0][0]
+    return theta
