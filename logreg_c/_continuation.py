@@ -18,7 +18,7 @@ from .solvers import SOLVERS, choose
 from .solvers._driver import Goal, Outcome, Solver
 from .solvers.blocks import at_penalty
 from .solvers.near import Metric, near
-from .solvers.screened import WORTH, Screen, screened
+from .solvers.screened import Screen, screened
 from .solvers.together import MOST, Reached, suits, together
 
 # What the tolerance of the model itself is multiplied by, and the smallest that makes sense.
@@ -106,8 +106,6 @@ class Continuation:
         wanted = self._solver == "auto" and self._max_iter > MOST and not posed.penalty.nothing
         if objective.nonsmooth is None:
             wanted = wanted and self._metric.suits(objective)
-        else:
-            wanted = wanted and objective.D <= WORTH
         return wanted and objective.K == 1 and suits(objective)
 
     def _alone(
@@ -169,10 +167,12 @@ class Continuation:
         if older is not None:
             theta = secant(theta, older.theta_for(posed), mine.penalty.l1, posed, older)
         kinks = mine.objective.nonsmooth
+        if self._small(posed):
+            return self.fit(posed, theta, alike=mine.penalty.l1 <= ALIKE * posed.penalty.l1)
         if self._solver == "auto" and kinks is not None and Screen.suits(posed.objective):
             solver = screened(self._screen, before.point, kinks.l1)
             return self._alone(posed, theta, None, 0, [("screened", solver)])
-        return self.fit(posed, theta, alike=mine.penalty.l1 <= ALIKE * posed.penalty.l1)
+        return self._alone(posed, theta, None, 0)
 
 
 def secant(theta: Floats, older: Floats, l1: float, posed: Posed, before: Fitted) -> Floats:
