@@ -67,8 +67,9 @@ BOUND_ROUNDED = 1e-12
 
 def bound_of(quadratic: Floats, theta: Floats, residual: Floats, divergence: float) -> float:
     """Return the right-hand side above."""
-    bound = divergence + _kernels.kernels.smooth_gaps(quadratic, theta, residual, REACH, WEAKEST)
-    return bound if bound >= 0.0 else math.inf
+    return bound_of_gaps(
+        divergence, 0.0, _kernels.kernels.smooth_gaps(quadratic, theta, residual, REACH, WEAKEST)
+    )
 
 
 def bound_with_kinks(
@@ -83,7 +84,12 @@ def bound_with_kinks(
     shared, gaps = _kernels.kernels.kinked_gaps(
         quadratic, *nonsmooth, theta, residual, J, REACH, WEAKEST
     )
-    bound = divergence + J * shared + gaps
+    return bound_of_gaps(divergence, J * shared, gaps)
+
+
+def bound_of_gaps(divergence: float, shared: float, gaps: float) -> float:
+    """Return the bound of these parts, which may be NaN."""
+    bound = divergence + shared + gaps
     return bound if bound >= 0.0 else math.inf
 
 

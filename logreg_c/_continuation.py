@@ -70,15 +70,14 @@ class Continuation:
         # The objective of the last small fit, and the Hessian of its last step.
         self._whole: tuple[Objective, Curved] | None = None
 
-    def fit(
-        self, posed: Posed, theta: Floats, start: Point | None = None, alike: bool = False
-    ) -> Fitted:
-        """Fit from theta; `start` is what is known there already.
+    def fit(self, posed: Posed, theta: Floats, start: Point | None = None) -> Fitted:
+        """Fit from theta; `start` is what is known there already."""
+        if self._small(posed):
+            return self._in_rounds(posed, theta, start, False)
+        return self._alone(posed, theta, start, 0)
 
-        The Hessian is likely to be `alike` to the last one.
-        """
-        if not self._small(posed):
-            return self._alone(posed, theta, start, 0)
+    def _in_rounds(self, posed: Posed, theta: Floats, start: Point | None, alike: bool) -> Fitted:
+        """Fit by `together`; the Hessian is likely to be `alike` to the last one."""
         objective, about = posed.objective, None
         start = objective.evaluate(theta) if start is None else start
         if alike and self._whole is not None and self._whole[0].scale is objective.scale:
@@ -168,7 +167,8 @@ class Continuation:
             theta = secant(theta, older.theta_for(posed), mine.penalty.l1, posed, older)
         kinks = mine.objective.nonsmooth
         if self._small(posed):
-            return self.fit(posed, theta, alike=mine.penalty.l1 <= ALIKE * posed.penalty.l1)
+            alike = mine.penalty.l1 <= ALIKE * posed.penalty.l1
+            return self._in_rounds(posed, theta, None, alike)
         if self._solver == "auto" and kinks is not None and Screen.suits(posed.objective):
             solver = screened(self._screen, before.point, kinks.l1)
             return self._alone(posed, theta, None, 0, [("screened", solver)])

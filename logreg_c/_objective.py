@@ -125,9 +125,9 @@ class Objective:
             # Where adding the same to all classes changes no margin and no penalty but the ridge's.
             self._shared = nonsmooth.free.astype(np.float64)
         self._l1 = None if nonsmooth is None else nonsmooth.l1
-        self._plain = _kernels.kernels.are_plain(center, scale)
+        self.plain = _kernels.kernels.are_plain(center, scale)
         self._coordinates: tuple[Floats | None, Floats | None] = (None, None)
-        if not self._plain:
+        if not self.plain:
             self._coordinates = center, scale
 
     @cached_property
@@ -145,18 +145,21 @@ class Objective:
         That is the sum of |w_j center_j|, the same for all rows, and the root mean square over rows
         of what the others add up to; or more, but for rows unlike those that gave the scale.
         """
-        if self._plain and isinstance(self.data, Sparse):
+        return self.sizes_of(*_kernels.kernels.margin_terms(theta, self.center, self.scale))
+
+    def sizes_of(self, same: float, size: float) -> tuple[float, float]:
+        """Return `margin_sizes` from what the kernel says of theta."""
+        if self.plain and isinstance(self.data, Sparse):
             length = self.data.row_length
         else:
             length = math.sqrt(self.D)
-        same, size = _kernels.kernels.margin_terms(theta, self.center, self.scale)
         return same, math.hypot(length, 1.0) * size + self.data.offset_size
 
     # Between theta and the weights of the columns as they are.
 
     def to_raw(self, theta: Floats) -> Floats:
         """Return the weights and biases for the columns as they are, (K, d + 1)."""
-        if self._plain:
+        if self.plain:
             return theta
         raw = np.empty(theta.shape)
         _kernels.kernels.raw_weights(theta, self.center, self.scale, raw)
@@ -179,12 +182,12 @@ class Objective:
         mean = s.mean(axis=0)
         return np.asarray(s - (mean if self._shared is None else mean * self._shared))
 
-    def chain(self, raw: Floats) -> Floats:
+    def _chain(self, raw: Floats) -> Floats:
         """Turn a gradient by the raw weights and biases into one by theta. Overwrites raw."""
         _kernels.kernels.chain(raw, *self._coordinates, self.fit_bias)
         return raw
 
-    def point(self, theta: Floats, Z: Floats, loss: float, raw: Floats) -> Point:
+    def _point(self, theta: Floats, Z: Floats, loss: float, raw: Floats) -> Point:
         """Return the point where the data have this loss and gradient. Overwrites raw."""
         terms = _kernels.kernels.finish_gradient(
             raw, *self._coordinates, self.fit_bias, theta, self.quadratic, self._l1, self.linear
@@ -202,7 +205,7 @@ class Objective:
     def evaluate(self, theta: Floats) -> Point:
         """Return J, its gradient and the margins at theta. Reads X once."""
         loss, Z, raw = self.data.evaluate(self.to_raw(theta))
-        return self.point(theta, Z, loss, raw)
+        return self._point(theta, Z, loss, raw)
 
     def evaluate_and_survey(self, theta: Floats, inverse: Floats) -> tuple[Point, Floats, Floats]:
         """As `evaluate`; also the diagonal of J's Hessian, and leverages. Reads X once."""
@@ -211,7 +214,7 @@ class Objective:
             self.to_raw(theta), self.center, inverse * squares
         )
         diagonal *= squares
-        return self.point(theta, Z, loss, raw), diagonal + self.quadratic, leverage
+        return self._point(theta, Z, loss, raw), diagonal + self.quadratic, leverage
 
     def at_margins(self, theta: Floats, Z: Floats) -> Point:
         """As `evaluate` where Z is known already: the product with X' alone."""
@@ -219,7 +222,7 @@ class Objective:
 
     def at_residuals(self, theta: Floats, Z: Floats, loss: float, R: Floats) -> Point:
         """As `at_margins` where the loss and its residuals are known too."""
-        return self.point(theta, Z, loss, self.data.transpose_product(R))
+        return self._point(theta, Z, loss, self.data.transpose_product(R))
 
     def direction_margins(self, s: Floats) -> Floats:
         """Return what a step s adds to the margins. Reads X once."""
@@ -227,11 +230,11 @@ class Objective:
 
     def pull_back(self, R: Floats) -> Floats:
         """Return the gradient of sum(R · margins) by theta. Reads X once."""
-        return self.chain(self.data.transpose_product(R))
+        return self._chain(self.data.transpose_product(R))
 
     def hessian_vector(self, a: Floats, s: Floats, U: Floats | None = None) -> Floats:
         """Return the Hessian of J at predictions a, times s; fill U with s's margins. Reads X."""
-        raw = self.chain(self.data.hessian_vector(a, self.to_raw(s), U))
+        raw = self._chain(self.data.hessian_vector(a, self.to_raw(s), U))
         raw += self.quadratic * s
         return raw
 

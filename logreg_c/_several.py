@@ -14,8 +14,9 @@ from typing import NamedTuple
 import numpy as np
 
 from . import _kernels
-from ._certificate import bound_at
+from ._certificate import REACH, WEAKEST, below, bound_of_gaps
 from ._examples import Rows
+from ._nonsmooth import Nonsmooth
 from ._objective import Objective, Point
 from ._validation import Floats
 
@@ -58,9 +59,47 @@ def without_rows(
     return Curved(grams, curvature)
 
 
+def minima(objectives: Sequence[Objective], points: Sequence[Point], grams: Floats) -> Floats:
+    """Return theta where the models with these Hessians, less their penalties, are least, (m, D).
+
+    FloatingPointError if a Hessian has no factor.
+    """
+    first, theta = objectives[0], np.empty(grams.shape[:2])
+    _kernels.kernels.model_minima(
+        grams, *_penalties(objectives), [point.theta for point in points],
+        [point.gradient for point in points], first.fit_bias, theta, first.data.threads,
+    )  # fmt: skip
+    return theta
+
+
+class End(NamedTuple):
+    """Where a step from a point has led.
+
+    Attributes
+    ----------
+    point : Point
+        There.
+    lower : float
+        A lower bound on J* from the point before.
+    slope, end_slope : float
+        What is smooth of J along the step, where it begins and ends.
+    kinks : float
+        What the L1 penalty changes by.
+    """
+
+    point: Point
+    lower: float
+    slope: float
+    end_slope: float
+    kinks: float
+
+
 def evaluate_all(objectives: Sequence[Objective], theta: Floats) -> list[Point]:
     """Return the point of each objective at its row of theta. Reads X once."""
-    return _evaluate(objectives, theta, None, None, None)[0]
+    Z, gradient, told, numbers = _evaluate(objectives, theta, None, None, None)
+    return [
+        _point(theta, Z, told[k][0] + numbers[k][0], gradient, k) for k in range(len(objectives))
+    ]
 
 
 def evaluate_and_prove(
@@ -69,51 +108,65 @@ def evaluate_and_prove(
     a: Floats,
     curvature: Floats | None,
     theta: Floats,
-) -> tuple[list[Point], list[float]]:
+) -> list[End]:
     """As `evaluate_all`; and lower bounds on each J*, from the steps that lead there.
 
     Each is from a point, whose predictions are a. These move by what the step adds to the margins
     times the curvatures of the Hessian that it was made with: `_certificate`. Reads X once.
     """
-    before = [point.Z for point in points]
-    ends, moves, told = _evaluate(objectives, theta, before, a, curvature)
-    bounds = []
-    for k, (objective, point) in enumerate(zip(objectives, points, strict=True)):
-        _, divergence, outside = told[k]
-        if outside or not math.isfinite(divergence):
-            bounds.append(-math.inf)
-            continue
-        residual = point.gradient + objective.chain(moves[k : k + 1])
-        bounds.append(bound_at(objective, point.J, point.theta, residual, divergence))
-    return ends, bounds
+    Z, gradient, told, numbers = _evaluate(objectives, theta, points, a, curvature)
+    ends = []
+    for k, (objective, before) in enumerate(zip(objectives, points, strict=True)):
+        loss, divergence, outside = told[k]
+        terms, slope, end_slope, kinks, shared, gaps, same, size = numbers[k]
+        lower = -math.inf
+        if not outside:
+            bound = bound_of_gaps(divergence, before.J * shared, gaps)
+            lower = below(before.J, bound, objective.sizes_of(same, size))
+        point = _point(theta, Z, loss + terms, gradient, k)
+        ends.append(End(point, lower, slope, end_slope, kinks))
+    return ends
+
+
+def _point(theta: Floats, Z: Floats, J: float, gradient: Floats, k: int) -> Point:
+    row = slice(k, k + 1)
+    return Point(theta[row], Z[row], J, gradient[row])
 
 
 def _evaluate(
     objectives: Sequence[Objective],
     theta: Floats,
-    before: list[Floats] | None,
+    before: Sequence[Point] | None,
     a: Floats | None,
     curvature: Floats | None,
-) -> tuple[list[Point], Floats, list[list[float]]]:
-    """Return the points at theta; X' of the moves of predictions, and what a kernel tells."""
-    first = objectives[0]
-    data = first.data
-    Z, told = np.empty((len(theta), first.n)), np.empty((len(theta), 3))
+) -> tuple[Floats, Floats, list[list[float]], list[list[float]]]:
+    """Return the margins and gradients at theta, and what two kernels tell of each objective."""
+    first, m = objectives[0], len(theta)
+    data, kernels = first.data, _kernels.kernels
+    Z, told, numbers = np.empty((m, first.n)), np.empty((m, 3)), np.empty((m, 8))
     gradient, moves = np.empty((2, *theta.shape))
-    _kernels.kernels.evaluate_problems(
-        data.X, data.y, *_weights(objectives), data.offset, first.to_raw(theta), before, a,
+    margins = thetas = gradients = Js = None
+    if before is not None:
+        thetas, margins, Js, gradients = zip(*before, strict=True)
+    kernels.evaluate_problems(
+        data.X, data.y, *_weights(objectives), data.offset, first.to_raw(theta), margins, a,
         curvature, Z, gradient, moves, told, data.threads,
     )  # fmt: skip
     data.meter.add(first.n)
-    numbers = told.tolist()
-    points = []
-    for k, objective in enumerate(objectives):
-        row = slice(k, k + 1)
-        points.append(objective.point(theta[row], Z[row], numbers[k][0], gradient[row]))
-    return points, moves, numbers
+    kernels.end_problems(
+        theta, gradient, moves, *_penalties(objectives), first.center, first.scale, first.plain,
+        first.fit_bias, thetas, gradients, Js, REACH, WEAKEST, numbers,
+    )  # fmt: skip
+    return Z, gradient, told.tolist(), numbers.tolist()
 
 
 def _weights(objectives: Sequence[Objective]) -> tuple[list[Floats | None], list[float]]:
     """Return the weights of the rows, and what they add up to."""
     weights = [objective.data.sample_weight for objective in objectives]
     return weights, [objective.data.total for objective in objectives]
+
+
+def _penalties(objectives: Sequence[Objective]) -> tuple[list[Floats], list[Nonsmooth | None]]:
+    """Return the ridges, and what has kinks."""
+    quadratics = [objective.quadratic for objective in objectives]
+    return quadratics, [objective.nonsmooth for objective in objectives]

@@ -41,45 +41,49 @@ def kinked_gaps(cnp.ndarray quadratic, cnp.ndarray l1, cnp.ndarray lower, cnp.nd
                 cnp.ndarray theta, cnp.ndarray residual, double J, double reach, double weakest):
     """Return what belongs to the L1 penalty's size alone, in parts of J, and the sum of the gaps of
     Fenchel's inequality at theta for -u = residual - q · theta."""
-    cdef const double* curved = doubles(quadratic)
-    cdef const double* kinks = doubles(l1)
-    cdef const double* low = doubles(lower)
-    cdef const double* high = doubles(upper)
-    cdef const double* v = doubles(theta)
-    cdef const double* r = doubles(residual)
-    cdef Py_ssize_t D = cnp.PyArray_DIM(theta, 1), K = cnp.PyArray_DIM(theta, 0), i, j, k
-    cdef double q, u, strength, most
     cdef Slack slack
     slack.shared = slack.sum = 0
-    with nogil:
-        for k in range(K):
-            for j in range(D):
-                i = k * D + j
-                u = curved[j] * v[i] - r[i]
-                strength = kinks[j]
-                if v[i] == 0 and fabs(u) <= strength:
-                    continue
-                q = curved[j] if curved[j] > weakest else 0
-                most = J / strength if strength > 0 else HUGE_VAL
-                add_gap(q, strength, low[j], high[j], most, reach * max(fabs(v[i]), 1.0), v[i], u,
-                        &slack)
+    add_gaps(doubles(quadratic), doubles(l1), doubles(lower), doubles(upper), doubles(theta),
+             doubles(residual), cnp.PyArray_DIM(theta, 1), cnp.PyArray_DIM(theta, 0), J, reach,
+             weakest, &slack)
     return slack.shared, slack.sum
+
+
+cdef void add_gaps(const double* curved, const double* kinks, const double* low,
+                   const double* high, const double* v, const double* r, Py_ssize_t D,
+                   Py_ssize_t K, double J, double reach, double weakest,
+                   Slack* slack) noexcept nogil:
+    cdef Py_ssize_t i, j, k
+    cdef double q, u, strength, most
+    for k in range(K):
+        for j in range(D):
+            i = k * D + j
+            u = curved[j] * v[i] - r[i]
+            strength = kinks[j]
+            if v[i] == 0 and fabs(u) <= strength:
+                continue
+            q = curved[j] if curved[j] > weakest else 0
+            most = J / strength if strength > 0 else HUGE_VAL
+            add_gap(q, strength, low[j], high[j], most, reach * max(fabs(v[i]), 1.0), v[i], u,
+                    slack)
 
 
 def smooth_gaps(cnp.ndarray quadratic, cnp.ndarray theta, cnp.ndarray residual, double reach,
                 double weakest):
     """Return the sum of r^2 / 2q, and where there is no q of |r| reach max(|theta|, 1)."""
-    cdef const double* curved = doubles(quadratic)
-    cdef const double* v = doubles(theta)
-    cdef const double* r = doubles(residual)
-    cdef Py_ssize_t D = cnp.PyArray_DIM(theta, 1), K = cnp.PyArray_DIM(theta, 0), i, j, k
+    return sum_of_gaps(doubles(quadratic), doubles(theta), doubles(residual),
+                       cnp.PyArray_DIM(theta, 1), cnp.PyArray_DIM(theta, 0), reach, weakest)
+
+
+cdef double sum_of_gaps(const double* curved, const double* v, const double* r, Py_ssize_t D,
+                        Py_ssize_t K, double reach, double weakest) noexcept nogil:
+    cdef Py_ssize_t i, j, k
     cdef double total = 0
-    with nogil:
-        for k in range(K):
-            for j in range(D):
-                i = k * D + j
-                if curved[j] > weakest:
-                    total += r[i] * r[i] / (2 * curved[j])
-                else:
-                    total += fabs(r[i]) * reach * max(fabs(v[i]), 1.0)
+    for k in range(K):
+        for j in range(D):
+            i = k * D + j
+            if curved[j] > weakest:
+                total += r[i] * r[i] / (2 * curved[j])
+            else:
+                total += fabs(r[i]) * reach * max(fabs(v[i]), 1.0)
     return total

@@ -458,4 +458,5 @@ def descend(X, cnp.ndarray y, sample_weight, double total, order, Py_ssize_t bat
 include "solver_calls.pxi"
 include "objective.pxi"
 include "bound.pxi"
+include "rounds.pxi"
 include "parallel_entries.pxi"

@@ -124,21 +124,25 @@ def finish_gradient(cnp.ndarray gradient, center, scale, bint fit_bias, cnp.ndar
     cdef const double* q = doubles(quadratic)
     cdef const double* kinks = doubles_or_null(l1)
     cdef const double* t = doubles_or_null(linear)
-    cdef double* g = doubles(gradient)
-    cdef Py_ssize_t D = cnp.PyArray_DIM(theta, 1), K = cnp.PyArray_DIM(theta, 0), i, j, k
+    return add_terms(doubles(gradient), v, q, kinks, t, cnp.PyArray_DIM(theta, 1),
+                     cnp.PyArray_DIM(theta, 0))
+
+
+cdef double add_terms(double* g, const double* v, const double* q, const double* kinks,
+                      const double* t, Py_ssize_t D, Py_ssize_t K) noexcept nogil:
+    cdef Py_ssize_t i, j, k
     cdef double squares = 0, products = 0, pull
-    with nogil:
-        for k in range(K):
-            for j in range(D):
-                i = k * D + j
-                pull = q[j] * v[i]
-                g[i] += pull
-                squares += pull * v[i]
-        for i in range(K * D if t != NULL else 0):
-            g[i] += t[i]
-            products += t[i] * v[i]
-        if kinks != NULL:
-            products += weighted_sum(v, kinks, D, K)
+    for k in range(K):
+        for j in range(D):
+            i = k * D + j
+            pull = q[j] * v[i]
+            g[i] += pull
+            squares += pull * v[i]
+    for i in range(K * D if t != NULL else 0):
+        g[i] += t[i]
+        products += t[i] * v[i]
+    if kinks != NULL:
+        products += weighted_sum(v, kinks, D, K)
     return 0.5 * squares + products
 
 
@@ -312,29 +316,38 @@ def are_plain(cnp.ndarray center, cnp.ndarray scale):
 def margin_terms(cnp.ndarray theta, cnp.ndarray center, cnp.ndarray scale):
     """Return the sum of |center · scale| times the largest |theta| of all classes, and the root of
     the sum of theta^2, biases included."""
-    cdef const double* v = doubles(theta)
-    cdef const double* c = doubles(center)
-    cdef const double* size = doubles(scale)
-    cdef Py_ssize_t D = cnp.PyArray_DIM(theta, 1), K = cnp.PyArray_DIM(theta, 0), j, k
-    cdef double same = 0, squares = 0, largest
-    with nogil:
-        for j in range(D):
-            largest = 0
-            for k in range(K):
-                largest = max(largest, fabs(v[k * D + j]))
-                squares += v[k * D + j] * v[k * D + j]
-            if j < D - 1:
-                same += fabs(c[j] * size[j]) * largest
-    return same, sqrt(squares)
+    cdef double same, size
+    size_up(doubles(theta), doubles(center), doubles(scale), cnp.PyArray_DIM(theta, 1),
+            cnp.PyArray_DIM(theta, 0), &same, &size)
+    return same, size
+
+
+cdef void size_up(const double* v, const double* center, const double* scale, Py_ssize_t D,
+                  Py_ssize_t K, double* same, double* size) noexcept nogil:
+    cdef Py_ssize_t j, k
+    cdef double squares = 0, largest
+    same[0] = 0
+    for j in range(D):
+        largest = 0
+        for k in range(K):
+            largest = max(largest, fabs(v[k * D + j]))
+            squares += v[k * D + j] * v[k * D + j]
+        if j < D - 1:
+            same[0] += fabs(center[j] * scale[j]) * largest
+    size[0] = sqrt(squares)
 
 
 def finish_diagonal(cnp.ndarray H, cnp.ndarray quadratic, least, bint fit_bias):
     """Add the penalty's q to the diagonal of H (K D, K D), then raise it to `least` (None: not);
     of a bias that is not free it becomes 1."""
-    cdef double* diagonal = doubles(H)
-    cdef const double* q = doubles(quadratic)
-    cdef const double* low = doubles_or_null(least)
-    cdef Py_ssize_t D = cnp.PyArray_SIZE(quadratic), K = cnp.PyArray_DIM(H, 0) // D, i, k
+    cdef Py_ssize_t D = cnp.PyArray_SIZE(quadratic)
+    add_diagonal(doubles(H), doubles(quadratic), doubles_or_null(least), D,
+                 cnp.PyArray_DIM(H, 0) // D, fit_bias)
+
+
+cdef void add_diagonal(double* diagonal, const double* q, const double* low, Py_ssize_t D,
+                       Py_ssize_t K, bint fit_bias) noexcept nogil:
+    cdef Py_ssize_t i, k
     for i in range(K * D):
         k = i * (K * D + 1)
         diagonal[k] += q[i % D]

@@ -151,6 +151,26 @@ cdef int minimise_model(const Model* q, double enough, Py_ssize_t* S,
     return 0
 
 
+cdef int minimise_from(Model* q, const double* begin, const double* g,
+                       double enough) except -1 nogil:
+    """Fill x and r: the minimum of the model whose gradient at `begin` is g."""
+    cdef Py_ssize_t j
+    cdef Py_ssize_t* S = <Py_ssize_t*> malloc(2 * q.N * sizeof(Py_ssize_t))
+    if S == NULL:
+        with gil:
+            raise MemoryError(f"no memory for {2 * q.N} numbers of coordinates")
+    memcpy(q.r, g, q.N * sizeof(double))
+    for j in range(q.N):
+        q.x[j] = within(begin[j], q.lower[j], q.upper[j])
+        if q.x[j] != begin[j]:
+            axpy(q.H + j * q.N, q.x[j] - begin[j], q.N, q.r)
+    try:
+        minimise_model(q, enough, S, S + q.N)
+    finally:
+        free(S)
+    return 0
+
+
 def minimise_quadratic(cnp.ndarray H, cnp.ndarray g, cnp.ndarray theta, cnp.ndarray l1,
                        cnp.ndarray lower, cnp.ndarray upper, cnp.ndarray x, cnp.ndarray r,
                        double enough, int threads):
@@ -159,23 +179,12 @@ def minimise_quadratic(cnp.ndarray H, cnp.ndarray g, cnp.ndarray theta, cnp.ndar
     FloatingPointError if H has no factor."""
     cdef Model q
     cdef const double* begin = doubles(theta)
-    cdef Py_ssize_t j
+    cdef const double* slope = doubles(g)
     q.N = cnp.PyArray_SIZE(x)
     q.H, q.l1, q.lower, q.upper = doubles(H), doubles(l1), doubles(lower), doubles(upper)
     q.x, q.r, q.threads = doubles(x), doubles(r), threads
-    cdef Py_ssize_t* S = <Py_ssize_t*> malloc(2 * q.N * sizeof(Py_ssize_t))
-    if S == NULL:
-        raise MemoryError(f"no memory for {2 * q.N} numbers of coordinates")
-    memcpy(q.r, doubles(g), q.N * sizeof(double))
-    try:
-        with nogil:
-            for j in range(q.N):
-                q.x[j] = within(begin[j], q.lower[j], q.upper[j])
-                if q.x[j] != begin[j]:
-                    axpy(q.H + j * q.N, q.x[j] - begin[j], q.N, q.r)
-            minimise_model(&q, enough, S, S + q.N)
-    finally:
-        free(S)
+    with nogil:
+        minimise_from(&q, begin, slope, enough)
 
 
 def add_rows(cnp.ndarray H, cnp.ndarray rows, cnp.ndarray factors, cnp.ndarray out):

@@ -101,7 +101,7 @@ def directions(
         curvature = other[0] * (1.0 - other[0])
         yield (
             "other curvatures",
-            evaluate_and_prove([objective], [point], a, curvature, point.theta + s)[1][0],
+            evaluate_and_prove([objective], [point], a, curvature, point.theta + s)[0].lower,
         )
     # Points on the way to the last one, which is `point`, and a direction more.
     combination = Combination(objective)

@@ -10,13 +10,13 @@ import pytest
 import scipy.sparse
 
 from logreg_c._certificate import lower_bound
-from logreg_c._objective import Objective
+from logreg_c._objective import Objective, inner
 from logreg_c._penalty import Penalty
 from logreg_c._scoring import MOST_LOSS
-from logreg_c._several import Curved, bend, evaluate_all, evaluate_and_prove, without_rows
+from logreg_c._several import Curved, bend, evaluate_all, evaluate_and_prove, minima, without_rows
 from logreg_c.fitting import Problem
 from logreg_c.solvers._driver import Goal
-from logreg_c.solvers.together import minima, together
+from logreg_c.solvers.together import together
 
 LAYOUTS = ["C64", "F64", "C32", "F32", "csr"]
 # Few columns and many, rows of one block and of several chunks, problems up to lanes of them.
@@ -60,7 +60,7 @@ def test_points_and_bounds_are_those_of_each_alone(isa, shape, layout):
     theta, steps = rng.standard_normal((2, len(folds), whole.D)) * [[[0.1]], [[0.01]]]
     points = evaluate_all(folds, theta)
     a, h = bend(folds, points)
-    ends, bounds = evaluate_and_prove(folds, points, a, None, theta + steps)
+    found = evaluate_and_prove(folds, points, a, None, theta + steps)
     for k, objective in enumerate(folds):
         alone = objective.evaluate(theta[k : k + 1])
         np.testing.assert_allclose(points[k].Z, alone.Z, rtol=1e-12, atol=1e-12)
@@ -70,10 +70,12 @@ def test_points_and_bounds_are_those_of_each_alone(isa, shape, layout):
         np.testing.assert_allclose(a[k : k + 1], predicted, rtol=1e-12)
         np.testing.assert_allclose(h[k], objective.data.curvatures(predicted)[0], rtol=1e-12)
         end = objective.evaluate(theta[k : k + 1] + steps[k])
-        assert ends[k].J == pytest.approx(end.J, rel=1e-13)
+        assert found[k].point.J == pytest.approx(end.J, rel=1e-13)
         U = end.Z - alone.Z
         expected = lower_bound(objective, alone, objective, predicted, U)
-        assert bounds[k] == pytest.approx(expected, rel=1e-9)
+        assert found[k].lower == pytest.approx(expected, rel=1e-9)
+        slopes = inner(alone.gradient, steps[k]), inner(end.gradient, steps[k])
+        assert (found[k].slope, found[k].end_slope) == pytest.approx(slopes, rel=1e-9)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -100,14 +102,14 @@ def test_a_step_by_another_points_hessian_proves_to_second_order():
     points = evaluate_all(folds, theta)
     predicted, _ = bend(folds, points)
     ends = minima(folds, points, curved.grams)
-    _, bounds = evaluate_and_prove(folds, points, predicted, curved.curvature, ends)
-    _, by_own = evaluate_and_prove(folds, points, predicted, None, ends)
+    found = evaluate_and_prove(folds, points, predicted, curved.curvature, ends)
+    by_own = evaluate_and_prove(folds, points, predicted, None, ends)
     for k, point in enumerate(points):
         gap = point.J - best[k].J
-        assert bounds[k] <= best[k].J * (1 + 1e-12)
-        assert point.J - bounds[k] < 1.3 * gap
+        assert found[k].lower <= best[k].J * (1 + 1e-12)
+        assert point.J - found[k].lower < 1.3 * gap
         # By its own curvatures the same step leaves a residual, which costs more.
-        assert by_own[k] < bounds[k]
+        assert by_own[k].lower < found[k].lower
 
 
 def test_hessians_of_others_lead_to_the_same_optima():
@@ -131,8 +133,8 @@ def test_a_row_that_leaves_the_unit_interval_proves_nothing():
     points = evaluate_all(folds, np.zeros((1, 4)))
     a, _ = bend(folds, points)
     far = np.full((1, 4), 50.0)
-    assert evaluate_and_prove(folds, points, a, None, far)[1] == [-math.inf]
-    assert evaluate_and_prove(folds, points, a, np.full(whole.n, 0.25), far)[1] == [-math.inf]
+    for curvature in (None, np.full(whole.n, 0.25)):
+        assert evaluate_and_prove(folds, points, a, curvature, far)[0].lower == -math.inf
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -143,9 +145,9 @@ def test_same_bits_for_any_number_of_threads(isa, shape):
         theta = rng.standard_normal((len(folds), folds[0].D))
         points = evaluate_all(folds, theta)
         a, h = bend(folds, points)
-        ends, bounds = evaluate_and_prove(folds, points, a, None, theta * 1.01)
-        gradients = [point.gradient.tobytes() for point in (*points, *ends)]
-        found.append((gradients, a.tobytes(), h.tobytes(), bounds))
+        ends = evaluate_and_prove(folds, points, a, None, theta * 1.01)
+        gradients = [point.gradient.tobytes() for point in (*points, *(end.point for end in ends))]
+        found.append((gradients, a.tobytes(), h.tobytes(), [end.lower for end in ends]))
     assert all(other == found[0] for other in found)
 
 

@@ -12,13 +12,8 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-
-from .._factor import Factor
-from .._objective import Objective, Point, inner
-from .._quadratic import minimum
-from .._several import Curved, bend, evaluate_and_prove
-from .._validation import Floats
+from .._objective import Objective, Point
+from .._several import Curved, End, bend, evaluate_and_prove, minima
 from ._driver import Goal
 from ._line_search import DECREASE, FLAT, SHORT, advance
 from ._price import STEP, price_of_factor, price_of_gram
@@ -73,17 +68,16 @@ def together(
                 raise
             about = None
             continue
-        ends, bounds = evaluate_and_prove(some, before, a, curved.curvature, theta)
         going = []
-        for k, old, end, lower in zip(active, before, ends, bounds, strict=True):
-            s = end.theta - old.theta
-            new = end if is_good(objectives[k], old, s, end) else old
+        ends = evaluate_and_prove(some, before, a, curved.curvature, theta)
+        for k, old, end in zip(active, before, ends, strict=True):
+            new = end.point if is_good(objectives[k], old, end) else old
             rounds = found[k].rounds + 1
-            found[k] = Reached(new, lower, rounds, curved if len(points) == 1 else None)
-            if new.J - lower <= goal.gap(new.J):
+            found[k] = Reached(new, end.lower, rounds, curved if len(points) == 1 else None)
+            if new.J - end.lower <= goal.gap(new.J):
                 continue
             if new is old and about is None:
-                step = advance(objectives[k], old, s)
+                step = advance(objectives[k], old, end.point.theta - old.theta)
                 if step is None:
                     continue
                 found[k] = found[k]._replace(point=step.point, lower=-math.inf)
@@ -94,23 +88,9 @@ def together(
     return found
 
 
-def is_good(objective: Objective, before: Point, s: Floats, end: Point) -> bool:
+def is_good(objective: Objective, before: Point, end: End) -> bool:
     """Whether a full step leads to about the minimum along it."""
-    slope = inner(before.gradient, s)
     if objective.nonsmooth is not None:
-        kinks = objective.nonsmooth
-        promised = slope + kinks.value(end.theta) - kinks.value(before.theta)
-        return promised < 0.0 and end.J - before.J <= DECREASE * promised
-    return end.J <= before.J and abs(inner(end.gradient, s)) <= -FLAT * slope
-
-
-def minima(objectives: Sequence[Objective], points: Sequence[Point], grams: Floats) -> Floats:
-    """Return theta where the models with these Hessians, less their penalties, are least, (m, D)."""
-    theta = np.empty(grams.shape[:2])
-    for k, (objective, point) in enumerate(zip(objectives, points, strict=True)):
-        H, threads = objective.finished(grams[k].copy()), objective.data.threads
-        if objective.nonsmooth is None:
-            theta[k] = (point.theta - Factor(H, threads).solve(point.gradient))[0]
-        else:
-            theta[k] = minimum(H, point.gradient, point.theta, objective.nonsmooth, threads)[0][0]
-    return theta
+        promised = end.slope + end.kinks
+        return promised < 0.0 and end.point.J - before.J <= DECREASE * promised
+    return end.point.J <= before.J and abs(end.end_slope) <= -FLAT * end.slope
