@@ -20,6 +20,10 @@ unless r is zero there; the term with :math:`R_j = 10 \max(|\theta_j|, 1)` cover
 every optimum within ten times the present size. All of it is for the centred and scaled columns,
 which are only coordinates.
 
+The curvatures need not be those at a: where s was made with the Hessian of other ones w,
+:math:`a'_i = a_i + w_i u_i` leaves an r of -qs too, and what is lost is in the divergences alone.
+So a Hessian proves the steps of others like its own: of folds, and of the penalties after it.
+
 J is computed from margins that are rounded: those of columns far from zero are small differences of
 large numbers. With :math:`\tilde z_i` in place of :math:`z_i` the right-hand side lacks
 :math:`\sum_i p_i (a'_i - y_i)(\tilde z_i - z_i)`. The mean of the :math:`|a_i - y_i|` is at most J,

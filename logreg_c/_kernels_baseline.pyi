@@ -276,6 +276,33 @@ def bend_problems(
     h: NDArray[np.float64],
     threads: int,
 ) -> None: ...
+def model_minima(
+    grams: NDArray[np.float64],
+    quadratics: Sequence[NDArray[np.float64]],
+    kinks: Sequence[tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]] | None],
+    thetas: Sequence[NDArray[np.float64]],
+    gradients: Sequence[NDArray[np.float64]],
+    fit_bias: bool,
+    out: NDArray[np.float64],
+    threads: int,
+) -> None: ...
+def end_problems(
+    theta: NDArray[np.float64],
+    gradient: NDArray[np.float64],
+    moves: NDArray[np.float64],
+    quadratics: Sequence[NDArray[np.float64]],
+    kinks: Sequence[tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]] | None],
+    center: NDArray[np.float64],
+    scale: NDArray[np.float64],
+    plain: bool,
+    fit_bias: bool,
+    thetas: Sequence[NDArray[np.float64]] | None,
+    gradients: Sequence[NDArray[np.float64]] | None,
+    Js: Sequence[float] | None,
+    reach: float,
+    weakest: float,
+    out: NDArray[np.float64],
+) -> None: ...
 def score_margins(
     Z: NDArray[np.float64],
     ids: NDArray[np.int32],

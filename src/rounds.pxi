@@ -77,34 +77,46 @@ def model_minima(cnp.ndarray grams, quadratics, kinks, thetas, gradients, bint f
         free(H)
 
 
-cdef void end_round(const Penalties* p, const double* center, const double* chained,
-                    const double* scale, bint fit_bias, Py_ssize_t D, const double* theta, double* g, double* moves,
-                    const double* theta_before, const double* g_before, double J, double reach,
-                    double weakest, double* out) noexcept nogil:
+cdef struct Round:
+    const double* theta             # where its step led to
+    double* gradient
+    double* moves                   # X' of the moves of predictions, or NULL: no point before
+    const double* theta_before
+    const double* gradient_before
+    double J                        # there
+
+
+cdef void end_round(const Round* r, const Penalties* p, const double* center, const double* scale,
+                    bint plain, bint fit_bias, Py_ssize_t D, double reach, double weakest,
+                    double* out) noexcept nogil:
     cdef Py_ssize_t j
     cdef double step
     cdef Slack slack
+    cdef const double* chained = NULL
+    if not plain:
+        chained = center
     slack.shared = slack.sum = 0
-    chain_rule(g, 1, D - 1, chained, scale, fit_bias)
-    out[ROUND_TERMS] = add_terms(g, theta, p.quadratic, p.l1, NULL, D, 1)
-    if moves == NULL:
+    chain_rule(r.gradient, 1, D - 1, chained, scale, fit_bias)
+    out[ROUND_TERMS] = add_terms(r.gradient, r.theta, p.quadratic, p.l1, NULL, D, 1)
+    if r.moves == NULL:
         return
-    chain_rule(moves, 1, D - 1, chained, scale, fit_bias)
+    chain_rule(r.moves, 1, D - 1, chained, scale, fit_bias)
     out[ROUND_SLOPE] = out[ROUND_END_SLOPE] = out[ROUND_KINKS] = 0
     for j in range(D):
-        step = theta[j] - theta_before[j]
-        out[ROUND_SLOPE] += g_before[j] * step
-        out[ROUND_END_SLOPE] += g[j] * step
-        moves[j] += g_before[j]
+        step = r.theta[j] - r.theta_before[j]
+        out[ROUND_SLOPE] += r.gradient_before[j] * step
+        out[ROUND_END_SLOPE] += r.gradient[j] * step
+        r.moves[j] += r.gradient_before[j]
     if p.l1 == NULL:
-        slack.sum = sum_of_gaps(p.quadratic, theta_before, moves, D, 1, reach, weakest)
+        slack.sum = sum_of_gaps(p.quadratic, r.theta_before, r.moves, D, 1, reach, weakest)
     else:
-        out[ROUND_KINKS] = weighted_sum(theta, p.l1, D, 1) - weighted_sum(theta_before, p.l1, D, 1)
-        add_gaps(p.quadratic, p.l1, p.lower, p.upper, theta_before, moves, D, 1, J, reach, weakest,
-                 &slack)
+        out[ROUND_KINKS] = (weighted_sum(r.theta, p.l1, D, 1)
+                            - weighted_sum(r.theta_before, p.l1, D, 1))
+        add_gaps(p.quadratic, p.l1, p.lower, p.upper, r.theta_before, r.moves, D, 1, r.J, reach,
+                 weakest, &slack)
     out[ROUND_SHARED] = slack.shared
     out[ROUND_GAPS] = slack.sum
-    size_up(theta_before, center, scale, D, 1, out + ROUND_SAME, out + ROUND_SIZE)
+    size_up(r.theta_before, center, scale, D, 1, out + ROUND_SAME, out + ROUND_SIZE)
 
 
 def end_problems(cnp.ndarray theta, cnp.ndarray gradient, cnp.ndarray moves, quadratics, kinks,
@@ -118,18 +130,13 @@ def end_problems(cnp.ndarray theta, cnp.ndarray gradient, cnp.ndarray moves, qua
     """
     cdef Py_ssize_t D = cnp.PyArray_DIM(theta, 1), k
     cdef Penalties p
-    cdef const double* chained = NULL
-    cdef const double* before = NULL
-    cdef const double* g_before = NULL
-    cdef double* moved = NULL
-    cdef double J = 0
-    if not plain:
-        chained = doubles(center)
+    cdef Round r
     for k in range(cnp.PyArray_DIM(theta, 0)):
         p = penalties_of(quadratics[k], kinks[k])
+        r.theta, r.gradient, r.moves = doubles(theta) + k * D, doubles(gradient) + k * D, NULL
         if thetas is not None:
-            before, g_before, J = doubles(thetas[k]), doubles(gradients[k]), Js[k]
-            moved = doubles(moves) + k * D
-        end_round(&p, doubles(center), chained, doubles(scale), fit_bias, D, doubles(theta) + k * D,
-                  doubles(gradient) + k * D, moved, before, g_before, J, reach, weakest,
+            r.moves = doubles(moves) + k * D
+            r.theta_before, r.gradient_before = doubles(thetas[k]), doubles(gradients[k])
+            r.J = Js[k]
+        end_round(&r, &p, doubles(center), doubles(scale), plain, fit_bias, D, reach, weakest,
                   doubles(out) + k * ROUND_NUMBERS)

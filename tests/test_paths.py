@@ -118,10 +118,10 @@ def test_bounds():
     assert path.objective[3] == pytest.approx(alone.objective, rel=2e-6)
 
 
-def many_columns(K=2, sparse=False):
-    """Return a problem of 200 x 60 whose labels depend on ten columns."""
+def many_columns(K=2, sparse=False, d=60):
+    """Return a problem of 200 x d whose labels depend on ten columns."""
     rng = np.random.default_rng(K)
-    X = rng.standard_normal((200, 60)) + 0.7 * rng.standard_normal((200, 1))
+    X = rng.standard_normal((200, d)) + 0.7 * rng.standard_normal((200, 1))
     if sparse:
         X *= rng.random(X.shape) < 0.1
     Z = X[:, :10] @ rng.standard_normal((10, K))
@@ -129,12 +129,16 @@ def many_columns(K=2, sparse=False):
 
 
 @pytest.mark.parametrize(
-    ("K", "l1_ratio", "n_penalties"),
-    [(2, 0.5, 4), (2, 0.5, 25), (2, 1.0, 4), (2, 1.0, 25), (3, 0.5, 4), (3, 1.0, 12)],
-)
-def test_columns_that_are_left_out_are_rightly_so(K, l1_ratio, n_penalties):
-    # Few penalties make large steps, where the strong rule is often wrong.
-    X, y = many_columns(K)
+    ("K", "l1_ratio", "n_penalties", "d"),
+    [
+        (2, 0.5, 4, 500), (2, 0.5, 25, 500), (2, 1.0, 4, 500), (2, 1.0, 25, 500),
+        (2, 1.0, 4, 60), (2, 0.5, 25, 60), (3, 0.5, 4, 60), (3, 1.0, 12, 60),
+    ],
+)  # fmt: skip
+def test_columns_that_are_left_out_are_rightly_so(K, l1_ratio, n_penalties, d):
+    # Few penalties make large steps, where the strong rule is often wrong; with 60 columns and two
+    # classes none is left out.
+    X, y = many_columns(K, d=d)
     path = regularization_path(X, y, l1_ratio=l1_ratio, n_penalties=n_penalties, eps=0.02)
     assert path.converged.all()
     assert path.n_nonzero[0] == 0 < path.n_nonzero[-1]
@@ -167,6 +171,16 @@ def test_supports_of_hundreds_end_where_fits_of_their_own_do(l1_ratio):
         assert path.objective[k] <= alone.objective * (1 + 1e-6)
         slope = X.T @ (1 / (1 + np.exp(-(X @ path.w[k] + path.b[k]))) - y) / 900 + l2 * path.w[k]
         assert np.abs(slope).max() <= l1 * (1 + 1e-2)
+
+
+@pytest.mark.parametrize("d", [8, 60])
+def test_a_hessian_serves_several_penalties(d):
+    X = np.random.default_rng(d).standard_normal((200, d))
+    y = (X[:, :5].sum(axis=1) > 0).astype(int)
+    path = regularization_path(X, y, n_penalties=60, eps=0.05)
+    assert path.converged.all()
+    # Two reads for a penalty, and few Hessians.
+    assert path.n_passes < 2.5 * 60
 
 
 def softmax(X, path, k):

@@ -12,6 +12,7 @@ import scipy.sparse
 from logreg_c._certificate import lower_bound
 from logreg_c._objective import Objective, inner
 from logreg_c._penalty import Penalty
+from logreg_c._quadratic import model_step
 from logreg_c._scoring import MOST_LOSS
 from logreg_c._several import Curved, bend, evaluate_all, evaluate_and_prove, minima, without_rows
 from logreg_c.fitting import Problem
@@ -23,7 +24,7 @@ LAYOUTS = ["C64", "F64", "C32", "F32", "csr"]
 SHAPES = [(40, 3, 1), (300, 5, 4), (5000, 7, 3), (130, 70, 13)]
 
 
-def objectives(n, d, m, layout="C64", offset=True, l2=0.01, threads=1):
+def objectives(n, d, m, layout="C64", offset=True, l2=0.01, l1=0.0, threads=1):
     """Return one of all rows and m of folds, which differ in their weights and penalties."""
     rng = np.random.default_rng(n + d)
     X = np.round(4 * rng.standard_normal((n, d))) / 4 + 0.25
@@ -41,9 +42,9 @@ def objectives(n, d, m, layout="C64", offset=True, l2=0.01, threads=1):
         s[k :: m + 1] = 0.0
         s[(k + 1) :: 3 * m + 1] *= 2.0
         rows.append(np.flatnonzero(s != 1.0))
-        posed = problem.weighing(s).pose(Penalty(l2 * (1 + k), 0.0, None, None, None))
+        posed = problem.weighing(s).pose(Penalty(l2 * (1 + k), l1, None, None, None))
         folds.append(posed.objective)
-    return problem.pose(Penalty(l2, 0.0, None, None, None)).objective, folds, rows, rng
+    return problem.pose(Penalty(l2, l1, None, None, None)).objective, folds, rows, rng
 
 
 def bent(objective, a):
@@ -52,10 +53,11 @@ def bent(objective, a):
     return Curved(grams, a[0] * (1 - a[0]))
 
 
+@pytest.mark.parametrize("l1", [0.0, 0.02])
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_points_and_bounds_are_those_of_each_alone(isa, shape, layout):
-    whole, folds, _, rng = objectives(*shape, layout)
+def test_points_and_bounds_are_those_of_each_alone(isa, shape, layout, l1):
+    whole, folds, _, rng = objectives(*shape, layout, l1=l1)
     folds = [whole, *folds]
     theta, steps = rng.standard_normal((2, len(folds), whole.D)) * [[[0.1]], [[0.01]]]
     points = evaluate_all(folds, theta)
@@ -76,6 +78,13 @@ def test_points_and_bounds_are_those_of_each_alone(isa, shape, layout):
         assert found[k].lower == pytest.approx(expected, rel=1e-9)
         slopes = inner(alone.gradient, steps[k]), inner(end.gradient, steps[k])
         assert (found[k].slope, found[k].end_slope) == pytest.approx(slopes, rel=1e-9)
+        if l1:
+            size = objective.nonsmooth.value
+            assert found[k].kinks == pytest.approx(size(end.theta) - size(alone.theta), rel=1e-9)
+        H = objective.hessian(predicted)
+        least = minima([objective], [alone], objective.class_gram(h[k : k + 1])[None])
+        expected = alone.theta + model_step(objective, H, alone).s
+        np.testing.assert_allclose(least, expected, rtol=1e-7, atol=1e-9)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -112,8 +121,9 @@ def test_a_step_by_another_points_hessian_proves_to_second_order():
         assert by_own[k].lower < found[k].lower
 
 
-def test_hessians_of_others_lead_to_the_same_optima():
-    whole, folds, rows, _ = objectives(300, 5, 4)
+@pytest.mark.parametrize("l1", [0.0, 0.02])
+def test_hessians_of_others_lead_to_the_same_optima(l1):
+    whole, folds, rows, _ = objectives(300, 5, 4, l1=l1)
     start = evaluate_all(folds, np.zeros((4, 6)))
     plain = together(folds, start, Goal(1e-10))
     about = without_rows(whole, bent(whole, np.full((1, whole.n), 0.5)), folds, rows)

@@ -222,6 +222,19 @@ def test_every_fit_of_a_fold_is_as_near_as_was_asked(repeated):
             assert J == pytest.approx(alone.objective_, rel=1.1e-8)
 
 
+def test_folds_share_reads_and_hessians():
+    # For a strength the folds' start, what they leave out of the Hessian, and their end; and a few
+    # reads for all rows. Six fits by themselves would take 18 or more.
+    X, y = data("breast_cancer")
+    X = np.tile((X - X.mean(axis=0)) / X.std(axis=0), (5, 1))[:, :5]
+    y = np.tile(y, 5)
+    y[::7] ^= 1
+    model = LogisticRegressionCV(Cs=np.logspace(-3, 3, 7)).fit(X, y)
+    assert model.converged_
+    assert np.median(model.n_iter_) == 1
+    assert model.n_passes_ < 7 * 9
+
+
 def test_labels_of_any_type_in_frames():
     pandas = pytest.importorskip("pandas")
     X, y = data("breast_cancer", every=2)

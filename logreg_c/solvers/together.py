@@ -60,7 +60,8 @@ def together(
             break
         some, before = [objectives[k] for k in active], [found[k].point for k in active]
         a, h = bend(some, before)
-        curved = about or Curved(some[0].grams(h), a[0] * (1.0 - a[0]) if len(points) == 1 else None)
+        alone = len(points) == 1
+        curved = about or Curved(some[0].grams(h), a[0] * (1.0 - a[0]) if alone else None)
         try:
             theta = minima(some, before, curved.grams)
         except FloatingPointError:
@@ -73,7 +74,7 @@ def together(
         for k, old, end in zip(active, before, ends, strict=True):
             new = end.point if is_good(objectives[k], old, end) else old
             rounds = found[k].rounds + 1
-            found[k] = Reached(new, end.lower, rounds, curved if len(points) == 1 else None)
+            found[k] = Reached(new, end.lower, rounds, curved if alone else None)
             if new.J - end.lower <= goal.gap(new.J):
                 continue
             if new is old and about is None:
