@@ -102,10 +102,12 @@ class Continuation:
     def _small(self, posed: Posed) -> bool:
         """Whether it is a problem for `together`."""
         objective = posed.objective
-        wanted = self._solver == "auto" and self._max_iter > MOST and not posed.penalty.nothing
-        if objective.nonsmooth is None:
-            wanted = wanted and self._metric.suits(objective)
-        return wanted and objective.K == 1 and suits(objective)
+        if self._solver != "auto" or self._max_iter <= MOST or objective.K > 1:
+            return False
+        if objective.nonsmooth is None and not self._metric.suits(objective):
+            return False
+        # Columns that nothing holds may separate the classes, which fits alone look for.
+        return not len(posed.penalty.unheld(objective.D - 1)) and suits(objective)
 
     def _alone(
         self,

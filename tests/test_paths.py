@@ -183,6 +183,28 @@ def test_a_hessian_serves_several_penalties(d):
     assert path.n_passes < 2.5 * 60
 
 
+@pytest.mark.parametrize("l1_ratio", [0.0, 1.0])
+def test_columns_without_a_penalty_that_separate_are_told_of(l1_ratio):
+    X = np.random.default_rng(0).standard_normal((60, 4))
+    y = (X[:, 2] > 0).astype(int)
+    factor = [1.0, 1.0, 0.0, 1.0]
+    with pytest.warns(ConvergenceWarning, match="column 2"):
+        path = regularization_path(
+            X, y, l1_ratio=l1_ratio, penalties=[0.1, 0.09], penalty_factor=factor
+        )
+    assert not path.converged.any()
+
+
+def test_columns_that_are_the_same():
+    X = np.random.default_rng(0).standard_normal((80, 6))
+    y = (X[:, 0] + np.random.default_rng(1).logistic(size=80) > 0).astype(int)
+    X[:, 5] = X[:, 0]
+    path = regularization_path(X, y)
+    assert path.converged.all()
+    alone = regularization_path(X[:, :5], y, penalties=path.penalties)
+    np.testing.assert_allclose(path.objective, alone.objective, rtol=2e-6)
+
+
 def softmax(X, path, k):
     Z = X @ path.w[k].T + path.b[k]
     A = np.exp(Z - Z.max(axis=1, keepdims=True))

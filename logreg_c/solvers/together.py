@@ -66,7 +66,7 @@ def together(
             theta = minima(some, before, curved.grams)
         except FloatingPointError:
             if about is None:
-                raise
+                break
             about = None
             continue
         going = []
