@@ -105,14 +105,15 @@ def evaluate_all(objectives: Sequence[Objective], theta: Floats) -> list[Point]:
 def evaluate_and_prove(
     objectives: Sequence[Objective],
     points: Sequence[Point],
-    a: Floats,
+    a: Floats | None,
     curvature: Floats | None,
     theta: Floats,
 ) -> list[End]:
     """As `evaluate_all`; and lower bounds on each J*, from the steps that lead there.
 
-    Each is from a point, whose predictions are a. These move by what the step adds to the margins
-    times the curvatures of the Hessian that it was made with: `_certificate`. Reads X once.
+    Each is from a point, whose predictions are a, if these are known. They move by what the step
+    adds to the margins times the curvatures of the Hessian that it was made with: `_certificate`.
+    Reads X once.
     """
     Z, gradient, told, numbers = _evaluate(objectives, theta, points, a, curvature)
     ends = []

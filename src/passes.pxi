@@ -23,7 +23,7 @@ cdef struct Problem:
     const double* sample_weight     # NULL: every example counts 1
     double total
     const double* Z                 # its margins at the point before, or NULL
-    const double* a                 # its predictions there
+    const double* a                 # its predictions there, or NULL: not known yet
 
 
 cdef struct Pass:

@@ -27,6 +27,7 @@ cdef void problems_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
     """
     cdef double share[MOST_ROWS]
     cdef double u[MOST_ROWS]
+    cdef double predicted[MOST_ROWS]
     cdef double* z = sums + sums_width(p)
     cdef double* moves = sums + parameters(p)
     cdef double* behind = sums + p.entries - PROBLEM_SUMS * p.K
@@ -34,6 +35,7 @@ cdef void problems_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
     cdef Py_ssize_t rows = rows_at_once(p), i = begin, m, j, k
     cdef const double* y
     cdef const double* w = NULL
+    cdef const double* a
     cdef const Problem* problem
     cdef double* zk
     cdef Block block
@@ -62,7 +64,13 @@ cdef void problems_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
                 for j in range(m):
                     u[j] = zk[j] - problem.Z[i + j]
                 shares(problem.sample_weight, problem.total, NULL, i, m, share)
-                move_dual(problem.a + i, w, u, share, m, z + k * m,
+                if problem.a != NULL:
+                    a = problem.a + i
+                else:
+                    memcpy(predicted, problem.Z + i, m * sizeof(double))
+                    sigmoids(predicted, m)
+                    a = predicted
+                move_dual(a, w, u, share, m, z + k * m,
                           behind + k * PROBLEM_SUMS + PROBLEM_DIVERGENCE)
             class_gradient(p, block, m, z, moves)
         i += m

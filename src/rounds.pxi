@@ -26,8 +26,8 @@ cdef struct Penalties:
 
 cdef Penalties penalties_of(quadratic, kinks):
     cdef Penalties p
+    memset(&p, 0, sizeof(Penalties))
     p.quadratic = doubles(quadratic)
-    p.l1 = NULL
     if kinks is not None:
         l1, lower, upper = kinks
         p.l1, p.lower, p.upper = doubles(l1), doubles(lower), doubles(upper)
@@ -133,7 +133,8 @@ def end_problems(cnp.ndarray theta, cnp.ndarray gradient, cnp.ndarray moves, qua
     cdef Round r
     for k in range(cnp.PyArray_DIM(theta, 0)):
         p = penalties_of(quadratics[k], kinks[k])
-        r.theta, r.gradient, r.moves = doubles(theta) + k * D, doubles(gradient) + k * D, NULL
+        memset(&r, 0, sizeof(Round))
+        r.theta, r.gradient = doubles(theta) + k * D, doubles(gradient) + k * D
         if thetas is not None:
             r.moves = doubles(moves) + k * D
             r.theta_before, r.gradient_before = doubles(thetas[k]), doubles(gradients[k])

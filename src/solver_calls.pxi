@@ -292,8 +292,8 @@ cdef Problem* new_problems(weights, totals, before, a) except NULL:
 def evaluate_problems(X, cnp.ndarray y, weights, totals, offset, cnp.ndarray theta,
                       before, a, curvature, cnp.ndarray Z, cnp.ndarray gradient,
                       cnp.ndarray moves, cnp.ndarray told, int threads):
-    """Do for each problem what `evaluate` does, and what `dual_step` does from the predictions a
-    along the step from the margins `before`, unless these are None.
+    """Do for each problem what `evaluate` does, and what `dual_step` does along the step from the
+    margins `before`, unless these are None, where predictions are a, or None if not known yet.
 
     Predictions are moved by what the step adds to margins times a (1 - a), or times `curvature`
     (n) if that is not None. weights and totals are lists; gradient and moves, which are X' of what

@@ -63,6 +63,7 @@ def test_points_and_bounds_are_those_of_each_alone(isa, shape, layout, l1):
     points = evaluate_all(folds, theta)
     a, h = bend(folds, points)
     found = evaluate_and_prove(folds, points, a, None, theta + steps)
+    without = evaluate_and_prove(folds, points, None, None, theta + steps)
     for k, objective in enumerate(folds):
         alone = objective.evaluate(theta[k : k + 1])
         np.testing.assert_allclose(points[k].Z, alone.Z, rtol=1e-12, atol=1e-12)
@@ -76,6 +77,7 @@ def test_points_and_bounds_are_those_of_each_alone(isa, shape, layout, l1):
         U = end.Z - alone.Z
         expected = lower_bound(objective, alone, objective, predicted, U)
         assert found[k].lower == pytest.approx(expected, rel=1e-9)
+        assert without[k].lower == found[k].lower
         slopes = inner(alone.gradient, steps[k]), inner(end.gradient, steps[k])
         assert (found[k].slope, found[k].end_slope) == pytest.approx(slopes, rel=1e-9)
         if l1:

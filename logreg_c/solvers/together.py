@@ -59,9 +59,10 @@ def together(
         if not active:
             break
         some, before = [objectives[k] for k in active], [found[k].point for k in active]
-        a, h = bend(some, before)
-        alone = len(points) == 1
-        curved = about or Curved(some[0].grams(h), a[0] * (1.0 - a[0]) if alone else None)
+        alone, a, curved = len(points) == 1, None, about
+        if curved is None:
+            a, h = bend(some, before)
+            curved = Curved(some[0].grams(h), a[0] * (1.0 - a[0]) if alone else None)
         try:
             theta = minima(some, before, curved.grams)
         except FloatingPointError:
