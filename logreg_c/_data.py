@@ -112,14 +112,22 @@ class Dense(Examples):
         self.meter.add(len(rows))
         return out
 
-    def block(self, rows: Rows, columns: slice, h: Floats, center: Floats, scale: Floats) -> Floats:
-        """As `gram_of`, of neighbouring columns without that of ones."""
-        X = np.ascontiguousarray(self.X[rows, columns])
-        m, width = X.shape
-        out = np.empty((1, width + 1, width + 1))
-        _kernels.kernels.gram(X, None, h[None], center, scale, out, self.threads)
-        self.meter.add(m * width // self.d)
-        return out[0, :-1, :-1].copy()
+    def block_grams(
+        self,
+        rows: Rows,
+        h: Floats,
+        center: Floats,
+        scale: Floats,
+        ends: Rows,
+        which: Rows,
+        out: Floats,
+    ) -> None:
+        """As `gram_of`, of neighbouring columns without that of ones.
+
+        Those from ends[k] up to ends[k + 1] are left at the beginning of out[k], for k of `which`.
+        """
+        _kernels.kernels.block_grams(self.X, rows, h, center, scale, ends, which, out, self.threads)
+        self.meter.add(int(len(rows) * np.diff(ends)[which].sum()) // self.d)
 
     def ranges(self, groups: NDArray[np.int32], count: int) -> Ranges:
         """Return the ranges of the columns in groups 0 to count - 1 of the rows. Reads X once."""

@@ -31,29 +31,26 @@ class Factor:
         _kernels.kernels.factor_solve(self._R, self._scale, x)
         return x
 
+    def left(self) -> float:
+        """Return what is left of a row's diagonal given the rows before it, as -log, on average."""
+        return -2.0 * float(np.log(np.diagonal(self._R)).mean())
+
 
 class BlockFactor:
     """The factors of blocks along the diagonal of a Hessian, block k from ends[k] to ends[k + 1].
 
-    `put` each of them before `solve`. They are kept in single precision, which leaves the inverse
-    symmetric and positive definite, and is half as much to read.
+    They are kept in single precision, which leaves the inverse symmetric and positive definite, and
+    is half as much to read.
     """
 
-    def __init__(self, ends: NDArray[np.intp], threads: int) -> None:
-        self._ends, self._threads = ends, threads
+    def __init__(self, ends: NDArray[np.intp]) -> None:
+        self._ends = ends
         self._R = np.empty((len(ends) - 1, int(np.diff(ends).max()) ** 2), np.float32)
         self._scale = np.empty(ends[-1])
 
-    def put(self, k: int, H: Floats) -> float:
-        """Factor block k.
-
-        Return what is left of a row's diagonal given the rows before it, as -log, on average.
-        """
-        R = np.empty(H.shape)
-        scale = self._scale[self._ends[k] : self._ends[k + 1]]
-        _kernels.kernels.factor(H, R, scale, self._threads)
-        self._R[k, : H.size] = R.ravel()
-        return -2.0 * float(np.log(np.diagonal(R)).mean())
+    def make(self, grams: Floats, f: float, diagonal: Floats) -> None:
+        """Factor f · grams + diag(diagonal), block k being at the beginning of grams[k]."""
+        _kernels.kernels.block_factor(grams, f, diagonal, self._ends, self._R, self._scale)
 
     def solve(self, v: Floats) -> Floats:
         """Return H^-1 v for every row of v."""

@@ -92,12 +92,31 @@ def gram(
     out: NDArray[np.float64],
     threads: int,
 ) -> None: ...
+def block_grams(
+    X: NDArray[Any],
+    rows: NDArray[np.intp],
+    h: NDArray[np.float64],
+    center: NDArray[np.float64],
+    scale: NDArray[np.float64],
+    ends: NDArray[np.intp],
+    which: NDArray[np.intp],
+    out: NDArray[np.float64],
+    threads: int,
+) -> None: ...
 def cholesky(A: NDArray[np.float64], out: NDArray[np.float64], threads: int) -> int: ...
 def factor(
     A: NDArray[np.float64], out: NDArray[np.float64], scale: NDArray[np.float64], threads: int
 ) -> None: ...
 def factor_solve(
     R: NDArray[np.float64], scale: NDArray[np.float64], v: NDArray[np.float64]
+) -> None: ...
+def block_factor(
+    grams: NDArray[np.float64],
+    f: float,
+    diagonal: NDArray[np.float64],
+    ends: NDArray[np.intp],
+    R: NDArray[np.float32],
+    scale: NDArray[np.float64],
 ) -> None: ...
 def block_factor_solve(
     R: NDArray[np.float32],

@@ -41,6 +41,30 @@ def gram(cnp.ndarray X, rows, cnp.ndarray h, cnp.ndarray center, cnp.ndarray sca
         run_gram(&g, threads, sums)
 
 
+def block_grams(cnp.ndarray X, cnp.ndarray rows, cnp.ndarray h, cnp.ndarray center,
+                cnp.ndarray scale, cnp.ndarray ends, cnp.ndarray which, cnp.ndarray out,
+                int threads):
+    """As gram, of neighbouring columns without that of ones: block k, from ends[k] up to
+    ends[k + 1], is left at the beginning of out[k], for every k of `which`."""
+    cdef Pass p
+    cdef Gram g
+    set_data(&p, X)
+    p.order = <const Py_ssize_t*> cnp.PyArray_DATA(rows)
+    g.x = &p
+    g.m = cnp.PyArray_SIZE(rows)
+    g.q = 1
+    g.together = False
+    g.h = doubles(h)
+    g.center = doubles(center)
+    g.scale = doubles(scale)
+    cdef const Py_ssize_t* end = <const Py_ssize_t*> cnp.PyArray_DATA(ends)
+    cdef const Py_ssize_t* some = <const Py_ssize_t*> cnp.PyArray_DATA(which)
+    cdef double* sums = doubles(out)
+    cdef Py_ssize_t count = cnp.PyArray_SIZE(which), room = cnp.PyArray_DIM(out, 1)
+    with nogil:
+        run_block_grams(&g, end, some, count, room, threads, sums)
+
+
 def cholesky(cnp.ndarray A, cnp.ndarray out, int threads):
     """Fill out with the upper triangular R of A = R'R, zeros below; read A's upper triangle only.
 
@@ -120,6 +144,45 @@ def factor_solve(cnp.ndarray R, cnp.ndarray scale, cnp.ndarray v):
     cdef Py_ssize_t D = cnp.PyArray_DIM(R, 0), q = cnp.PyArray_SIZE(v) // D
     with nogil:
         solve_scaled(triangle, size, D, x, q)
+
+
+def block_factor(cnp.ndarray grams, double f, cnp.ndarray diagonal, cnp.ndarray ends,
+                 cnp.ndarray R, cnp.ndarray scale):
+    """Fill R, float32, and scale with the factors of f · grams + diag(diagonal), block by block.
+
+    Block k, from ends[k] up to ends[k + 1], is at the beginning of grams[k] and R[k].
+    FloatingPointError if one is not positive definite, or not finite.
+    """
+    cdef const double* gram = doubles(grams)
+    cdef const double* added = doubles(diagonal)
+    cdef const Py_ssize_t* end = <const Py_ssize_t*> cnp.PyArray_DATA(ends)
+    cdef float* triangles = <float*> cnp.PyArray_DATA(R)
+    cdef double* size = doubles(scale)
+    cdef Py_ssize_t room = cnp.PyArray_DIM(R, 1), k
+    cdef void* memory
+    with nogil:
+        memory = new_doubles(room)
+        try:
+            for k in range(cnp.PyArray_DIM(R, 0)):
+                factor_weighted(gram + k * room, f, added + end[k], end[k + 1] - end[k],
+                                <double*> memory, size + end[k], triangles + k * room)
+        finally:
+            free(memory)
+
+
+cdef int factor_weighted(const double* gram, double f, const double* added, Py_ssize_t D,
+                         double* A, double* scale, float* R) except -1 nogil:
+    """Fill R and scale with the factor of f · gram + diag(added), made in A."""
+    cdef Py_ssize_t i, j
+    for i in range(D):
+        for j in range(i, D):
+            A[i * D + j] = f * gram[i * D + j]
+        A[i * D + i] += added[i]
+    factor_in_place(A, D, scale, 1)
+    for i in range(D):
+        for j in range(i, D):
+            R[i * D + j] = <float> A[i * D + j]
+    return 0
 
 
 def block_factor_solve(cnp.ndarray R, cnp.ndarray scale, cnp.ndarray ends, cnp.ndarray v):

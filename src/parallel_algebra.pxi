@@ -252,6 +252,59 @@ cdef void run_part(const Gram* g, Py_ssize_t begin, Py_ssize_t m, Py_ssize_t k,
              scaled, sums + s * panel_start(g.panels))
 
 
+cdef int run_block_grams(const Gram* g, const Py_ssize_t* ends, const Py_ssize_t* which,
+                         Py_ssize_t count, Py_ssize_t room, int threads,
+                         double* out) except -1 nogil:
+    """Fill the Gram matrices of some blocks of columns, a thread each. Their columns of ones are
+    left out."""
+    cdef Py_ssize_t widest = 0, width, k
+    for k in range(count):
+        widest = max(widest, ends[which[k] + 1] - ends[which[k]])
+    width = block_scratch(g, widest)
+    cdef void* memory = new_doubles(threads * width)
+    cdef double* scratch = aligned(memory)
+    if threads == 1:
+        for k in range(count):
+            gram_of_block(g, ends[which[k]], ends[which[k] + 1], scratch, out + which[k] * room)
+    else:
+        for k in prange(count, schedule="dynamic", chunksize=1, num_threads=threads):
+            gram_of_block(g, ends[which[k]], ends[which[k] + 1], scratch + threadid() * width,
+                          out + which[k] * room)
+    free(memory)
+    return 0
+
+
+cdef Py_ssize_t block_scratch(const Gram* g, Py_ssize_t d) noexcept nogil:
+    """Entries for the sums of d columns, their packed rows, and the Gram with that of ones."""
+    cdef Py_ssize_t panels = panels_of(d + 1)
+    return (panel_start(panels) + panels * stride_of(min(g.m, <Py_ssize_t> STEP_ROWS))
+            + scaled_entries() + (d + 1) * (d + 1)) // 8 * 8 + 8
+
+
+cdef void gram_of_block(const Gram* g, Py_ssize_t begin, Py_ssize_t end, double* scratch,
+                        double* out) noexcept nogil:
+    """Fill out with the Gram of the columns [begin, end)."""
+    cdef Pass x = g.x[0]
+    cdef Gram block = g[0]
+    cdef Py_ssize_t d = end - begin, j
+    x.X = <const char*> x.X + begin * x.column * itemsize(&x)
+    x.d = d
+    block.x = &x
+    block.panels = panels_of(d + 1)
+    block.stride = stride_of(min(g.m, <Py_ssize_t> STEP_ROWS))
+    block.center = g.center + begin
+    block.scale = g.scale + begin
+    cdef Py_ssize_t size = panel_start(block.panels)
+    cdef double* packed = scratch + size
+    cdef double* whole = packed + block.panels * block.stride + scaled_entries()
+    memset(scratch, 0, size * sizeof(double))
+    gram_chunk(&block, 0, block.m, packed, scratch)
+    for j in range(block.panels):
+        unpack_symmetric(scratch, d + 1, j, whole)
+    for j in range(d):
+        memcpy(out + j * d, whole + j * (d + 1), d * sizeof(double))
+
+
 cdef Py_ssize_t run_cholesky(const double* A, Py_ssize_t D, int threads,
                              double* R) except -1 nogil:
     """Fill R; return 0, or the number of the first bad pivot, which leaves R as it is."""

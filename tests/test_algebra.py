@@ -223,6 +223,53 @@ def test_blocks_are_solved_like_each_of_them_alone(isa):
     assert (np.abs(X - expected) <= 1e-5 * size).all()
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_grams_of_blocks_are_those_of_their_columns(isa, dtype, order):
+    rng = np.random.default_rng(1)
+    X = np.asarray(rng.standard_normal((700, 60)) + 3.0, dtype=dtype, order=order)
+    rows = np.sort(rng.choice(700, 500, False)).astype(np.intp)
+    h, center, scale = rng.standard_normal(500), rng.standard_normal(60), rng.uniform(0.5, 2, 60)
+    ends = np.array([0, 13, 14, 45, 60], dtype=np.intp)
+    V = (X[rows].astype(np.float64) - center) * scale
+    found = []
+    for threads in (1, 3):
+        out = np.full((4, 31 * 31), np.nan)
+        which = np.array([2, 0, 1], dtype=np.intp)
+        isa.block_grams(X, rows, h, center, scale, ends, which, out, threads)
+        found.append(out)
+    assert found[0].tobytes() == found[1].tobytes()
+    for k, (begin, end) in enumerate(pairwise(ends)):
+        G = found[0][k, : (end - begin) ** 2].reshape(end - begin, -1)
+        if k == 3:
+            assert np.isnan(G).all()
+            continue
+        W = V[:, begin:end]
+        error = 1e-13 * (np.abs(W).T @ (np.abs(h)[:, None] * np.abs(W)))
+        assert (np.abs(G - W.T @ (h[:, None] * W)) <= error).all()
+        assert (G == G.T).all()
+
+
+def test_blocks_are_factored_like_each_of_them_alone(isa):
+    ends = np.array([0, 13, 14, 45], dtype=np.intp)
+    grams, diagonal = np.zeros((3, 31 * 31)), np.random.default_rng(1).uniform(0, 1, 45)
+    factors, S = np.zeros((3, 31 * 31), dtype=np.float32), np.empty(45)
+    for k, size in enumerate(np.diff(ends)):
+        grams[k, : size * size] = spd(size).ravel()
+    isa.block_factor(grams, 0.3, diagonal, ends, factors, S)
+    for k, (begin, end) in enumerate(pairwise(ends)):
+        size = end - begin
+        A, R, scale = 0.3 * spd(size), np.zeros((size, size)), np.empty(size)
+        A.ravel()[:: size + 1] += diagonal[begin:end]
+        isa.factor(A, R, scale, 1)
+        np.testing.assert_allclose(S[begin:end], scale, rtol=1e-14)
+        found = np.triu(factors[k, : size * size].reshape(size, size))
+        np.testing.assert_allclose(found, np.triu(R), rtol=1e-6, atol=1e-7)
+    grams[1, 0] = np.nan
+    with pytest.raises(FloatingPointError):
+        isa.block_factor(grams, 0.3, diagonal, ends, factors, S)
+
+
 def test_what_has_no_factor_gets_a_little_on_its_diagonal(isa):
     x = np.array([1.0, 2.0, 3.0])
     A, R, S = np.outer(x, x), np.zeros((3, 3)), np.empty(3)

@@ -11,8 +11,9 @@ import pytest
 from logreg_c import fit
 from logreg_c._penalty import as_penalty
 from logreg_c.fitting import Problem
-from logreg_c.solvers import _column_blocks
-from logreg_c.solvers._column_blocks import column_blocks
+from logreg_c.solvers import _column_blocks, _expected
+from logreg_c.solvers._column_blocks import Variances, column_blocks
+from logreg_c.solvers._expected import Expected
 
 lbfgs = importlib.import_module("logreg_c.solvers.lbfgs")
 
@@ -46,21 +47,34 @@ def test_they_are_the_inverses_of_the_hessians_blocks(monkeypatch, fit_bias, wei
     g[0, -1] *= fit_bias
     point = objective.evaluate(0.1 * g)
     before = objective.data.meter.reads
-    s = column_blocks(objective, point, rng, None)(g)
+    blocks = column_blocks(objective, point, rng, None)
+    f = objective.mean_curvature(point).sum()
+    used = blocks.weigh(f)
+    s = blocks.solve(g)
     assert objective.data.meter.reads - before == pytest.approx(1.0, abs=0.01)
     H = objective.hessian(objective.data.predictions(point.Z))
     block = np.repeat(np.arange(5), [8, 8, 8, 9, 1])
     H[block[:, None] != block] = 0.0
     assert np.allclose(H @ s[0], g[0], rtol=0, atol=1e-5)
+    q = objective.quadratic[:-1]
+    # An estimate from random signs, which are all that is random in it.
+    exact = 33 - (np.diag(np.linalg.inv(H))[:-1] * q).sum()
+    assert used == pytest.approx(exact, abs=0.05 * 33)
+    # Another size of C, and the same penalty.
+    blocks.weigh(0.1 * f)
+    H[:-1, :-1] = 0.1 * (H[:-1, :-1] - np.diag(q)) + np.diag(q)
+    assert np.allclose(H[:-1, :-1] @ blocks.solve(g)[0, :-1], g[0, :-1], rtol=0, atol=1e-5)
 
 
-def test_classes_share_them_and_add_up_to_zero():
+def test_classes_share_them():
     X, y = neighbours(700, 30, classes=3)
     objective = objective_of(X, y, l2=0.0)
     point = objective.evaluate(objective.start())
     rng = np.random.default_rng(1)
     g = objective.project(rng.standard_normal((3, 31)))
-    s = column_blocks(objective, point, rng, None)(g)
+    blocks = column_blocks(objective, point, rng, None)
+    blocks.weigh(1.0)
+    s = blocks.solve(g)
     assert np.allclose(s.sum(axis=0), 0.0)
     # Where all classes are as likely the Hessian is the same for each of them, but for its size.
     Hs = objective.hessian_vector(objective.data.predictions(point.Z), s)
@@ -72,7 +86,7 @@ def blocks_of(X, y, known):
     point = objective.evaluate(objective.start())
     diagonal = None
     if known:
-        diagonal = objective.evaluate_and_survey(point.theta, np.ones_like(point.theta))[1]
+        diagonal = 4.0 * objective.evaluate_and_survey(point.theta, np.ones_like(point.theta))[1]
     return column_blocks(objective, point, np.random.default_rng(0), diagonal)
 
 
@@ -99,13 +113,15 @@ def test_rare_columns_count_as_much_as_they_do_in_all_rows():
     X[np.setdiff1d(np.arange(len(X)), drawn)[:20], 40] = 1.0
     objective = objective_of(X, y, l2=1e-7)
     point = objective.evaluate(objective.start())
-    known = objective.evaluate_and_survey(point.theta, np.ones_like(point.theta))[1]
-    rare = np.zeros_like(known)
-    rare[0, 40] = known[0, 40]
-    with_it, without = (
-        column_blocks(objective, point, np.random.default_rng(0), diagonal)(rare)[0, 40]
-        for diagonal in (known, None)
-    )
+    H = objective.evaluate_and_survey(point.theta, np.ones_like(point.theta))[1]
+    rare = np.zeros_like(H)
+    rare[0, 40] = H[0, 40]
+    found = []
+    for known in (4.0 * (H - objective.quadratic), None):
+        blocks = column_blocks(objective, point, np.random.default_rng(0), known)
+        blocks.weigh(0.25)
+        found.append(blocks.solve(rare)[0, 40])
+    with_it, without = found
     assert with_it == pytest.approx(1.0, abs=0.1)
     assert without > 20.0
 
@@ -121,7 +137,7 @@ def test_none_for_a_sparse_x():
 def test_they_save_passes(monkeypatch, classes, rho, part):
     X, y = neighbours(3000, 250, rho, classes=classes)
     with_blocks = fit(X, y, l2=1e-3, solver="lbfgs")
-    monkeypatch.setattr(lbfgs, "column_blocks", lambda *args: None)
+    monkeypatch.setattr(_expected, "column_blocks", lambda *args: None)
     without = fit(X, y, l2=1e-3, solver="lbfgs")
     assert with_blocks.converged
     assert without.converged
@@ -159,12 +175,91 @@ def test_they_are_made_of_some_rows(order, dtype):
     objective = objective_of(X, y)
     point = objective.evaluate(objective.start())
     before = objective.data.meter.reads
-    apply = column_blocks(objective, point, np.random.default_rng(0), None)
+    blocks = column_blocks(objective, point, np.random.default_rng(0), None)
+    blocks.weigh(0.25)
     assert objective.data.meter.reads - before == pytest.approx(2000 / 6000, rel=0.02)
     # Two blocks of 75 columns, of which none knows the other, but about all of its own.
-    s = apply(point.gradient)
+    s = blocks.solve(point.gradient)
     H = objective.hessian(objective.data.predictions(point.Z))
     for block in (slice(75), slice(75, 150)):
         exact = np.linalg.solve(H[block, block], point.gradient[0, block])
         off = s[0, block] - exact
         assert off @ H[block, block] @ off < 0.1 * exact @ H[block, block] @ exact
+
+
+def test_variances_alone():
+    q = np.array([0.5, 1.0, 0.0])
+    variances = Variances(np.array([[1.0, 2.0, 1.0], [3.0, 0.0, 1.0]]), q)
+    used = variances.weigh(2.0)
+    assert used == pytest.approx((2 / 2.5 + 4 / 5 + 6 / 6.5 + 0) / 2)
+    v = np.ones((2, 2, 3))
+    expected = [[1 / 2.5, 1 / 5, 1 / 2], [1 / 6.5, 1.0, 1 / 2]]
+    np.testing.assert_allclose(variances.solve(v), [expected, expected], rtol=1e-9)
+
+
+def settled(objective, point):
+    """Return the expected inverse at a point, and its matrix."""
+    expected = Expected(objective, point, np.random.default_rng(0))
+    for _ in range(30):
+        expected.adapt(point)
+    return expected(np.eye(objective.D)[:, None])[:, 0]
+
+
+@pytest.mark.parametrize("blocks", [False, True])
+@pytest.mark.parametrize(("n", "part"), [(400, 0.45), (200, 0.8)])
+def test_few_rows_leave_less_curvature_than_theirs(monkeypatch, n, part, blocks):
+    """The mean eigenvalue of the inverse Hessian is what is expected of it."""
+    monkeypatch.setattr(_column_blocks, "WIDTH", 5 if blocks else 100)
+    monkeypatch.setattr(_expected, "CLOSE", 1.001)
+    X, y = neighbours(n, 400, 0.0)
+    objective = objective_of(X, y, l2=0.02)
+    point = objective.evaluate(objective.start())
+    H = objective.hessian(objective.data.predictions(point.Z))
+    exact = np.trace(np.linalg.inv(H)[:-1, :-1])
+    assert np.trace(settled(objective, point)[:-1, :-1]) == pytest.approx(exact, rel=0.05)
+    # Not what the rows' curvatures add up to.
+    plain = np.trace(np.linalg.inv(0.25 * np.eye(400) + np.diag(objective.quadratic[:-1])))
+    assert plain < part * exact
+
+
+def test_the_bias_is_apart_from_the_columns_means():
+    """However few rows the columns are centred by, at the start."""
+    X, y = neighbours(3000, 250)
+    objective = objective_of(X, y)
+    rough = objective.center + 0.3 / objective.scale
+    objective = type(objective)(
+        objective.data, objective.penalty, rough, objective.scale, True, objective.quadratic
+    )
+    point = objective.evaluate(objective.start())
+    H = objective.hessian(objective.data.predictions(point.Z))
+    assert np.abs(H[-1, :-1]).max() > 0.05
+    expected = Expected(objective, point, np.random.default_rng(0))
+    column = expected(np.ascontiguousarray(H[-1:]))[0]
+    np.testing.assert_allclose(column, np.eye(251)[-1], atol=1e-9)
+
+
+def test_as_predictions_become_sure_the_penalty_counts_more():
+    X, y = neighbours(300, 400, 0.5)
+    objective = objective_of(X, y, l2=1e-3)
+    point = objective.evaluate(objective.start())
+    expected = Expected(objective, point, np.random.default_rng(0))
+    before = expected(np.eye(401)[:1])[0, 0]
+    reads = objective.data.meter.reads
+    sure = point._replace(Z=np.where(y, 9.0, -9.0)[None])
+    for _ in range(30):
+        expected.adapt(sure)
+    assert objective.data.meter.reads == reads
+    limit = 1.0 / objective.quadratic[0]
+    assert before < 0.01 * limit < 0.8 * limit < expected(np.eye(401)[:1])[0, 0] < limit
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_it_saves_passes_to_expect_less_of_few_rows(monkeypatch, classes):
+    X, y = neighbours(600, 600, 0.9, classes=classes)
+    X = (X - 10.0) * 10.0 ** np.random.default_rng(0).uniform(-1, 1, 600)
+    found = fit(X, y, l2=1e-3, solver="lbfgs")
+    monkeypatch.setattr(Expected, "adapt", lambda *args: None)
+    without = fit(X, y, l2=1e-3, solver="lbfgs")
+    assert found.converged
+    assert without.converged
+    assert found.n_passes < 0.85 * without.n_passes

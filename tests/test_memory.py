@@ -65,8 +65,10 @@ def test_pairs_without_curvature_are_not_kept():
     memory.add(g, 0.0 * g)
     assert (memory.apply(g, lambda q: 2.0 * q) == 2.0 * g).all()
     assert memory.scaling(lambda q: q) == 1.0
+    assert (memory.scaled(lambda q: q, g) == g).all()
     memory.add(g, 4.0 * g)
     assert memory.scaling(lambda q: q) == 0.25
+    assert (memory.scaled(lambda q: q, g) == 0.25 * g).all()
 
 
 def test_what_is_known_of_some_coordinates():

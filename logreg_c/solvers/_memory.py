@@ -162,3 +162,12 @@ class Memory:
         k = self._order[-1]
         y = self._Y[k].reshape(self._shape)
         return float(self._R[k, k]) / inner(y, initial(y))
+
+    def scaled(self, initial: Apply, g: Floats) -> Floats:
+        """Return the initial matrix at that size times g; it is asked for both at once."""
+        if not self._order:
+            return initial(g)
+        k = self._order[-1]
+        y = self._Y[k].reshape(self._shape)
+        both = initial(np.stack((g, y)))
+        return np.asarray(both[0] * (float(self._R[k, k]) / inner(y, both[1])))

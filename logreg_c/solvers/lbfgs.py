@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""L-BFGS (Liu and Nocedal 1989) from blocks of columns, the diagonal, or columns as they are.
+"""L-BFGS (Liu and Nocedal 1989) from the Hessian as it is to be expected.
 
 One read of X an iteration. When the predicted decrease is small, what the iterations leave is
 combined to a proof, at no read. Where that cannot be, or falls short, conjugate gradients that
@@ -17,8 +17,8 @@ from .._certificate import plain_lower_bound
 from .._combination import Combination
 from .._objective import Objective, Point, inner
 from .._validation import Floats
-from ._column_blocks import column_blocks
 from ._driver import Iterate, Task
+from ._expected import Expected
 from ._line_search import advance
 from ._memory import Apply, Memory
 from .newton_cg import conjugate_gradients
@@ -38,25 +38,20 @@ PROOF = 40
 PRODUCTS_AT, PRODUCTS_ALONE_AT = 1e-4, 0.3
 
 
-def by_column(objective: Objective, diagonal: Floats) -> Apply:
-    """Return what divides by a diagonal."""
-    inverse = 1.0 / np.maximum(diagonal, 1e-12 * diagonal.max())
-    return lambda q: objective.project(inverse * q)
-
-
-def remembering(initial: Apply, threads: int) -> tuple[Memory, Apply]:
+def remembering(objective: Objective, initial: Apply) -> tuple[Memory, Apply]:
     """Return a memory and its inverse Hessian, from `initial` at the size of the last pair."""
-    memory = Memory(MEMORY, threads)
+    memory = Memory(MEMORY, objective.data.threads)
 
     def apply(g: Floats) -> Floats:
-        return memory.apply(g, lambda q: memory.scaling(initial) * initial(q))
+        return memory.apply(g, lambda q: objective.project(memory.scaled(initial, q)))
 
     return memory, apply
 
 
 def few_passes(objective: Objective, point: Point, diagonal: Floats, count: int) -> Iterator[Point]:
     """Yield at most so many points of L-BFGS from the diagonal."""
-    memory, apply = remembering(by_column(objective, diagonal), objective.data.threads)
+    inverse = 1.0 / np.maximum(diagonal, 1e-12 * diagonal.max())
+    memory, apply = remembering(objective, lambda q: inverse * q)
     for _ in range(count):
         step = advance(objective, point, -apply(point.gradient), LOOSE)
         if step is None:
@@ -66,32 +61,18 @@ def few_passes(objective: Objective, point: Point, diagonal: Floats, count: int)
         yield point
 
 
-def first_matrix(objective: Objective, point: Point, random: np.random.Generator) -> Apply:
-    """Return the inverse of what is known of the Hessian: its blocks, its diagonal, or its size."""
-    ones, diagonal = np.ones_like(point.theta), None
-    if objective.n > objective.D:
-        diagonal = objective.evaluate_and_survey(point.theta, ones)[1]
-    blocks = column_blocks(objective, point, random, diagonal)
-    if blocks is not None:
-        return blocks
-    if diagonal is not None:
-        return by_column(objective, diagonal)
-    # The penalty, which counts more the fewer rows there are, is that of the columns as they are:
-    # scaling by curvature does harm.
-    return by_column(objective, ones * max(inner(point.gradient, point.gradient) ** 0.5, 1e-300))
-
-
 def lbfgs(task: Task) -> Iterator[Iterate]:
     """Yield an iterate a read of X."""
     objective, point = task.objective, task.begin()
-    initial = first_matrix(objective, point, task.random)
-    memory, apply = remembering(initial, objective.data.threads)
+    expected = Expected(objective, point, task.random)
+    memory, apply = remembering(objective, expected)
     seen = Combination(objective, POINTS)
     seen.add(point)
     combined_at = 1.0
     products_at = PRODUCTS_AT if seen.useful else PRODUCTS_ALONE_AT
     retried = False
     while True:
+        expected.adapt(point)
         s = -apply(point.gradient)
         gap = task.goal.gap(point.J)
         left = -0.5 * inner(point.gradient, s) / gap
