@@ -257,9 +257,27 @@ def test_as_predictions_become_sure_the_penalty_counts_more():
 def test_it_saves_passes_to_expect_less_of_few_rows(monkeypatch, classes):
     X, y = neighbours(600, 600, 0.9, classes=classes)
     X = (X - 10.0) * 10.0 ** np.random.default_rng(0).uniform(-1, 1, 600)
-    found = fit(X, y, l2=1e-3, solver="lbfgs")
+    found = fit(X, y, l2=1e-2, solver="lbfgs")
     monkeypatch.setattr(Expected, "adapt", lambda *args: None)
-    without = fit(X, y, l2=1e-3, solver="lbfgs")
+    without = fit(X, y, l2=1e-2, solver="lbfgs")
     assert found.converged
     assert without.converged
     assert found.n_passes < 0.85 * without.n_passes
+
+
+def test_where_it_takes_long_newton_goes_on():
+    """After as much as two Hessians cost, which from about 500 columns on is worth a try."""
+    X, y = neighbours(700, 600, 0.95)
+    easy, hard = (fit(X - 10.0, y, l2=l2) for l2 in (1e-1, 1e-7))
+    assert easy.converged
+    assert easy.solver == "lbfgs"
+    assert hard.converged
+    assert hard.solver == "newton"
+    gone_on = [record.n_passes for record in hard.history]
+    assert gone_on[0] < 10.0
+    assert 100.0 < gone_on[-1] < 150.0
+    assert fit(X[:, :300], y, l2=1e-1).solver == "newton"
+    assert fit(X[:, :450] - 10.0, np.arange(700) % 3, l2=1e-1).solver == "newton"
+    factor = np.ones(600)
+    factor[3] = 0.0
+    assert fit(X - 10.0, y, l2=1e-1, penalty_factor=factor).solver == "newton"

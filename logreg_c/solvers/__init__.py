@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from .._certificate import WEAKEST
 from .._objective import Objective
 from .._sparse import Sparse
 from ._driver import Solver
+from ._price import MANY_STEPS, hessian_in_steps
 from .blocks import blocks
 from .compressed import compressed
 from .gradient_descent import gradient_descent
@@ -55,7 +57,9 @@ def choose(name: str, objective: Objective) -> list[str]:
 
     - n at most D/2, and K n at most 1,500: compressed;
     - else K D at most 1,500 (4,000 for two classes), and n below 50 D or a Hessian of all rows
-      below 10 Mflop: newton, if that Hessian takes at most 100 Gflop;
+      below 10 Mflop: newton, if that Hessian takes at most 100 Gflop; for two
+      classes after lbfgs if that costs 30 passes, which it does from about 500 columns on, and
+      all are penalised;
     - else K D within the same limits and n at least 50 D: sampled;
     - else several classes whose factors take at most 240 MB: blocks;
     - else lbfgs.
@@ -69,9 +73,9 @@ def choose(name: str, objective: Objective) -> list[str]:
     - else K D at most 1,500 and n at least 50 D: sampled;
     - else working-set.
 
-    What gets stuck is followed by newton if a Hessian of all rows takes at most 1,000 Gflop, else
-    by newton-cg; with an L1 penalty or bounds, by newton if K D is at most 1,500 too, else by
-    working-set.
+    What gets stuck, or lbfgs where a Hessian costs 30 passes and it takes longer than two, is
+    followed by newton if a Hessian of all rows takes at most 1,000 Gflop, else by newton-cg; with
+    an L1 penalty or bounds, by newton if K D is at most 1,500 too, else by working-set.
     """
     if name != "auto" and name not in SOLVERS:
         raise ValueError(f"solver is {name!r}; give 'auto' or one of {', '.join(SOLVERS)}")
@@ -104,7 +108,10 @@ def choose(name: str, objective: Objective) -> list[str]:
         if 2 * n <= D and K * n <= FEW_EXAMPLES and uniform:
             name = "compressed"
         elif factored and (flops < SMALL or (n < FEW_ROWS * D and flops < LARGE)):
-            name = "newton"
+            # L-BFGS proves little without a penalty, and with several classes gains little.
+            penalised = bool((objective.quadratic[:-1] > WEAKEST).all())
+            cheap = K == 1 and penalised and hessian_in_steps(objective, D) >= MANY_STEPS
+            name = "lbfgs" if cheap else "newton"
         elif factored and n >= FEW_ROWS * D:
             name = "sampled"
         elif K > 1 and K * D * D <= BLOCKS:

@@ -50,6 +50,8 @@ class Task:
     theta: Floats
     goal: Goal
     seed: int
+    # What goes on where this solver gets no further, "" if nothing does.
+    follower: str = ""
 
     @cached_property
     def random(self) -> np.random.Generator:
@@ -123,8 +125,10 @@ def drive(
         converged = best.J - lower <= goal.gap(best.J)
         return Outcome(best, lower, converged, reason, name, tuple(history))
 
-    for name, solver in solvers:
-        for iterate in _until_singular(solver(Task(objective, theta, goal, seed))):
+    followers = [name for name, _ in solvers[1:]] + [""]
+    for (name, solver), follower in zip(solvers, followers, strict=True):
+        task = Task(objective, theta, goal, seed, follower)
+        for iterate in _until_singular(solver(task)):
             count += 1
             lower = max(lower, iterate.lower)
             if best is None or iterate.point.J <= best.J:

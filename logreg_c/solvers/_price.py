@@ -11,6 +11,9 @@ GRAM, GRAM_ROW, MAKE, FACTOR = 3e-11, 1e-8, 1e-4, 2.4e-11
 # An entry in a pass, of a dense and of a sparse X; a row's link; the calls of an iteration.
 PASS, PASS_SPARSE, LINK, STEP = 4e-10, 2.5e-9, 4e-9, 2.5e-4
 
+# Iterations that a Hessian and its factor cost from where on L-BFGS is worth a try before Newton.
+MANY_STEPS = 30.0
+
 
 def price_of_gram(objective: Objective, rows: int | None = None) -> float:
     """Return what making a Hessian costs, from all rows or from so many."""

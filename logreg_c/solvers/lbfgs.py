@@ -21,6 +21,7 @@ from ._driver import Iterate, Task
 from ._expected import Expected
 from ._line_search import advance
 from ._memory import Apply, Memory
+from ._price import MANY_STEPS, hessian_in_steps
 from .newton_cg import conjugate_gradients
 
 MEMORY = 20
@@ -35,6 +36,9 @@ SOONEST, LATEST = 0.9, 0.7
 # Products with the Hessian that a proof may take; the part of the goal that the decrement falls to
 # before the first, with combinations before it and without.
 PROOF = 40
+# Passes after which it is Newton's turn, if it follows and its Hessians are expensive: what so many
+# of its iterations cost, of which it takes at least five, and no fewer than these.
+HESSIANS, PATIENCE = 2.0, 100.0
 PRODUCTS_AT, PRODUCTS_ALONE_AT = 1e-4, 0.3
 
 
@@ -71,7 +75,11 @@ def lbfgs(task: Task) -> Iterator[Iterate]:
     combined_at = 1.0
     products_at = PRODUCTS_AT if seen.useful else PRODUCTS_ALONE_AT
     retried = False
-    while True:
+    meter, patience = objective.data.meter, math.inf
+    hessian = hessian_in_steps(objective, objective.K * objective.D)
+    if task.follower == "newton" and hessian >= MANY_STEPS:
+        patience = meter.reads + max(HESSIANS * hessian, PATIENCE)
+    while meter.reads <= patience:
         expected.adapt(point)
         s = -apply(point.gradient)
         gap = task.goal.gap(point.J)
