@@ -92,9 +92,9 @@ def blocks_of(X, y, known):
 
 @pytest.mark.parametrize("known", [False, True])
 def test_none_for_few_rows(known):
-    X, y = neighbours(1300, 60)
+    X, y = neighbours(700, 60)
     assert blocks_of(X, y, known) is not None
-    assert blocks_of(X[:1100], y[:1100], known) is None
+    assert blocks_of(X[:500], y[:500], known) is None
 
 
 def test_none_where_they_tell_no_more_than_a_known_diagonal():

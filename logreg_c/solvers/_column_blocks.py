@@ -18,9 +18,9 @@ from .._factor import BlockFactor, Factor
 from .._objective import Objective, Point, inner
 from .._validation import Floats
 
-# Columns of a block, and rows that it is made of for each of them. With fewer a block is made of
-# accidents.
-WIDTH, ROWS = 100, 20
+# Columns of a block; rows that it is made of for each of them, if there are as many, and at least.
+# With fewer a block is made of accidents.
+WIDTH, ROWS, LEAST_ROWS = 100, 20, 10
 # Blocks that tell whether the others are worth making where the diagonal is known.
 TRIED = 5
 # What is left of a column's curvature given those before it in its block, as -log, on average.
@@ -96,7 +96,7 @@ def column_blocks(
     to them, for columns that are rare in those rows, and blocks have to tell more than they do.
     """
     data, n, d = objective.data, objective.n, objective.D - 1
-    if not isinstance(data, Dense) or n < ROWS * min(WIDTH, d) or d < 2:
+    if not isinstance(data, Dense) or n < LEAST_ROWS * min(WIDTH, d) or d < 2:
         return None
     rows = np.sort(random.choice(n, ROWS * WIDTH, False) if n > ROWS * WIDTH else np.arange(n))
     a = data.predictions(np.ascontiguousarray(point.Z[:, rows]))
