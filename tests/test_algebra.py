@@ -265,7 +265,7 @@ def test_blocks_are_factored_like_each_of_them_alone(isa):
         np.testing.assert_allclose(S[begin:end], scale, rtol=1e-14)
         found = np.triu(factors[k, : size * size].reshape(size, size))
         np.testing.assert_allclose(found, np.triu(R), rtol=1e-6, atol=1e-7)
-    grams[1, 0] = np.nan
+    grams[0, 1] = np.nan
     with pytest.raises(FloatingPointError):
         isa.block_factor(grams, 0.3, diagonal, ends, factors, S)
 
