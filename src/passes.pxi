@@ -184,7 +184,7 @@ cdef inline void block_gradient(const Pass* p, Block block, Py_ssize_t m, const 
                                 double* g) noexcept nogil:
     if is_sparse(p):
         if block.begin >= 0:
-            sparse_gradient(&p.sparse, p.order, block.begin, m, p.d, not block.twice, r, g)
+            sparse_gradient(&p.sparse, p.order, block.begin, m, p.d, r, g)
     elif block.is_float:
         add_gradient[float](<const float*> block.x, block.row, block.column, m,
                             p.d, r, g)

@@ -27,6 +27,14 @@ cdef void from_lanes(const double* sums, Py_ssize_t K, Py_ssize_t D, Py_ssize_t 
             out[k * D + j] = sums[j * lanes + k]
 
 
+cdef inline void ask_for_line(const index* at, const real* x, Py_ssize_t m) noexcept nogil:
+    """Ask for m entries that come further on."""
+    cdef Py_ssize_t k = 0
+    while k < m:
+        ask_ahead(at, x, k)
+        k += CACHE_LINE // <Py_ssize_t> sizeof(real)
+
+
 cdef inline void gather_four(const index* at, const real* x, const double* w, Py_ssize_t lanes,
                              Py_ssize_t m, double* out) noexcept nogil:
     """out[c] = the sum of x_k w[at_k, c] for four classes c."""
@@ -107,7 +115,7 @@ cdef inline void gather_classes(const Sparse* x, const index* columns, const rea
         first = start_of(x, begin + i)
         length = start_of(x, begin + i + 1) - first
         line = values + first if values != NULL else NULL
-        ask_ahead(columns + first, line, length)
+        ask_for_line(columns + first, line, length)
         k = 0
         while k < K:
             if lanes - k >= 8:
@@ -130,7 +138,7 @@ cdef inline void scatter_classes(const Sparse* x, const index* columns, const re
         length = start_of(x, begin + i + 1) - first
         line = values + first if values != NULL else NULL
         if first_read:
-            ask_ahead(columns + first, line, length)
+            ask_for_line(columns + first, line, length)
         k = 0
         while k < K:
             for c in range(8):
