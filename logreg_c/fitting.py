@@ -16,6 +16,7 @@ from . import _kernels
 from ._compressed import Compressed
 from ._data import Dense
 from ._entries import examined
+from ._kept import memory_that_stays
 from ._objective import Objective, Point
 from ._penalty import Penalty, as_penalty
 from ._progress import Bar
@@ -475,7 +476,7 @@ class Posed:
             return called_off
 
         try:
-            with Bar("fit", "iteration", None, progress) as bar:
+            with Bar("fit", "iteration", None, progress) as bar, memory_that_stays():
                 stop_early = (lambda point: None) if free is None else free.stop_early
                 doubt = (lambda name, point: False) if free is None else free.doubt
                 outcome = drive(

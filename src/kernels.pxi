@@ -44,8 +44,6 @@ cdef extern from "class_lines.h" nogil:
 cdef extern from "machine.h" nogil:
     ctypedef double* alone "logreg_alone"   # restrict: nothing else points there
     void prefetch "logreg_prefetch"(const void*)
-    void* borrow "logreg_borrow"(size_t)
-    void give_back "logreg_give_back"(void*)
     int logreg_instruction_level()
 
 cdef extern from *:
@@ -63,6 +61,7 @@ cdef extern from *:
     const char* LOGREG_OPENMP
     int PyErr_CheckSignals() except -1
 
+include "memory.pxi"
 include "dense.pxi"
 include "sparse.pxi"
 include "sparse_classes.pxi"

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What Cython and C cannot say portably: prefetching a cache line, pointers without aliases, memory
- * that stays, and which instructions may be used. */
+/* What Cython and C cannot say portably: prefetching a cache line, pointers without aliases,
+ * and which instructions may be used. */
 #ifndef LOGREG_MACHINE_H
 #define LOGREG_MACHINE_H
 
 #include <stddef.h>
-#include <stdlib.h>
 #if defined(_MSC_VER)
 #include <intrin.h>
 #endif
@@ -28,38 +27,6 @@ typedef double *__restrict__ logreg_alone;
 #endif
 
 static inline void logreg_prefetch(const void *p) { LOGREG_PREFETCH(p); }
-
-/* Memory for the sums of chunks. The system hands out megabytes a page at a time and takes them
- * back at once: of a pass over 100,000 sparse rows with 200,000 columns that was a quarter of the
- * time. So one piece stays from call to call, if it has no more than LOGREG_KEPT bytes. Calls in
- * other threads at the same time find none and take their own. The first bytes hold the size. */
-enum { LOGREG_KEPT = 1 << 25, LOGREG_HEADER = 64 };
-
-static void *logreg_kept = NULL;
-
-static inline void *logreg_swap_kept(void *p) {
-#if defined(_MSC_VER)
-    return _InterlockedExchangePointer(&logreg_kept, p);
-#else
-    return __atomic_exchange_n(&logreg_kept, p, __ATOMIC_ACQ_REL);
-#endif
-}
-
-static inline void *logreg_borrow(size_t bytes) {
-    char *p = (char *)logreg_swap_kept(NULL);
-    if (p == NULL || *(size_t *)p < bytes) {
-        free(p);
-        p = (char *)malloc(LOGREG_HEADER + bytes);
-        if (p == NULL) return NULL;
-        *(size_t *)p = bytes;
-    }
-    return p + LOGREG_HEADER;
-}
-
-static inline void logreg_give_back(void *borrowed) {
-    char *p = (char *)borrowed - LOGREG_HEADER;
-    free(*(size_t *)p <= LOGREG_KEPT ? logreg_swap_kept(p) : p);
-}
 
 /* 0: baseline only, 1: AVX2 and FMA, 2: AVX-512 (F, DQ, BW, VL) as well. Both the processor and
  * the operating system, which must save the wide registers, have a say. */
