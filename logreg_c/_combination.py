@@ -95,17 +95,16 @@ class Combination:
         self._further.append(U)
 
     def _take_differences(self) -> None:
-        q = self._objective.quadratic
+        objective, subtract = self._objective, _kernels.kernels.difference
+        threads, q = objective.data.threads, np.tile(objective.quadratic, objective.K)
         for k in range(self._missing, 0, -1):
             newer, older = self._points[k - 1], self._points[k]
             full = len(self._lines) == self._lines.maxlen
             line = self._lines[-1] if full else len(self._lines)
             self._lines.appendleft(line)
-            step = self._steps[line].reshape(newer.theta.shape)
-            move = self._moves[line].reshape(newer.theta.shape)
-            np.subtract(older.theta, newer.theta, out=step)
-            np.subtract(older.gradient, newer.gradient, out=move)
-            move -= q * step
+            step = self._steps[line]
+            subtract(older.theta, newer.theta, step, threads)
+            subtract(older.gradient, newer.gradient, self._moves[line], threads, q, step)
         self._missing = 0
 
     def lower_bound(self, most: float = math.inf) -> float:

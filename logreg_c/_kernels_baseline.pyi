@@ -398,6 +398,14 @@ def terms_along(
     linear: NDArray[np.float64] | None,
 ) -> tuple[float, float, float]: ...
 def inner(u: NDArray[np.float64], v: NDArray[np.float64]) -> float: ...
+def difference(
+    a: NDArray[np.float64],
+    b: NDArray[np.float64],
+    out: NDArray[np.float64],
+    threads: int,
+    q: NDArray[np.float64] | None = None,
+    s: NDArray[np.float64] | None = None,
+) -> None: ...
 def class_blocks(
     grams: NDArray[np.float64], shared: NDArray[np.float64] | None, H: NDArray[np.float64]
 ) -> None: ...

@@ -55,10 +55,10 @@ def products(A: Floats, B: Floats, threads: int) -> Floats:
     return out[:, :-1]
 
 
-def combination(c: Floats, A: Floats, threads: int) -> Floats:
-    """Return c A, a combination of long rows."""
+def combination(c: Floats, A: Floats, threads: int, plus: Floats | None = None) -> Floats:
+    """Return c A, a combination of long rows, plus another."""
     out = np.empty((1, A.shape[1]))
-    _kernels.kernels.class_margins_of(A.T, np.append(c, 0.0)[None], None, out, threads)
+    _kernels.kernels.class_margins_of(A.T, np.append(c, 0.0)[None], plus, out, threads)
     return out
 
 

@@ -186,6 +186,20 @@ def inner(cnp.ndarray u, cnp.ndarray v):
     return total
 
 
+def difference(cnp.ndarray a, cnp.ndarray b, cnp.ndarray out, int threads, q=None, s=None):
+    """Fill out, contiguous, with a - b of any layout, less the product of q and s if given."""
+    a = cnp.PyArray_GETCONTIGUOUS(a)
+    b = cnp.PyArray_GETCONTIGUOUS(b)
+    cdef const double* from_a = doubles(a)
+    cdef const double* from_b = doubles(b)
+    cdef const double* from_q = doubles_or_null(q)
+    cdef const double* from_s = doubles_or_null(s)
+    cdef double* to = doubles(out)
+    cdef Py_ssize_t m = cnp.PyArray_SIZE(out)
+    with nogil:
+        run_subtract(from_a, from_b, from_q, from_s, m, threads, to)
+
+
 def class_blocks(cnp.ndarray grams, shared, cnp.ndarray H):
     """Fill H (K D, K D) from the Grams (K (K - 1) / 2, D, D) of the pairs of classes k < l.
 

@@ -187,6 +187,29 @@ cdef void turn_lanes(const double* a, Py_ssize_t K, Py_ssize_t D, bint back, int
             to_lanes(a, K, D, piece * PIECE, min((piece + 1) * PIECE, D), out)
 
 
+cdef inline void subtract(const double* a, const double* b, const double* q, const double* s,
+                          Py_ssize_t m, alone out) noexcept nogil:
+    cdef Py_ssize_t j
+    if q == NULL:
+        for j in range(m):
+            out[j] = a[j] - b[j]
+    else:
+        for j in range(m):
+            out[j] = a[j] - b[j] - q[j] * s[j]
+
+
+cdef void run_subtract(const double* a, const double* b, const double* q, const double* s,
+                       Py_ssize_t m, int threads, double* out) noexcept nogil:
+    """out = a - b, less q · s if there is a q."""
+    cdef Py_ssize_t k, begin
+    if m * <Py_ssize_t> sizeof(double) < PARALLEL_BYTES:
+        threads = 1
+    for k in prange(m // PIECE + 1, schedule="static", num_threads=threads):
+        begin = k * PIECE
+        subtract(a + begin, b + begin, q + begin if q != NULL else NULL,
+                 s + begin if q != NULL else NULL, min(m - begin, <Py_ssize_t> PIECE), out + begin)
+
+
 cdef double plain_sum(const double* x, Py_ssize_t entries, int threads) noexcept nogil:
     """Nothing but a read of all entries, each thread its own stretch."""
     cdef double total = 0

@@ -83,10 +83,10 @@ class Memory:
 
     def add_step(self, before: Point, after: Point) -> None:
         """Keep the pair of a step from one point to another, which is written to its place only."""
-        shape = after.theta.shape
-        k = self._free(shape)
-        np.subtract(after.theta, before.theta, out=self._S[k].reshape(shape))
-        np.subtract(after.gradient, before.gradient, out=self._Y[k].reshape(shape))
+        k = self._free(after.theta.shape)
+        subtract = _kernels.kernels.difference
+        subtract(after.theta, before.theta, self._S[k], self._threads)
+        subtract(after.gradient, before.gradient, self._Y[k], self._threads)
         self._keep(k)
 
     def _free(self, shape: tuple[int, ...]) -> int:
@@ -143,17 +143,15 @@ class Memory:
         R = self._R[np.array(order)[:, None], order]
         weights = np.zeros(lines)
         solve = _kernels.kernels.cholesky_half_solve
-        alpha = products(S, g.reshape(1, -1), threads)[0, order]
+        flat = g.reshape(1, -1)
+        alpha = products(S, flat, threads)[0, order]
         solve(R, alpha, False)
-        weights[order] = alpha
-        q = combination(weights, Y, threads).reshape(g.shape)
-        Bq = initial(np.subtract(g, q, out=q))
-        gamma = np.diagonal(R) * alpha - products(Y, Bq.reshape(1, -1), threads)[0, order]
+        weights[order] = -alpha
+        Bq = initial(combination(weights, Y, threads, flat).reshape(g.shape)).reshape(1, -1)
+        gamma = np.diagonal(R) * alpha - products(Y, Bq, threads)[0, order]
         solve(R, gamma, True)
         weights[order] = gamma
-        out = combination(weights, S, threads).reshape(g.shape)
-        out += Bq
-        return out
+        return combination(weights, S, threads, Bq).reshape(g.shape)
 
     def scaling(self, initial: Apply) -> float:
         """Return what makes an initial matrix as large as the last pair says it is."""
