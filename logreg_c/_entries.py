@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -137,8 +138,15 @@ def scattered(X: Compressed, R: Floats, threads: int, squared: bool = False) -> 
     return out
 
 
-def one_hot_fields(X: Compressed, random: np.random.Generator, threads: int) -> Fields | None:
+def one_hot_fields(
+    X: Compressed,
+    random: np.random.Generator,
+    threads: int,
+    read: Callable[[int], None] = lambda rows: None,
+) -> Fields | None:
     """Return the one-hot fields of an examined X, None if there are none.
+
+    `read` is told of each scatter of so many rows.
 
     Every row has a random number. Columns whose rows' numbers add up to those of all rows, and
     which have an entry for each row between them, are a field but for chances that do not occur.
@@ -147,9 +155,11 @@ def one_hot_fields(X: Compressed, random: np.random.Generator, threads: int) -> 
     n, d = X.shape
     rows = min(n, FEW)
     some = Compressed(X.indptr[: rows + 1], X.indices, None, (rows, d), True, True)
+    read(rows)
     if not len(_blocks(some, random, threads)):
         return None
     pattern = Compressed(X.indptr, X.indices, None, X.shape, True, True)
+    read(n)
     blocks = _blocks(pattern, random, threads)
     if not len(blocks):
         return None
@@ -158,6 +168,7 @@ def one_hot_fields(X: Compressed, random: np.random.Generator, threads: int) -> 
     np.add.at(inside, blocks[:, 1], -1.0)
     combination = np.cumsum(inside)[:d]
     if X.data is not None:
+        read(3 * n)
         ones = np.ones((1, n))
         count, total = (scattered(A, ones, threads)[0, :d] for A in (pattern, X))
         squares = scattered(X, ones, threads, squared=True)[0, :d]

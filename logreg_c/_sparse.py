@@ -92,8 +92,8 @@ class Sparse(Examples):
     def fields(self) -> Fields | None:
         """The one-hot fields of X, looked for once. X is as `_entries.examined` has it."""
         if self._fields is None:
-            self._fields = [one_hot_fields(self.X, np.random.default_rng(0), self.threads)]
-            self.meter.add_half(self.n)
+            random, read = np.random.default_rng(0), self.meter.add_half
+            self._fields = [one_hot_fields(self.X, random, self.threads, read)]
         return self._fields[0]
 
     def evaluate_and_survey(

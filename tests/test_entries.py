@@ -8,7 +8,7 @@ import pytest
 
 from logreg_c import _kernels
 from logreg_c._compressed import Compressed
-from logreg_c._entries import examined, one_hot_fields, transposed
+from logreg_c._entries import FEW, examined, one_hot_fields, transposed
 from logreg_c._validation import as_examples
 
 sparse = pytest.importorskip("scipy.sparse")
@@ -120,6 +120,18 @@ def test_fields_are_found():
         Z[first:last] = fields.combination[first:last]
         np.testing.assert_allclose(array(X) @ Z, 1.0, rtol=1e-12)
     assert one_hot_fields(examined(as_examples(matrix()), 1).X, rng, 1) is None
+
+
+@pytest.mark.parametrize(("levels", "entry", "halves"), [(None, 1.0, 0), (7, 1.0, 1), (7, -2.5, 4)])
+def test_what_is_read_for_fields_is_told(levels, entry, halves):
+    """Some rows where there are none, all rows once, or for their values three times more."""
+    rng = np.random.default_rng(0)
+    n = 3 * FEW
+    made = matrix(n, 10) if levels is None else one_hot(rng, n, levels, entry)
+    told = []
+    fields = one_hot_fields(examined(as_examples(made), 1).X, rng, 1, told.append)
+    assert (fields is None) == (levels is None)
+    assert sum(told) == FEW + halves * n
 
 
 @pytest.mark.parametrize("K", [1, 3])

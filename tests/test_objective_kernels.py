@@ -152,6 +152,18 @@ def test_inner_products_of_long_vectors(isa, m):
     assert abs(isa.inner(u, v) - exact) <= 1e-15 * np.sqrt(m) * np.abs(u * v).sum()
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (3, 31), (1, 4096), (2, 100_003)])
+def test_differences_of_any_layout(isa, shape):
+    rng = np.random.default_rng(12)
+    a, b, q, s = rng.standard_normal((4, *shape))
+    for threads in (1, 2, 3):
+        out = np.empty(a.size)
+        isa.difference(np.asfortranarray(a), b, out, threads)
+        assert (out == (a - b).ravel()).all()
+        isa.difference(a, np.asfortranarray(b), out, threads, q.ravel(), s.ravel())
+        np.testing.assert_allclose(out, (a - b - q * s).ravel(), rtol=1e-14, atol=1e-14)
+
+
 @pytest.mark.parametrize("masked", [True, False])
 @pytest.mark.parametrize(("K", "D"), [(2, 1), (3, 5), (7, 4)])
 def test_class_blocks_fill_the_null_space_alone(isa, K, D, masked):

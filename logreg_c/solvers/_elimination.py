@@ -15,6 +15,8 @@ through the same Gram matrix as those of X.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from .. import _kernels
@@ -45,7 +47,7 @@ class Elimination:
         The field whose levels are eliminated.
     """
 
-    seldom = True
+    pays = math.inf
 
     def __init__(self, objective: Objective, first: int, last: int) -> None:
         self._objective = objective

@@ -14,7 +14,7 @@ SMALL, COMPLETE = 500, 100.0
 class Whole:
     """The inverse of the Hessian as it was at the point of the last `refresh`."""
 
-    seldom = False
+    pays = 3.0
 
     def __init__(self, objective: Objective) -> None:
         self._objective = objective

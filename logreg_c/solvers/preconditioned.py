@@ -30,8 +30,6 @@ from .newton_cg import conjugate_gradients
 
 # Iterations at which the initial matrix is made again.
 REFRESHED = (4, 12, 30, 60, 100, 150, 200, 300)
-# Iterations up to which it would not pay: it takes one to three, and saves a fifth of what is left.
-SOON = 3.0
 # Pairs that are kept; fewer where there are more than so many columns for the entries; more with
 # the larger heads of slow fits.
 MEMORY, SHORT_MEMORY, LONG_MEMORY = 20, 8, 100
@@ -117,21 +115,22 @@ def preconditioned(task: Task) -> Iterator[Iterate]:
             and count % LOOK == 0
             and price(objective, *field) <= max(proof.iterations_left(), count)
         ):
-            matrix = matrix if matrix.seldom else Elimination(objective, *field)
+            if not isinstance(matrix, Elimination):
+                matrix = Elimination(objective, *field)
             matrix.refresh(point)
             memory.clear()
         elif count in SLOW and matrix.grow(count):
             matrix.refresh(point)
             memory = Memory(LONG_MEMORY, threads, memory)
-        elif count in REFRESHED and not matrix.seldom and not proof.nearly_done():
+        elif count in REFRESHED and matrix.pays < math.inf and not proof.nearly_done(matrix.pays):
             matrix.refresh(point)
 
 
 class Matrix(Protocol):
     """About an inverse of the Hessian, as it was at the point of the last `refresh`."""
 
-    seldom: bool
-    """Whether that takes so long that it is not for the usual iterations."""
+    pays: float
+    """Iterations that are to be left if another `refresh` is to save what it takes, or inf."""
 
     def refresh(self, point: Point) -> None:
         """Take the Hessian at a point."""
@@ -168,13 +167,13 @@ class Proof:
         """Return what a bound would be now, in proportion to the decrement, as the last one was."""
         return self._excess * self._decrements[-1]
 
-    def nearly_done(self) -> bool:
-        """Whether few iterations are left, if decrements go on to fall as they have done."""
+    def nearly_done(self, few: float) -> bool:
+        """Whether so few iterations are left, if decrements go on to fall as they have done."""
         first, last, count = self._decrements[0], self._decrements[-1], len(self._decrements) - 1
         to_go = max(last, self._lack()) / self._gap
         if to_go <= 1.0 or not 0.0 < last < first:
             return to_go <= 1.0
-        return math.log(to_go) * count <= SOON * math.log(first / last)
+        return math.log(to_go) * count <= few * math.log(first / last)
 
     def iterations_left(self) -> float:
         """Return how many more it may take, going by what J has fallen by in the recent ones.
