@@ -103,7 +103,7 @@ cdef inline bint by_lanes(const Pass* p) noexcept nogil:
 
 cdef inline Py_ssize_t rows_at_once(const Pass* p) noexcept nogil:
     if is_sparse(p):
-        return SPARSE_ROWS
+        return sparse_block_rows(&p.sparse, p.n, p.K)
     if p.order != NULL:
         return block_rows(p.n, p.d, sizeof(double), False)
     if by_lanes(p) or p.problems != NULL:

@@ -16,7 +16,10 @@ ctypedef fused index:
     int64_t
 
 cdef enum:
-    SPARSE_ROWS = 64        # in a block: its entries stay in the first or second cache
+    # A block: w and g are in the way of each other, so it is as large as the second cache allows.
+    SPARSE_ROWS = 512
+    LEAST_SPARSE_ROWS = 64
+    SPARSE_ENTRIES = 32768
     ENTRIES_AHEAD = 256     # that are asked for before their turn
 
 
@@ -39,6 +42,14 @@ cdef inline Py_ssize_t start_of(const Sparse* x, Py_ssize_t row) noexcept nogil:
 
 cdef inline Py_ssize_t row_at(const Py_ssize_t* order, Py_ssize_t i) noexcept nogil:
     return i if order == NULL else order[i]
+
+
+cdef inline Py_ssize_t sparse_block_rows(const Sparse* x, Py_ssize_t n,
+                                         Py_ssize_t K) noexcept nogil:
+    """Rows that both products are made of at once, for K columns of margins."""
+    cdef Py_ssize_t each = max(x.entries // max(n, <Py_ssize_t> 1), <Py_ssize_t> 1)
+    cdef Py_ssize_t most = min(<Py_ssize_t> SPARSE_ROWS, SPARSE_ENTRIES // each)
+    return max(<Py_ssize_t> LEAST_SPARSE_ROWS, most // max(K, <Py_ssize_t> 1))
 
 
 cdef inline bint all_below(const index* at, Py_ssize_t m, Py_ssize_t d) noexcept nogil:

@@ -213,11 +213,15 @@ def test_more_iterations_are_to_come_while_a_bound_is_far():
     proof.add(point)
     matrix = type("Matrix", (), {"lower_bound": lambda self, point, gap: None})()
     proof.of(point, 1.0, matrix, lambda g: g)
-    assert not proof.nearly_done()
-    proof._decrements += [1e-1, 1e-2, 1e-3, 1e-4]
-    assert proof.nearly_done()
+    assert not proof.nearly_done(3.0)
+    proof._decrements += [1e-1, 1e-2]
+    # A little more than one iteration is left to 1e-3 of J.
+    assert proof.nearly_done(3.0)
+    assert not proof.nearly_done(1.0)
+    proof._decrements += [1e-3, 1e-4]
+    assert proof.nearly_done(1.0)
     proof._excess = 1e9
-    assert not proof.nearly_done()
+    assert not proof.nearly_done(3.0)
     # J hardly falls, and to the goal it need not.
     proof._values = [1.0 + 0.5**k * 1e-4 for k in range(2 * module.RECENT + 1)]
     proof._excess = 0.0
