@@ -29,7 +29,7 @@ import numpy as np
 
 from . import _kernels
 from ._certificate import WEAKEST, below, bound_of
-from ._objective import Objective, Point, combination, products
+from ._objective import Objective, Point, combination, products, subtract
 from ._validation import Floats
 
 # Points that are combined, at most: more make the bound hardly better, and take memory.
@@ -95,7 +95,7 @@ class Combination:
         self._further.append(U)
 
     def _take_differences(self) -> None:
-        objective, subtract = self._objective, _kernels.kernels.difference
+        objective = self._objective
         threads, q = objective.data.threads, np.tile(objective.quadratic, objective.K)
         for k in range(self._missing, 0, -1):
             newer, older = self._points[k - 1], self._points[k]

@@ -33,6 +33,10 @@ from ._validation import Floats
 
 Source = Dense | Sparse
 
+# Entries from where on threads gain anything; with fewer, and other programs at work, waking them
+# takes longer than all the rest of an iteration.
+PARALLEL = 2**20
+
 
 class Point(NamedTuple):
     """What one pass at theta tells: its margins Z (K, n), J and the gradient of J (but for L1)."""
@@ -60,6 +64,18 @@ def combination(c: Floats, A: Floats, threads: int, plus: Floats | None = None) 
     out = np.empty((1, A.shape[1]))
     _kernels.kernels.class_margins_of(A.T, np.append(c, 0.0)[None], plus, out, threads)
     return out
+
+
+def subtract(
+    a: Floats,
+    b: Floats,
+    out: Floats,
+    threads: int,
+    q: Floats | None = None,
+    s: Floats | None = None,
+) -> None:
+    """Fill out with a - b, less q · s if given. Threads are woken for very many entries only."""
+    _kernels.kernels.difference(a, b, out, threads if out.size >= PARALLEL else 1, q, s)
 
 
 def and_bias(columns: Rows, D: int) -> Rows:

@@ -21,7 +21,15 @@ import numpy as np
 
 from .. import _kernels
 from .._examples import Rows
-from .._objective import Point, combination, inner, products, reciprocal
+from .._objective import (
+    PARALLEL,
+    Point,
+    combination,
+    inner,
+    products,
+    reciprocal,
+    subtract,
+)
 from .._validation import Floats
 
 # A curvature this small beside its step and change is rounding.
@@ -30,10 +38,6 @@ ROUNDING = 1e-12
 COSINE = 0.1
 
 Apply = Callable[[Floats], Floats]
-
-# Entries of the steps from where on threads gain anything; with fewer, and other programs at work,
-# waking them takes longer than all the rest of an iteration.
-PARALLEL = 2**20
 
 
 class Memory:
@@ -84,7 +88,6 @@ class Memory:
     def add_step(self, before: Point, after: Point) -> None:
         """Keep the pair of a step from one point to another, which is written to its place only."""
         k = self._free(after.theta.shape)
-        subtract = _kernels.kernels.difference
         subtract(after.theta, before.theta, self._S[k], self._threads)
         subtract(after.gradient, before.gradient, self._Y[k], self._threads)
         self._keep(k)
