@@ -43,17 +43,19 @@ class BlockFactor:
     is half as much to read.
     """
 
-    def __init__(self, ends: NDArray[np.intp]) -> None:
-        self._ends = ends
+    def __init__(self, ends: NDArray[np.intp], threads: int) -> None:
+        self._ends, self._threads = ends, threads
         self._R = np.empty((len(ends) - 1, int(np.diff(ends).max()) ** 2), np.float32)
         self._scale = np.empty(ends[-1])
 
     def make(self, grams: Floats, f: float, diagonal: Floats) -> None:
         """Factor f · grams + diag(diagonal), block k being at the beginning of grams[k]."""
-        _kernels.kernels.block_factor(grams, f, diagonal, self._ends, self._R, self._scale)
+        _kernels.kernels.block_factor(
+            grams, f, diagonal, self._ends, self._R, self._scale, self._threads
+        )
 
     def solve(self, v: Floats) -> Floats:
         """Return H^-1 v for every row of v."""
         x = v.copy()
-        _kernels.kernels.block_factor_solve(self._R, self._scale, self._ends, x)
+        _kernels.kernels.block_factor_solve(self._R, self._scale, self._ends, x, self._threads)
         return x

@@ -119,12 +119,14 @@ def block_factor(
     ends: NDArray[np.intp],
     R: NDArray[np.float32],
     scale: NDArray[np.float64],
+    threads: int,
 ) -> None: ...
 def block_factor_solve(
     R: NDArray[np.float32],
     scale: NDArray[np.float64],
     ends: NDArray[np.intp],
     v: NDArray[np.float64],
+    threads: int,
 ) -> None: ...
 def cholesky_half_solve(
     R: NDArray[np.float64], v: NDArray[np.float64], transposed: bool

@@ -120,22 +120,6 @@ def factor(cnp.ndarray A, cnp.ndarray out, cnp.ndarray scale, int threads):
         factor_in_place(R, D, size, threads)
 
 
-cdef void multiply_rows(const double* scale, Py_ssize_t D, double* x, Py_ssize_t q) noexcept nogil:
-    cdef Py_ssize_t j, k
-    for k in range(q):
-        for j in range(D):
-            x[k * D + j] *= scale[j]
-
-
-cdef void solve_scaled(const real* R, const double* scale, Py_ssize_t D, double* x,
-                       Py_ssize_t q) noexcept nogil:
-    """x = A^-1 x for q vectors, R and scale being A's factor."""
-    multiply_rows(scale, D, x, q)
-    solve_transposed(R, D, x, q)
-    solve_upper(R, D, x, q)
-    multiply_rows(scale, D, x, q)
-
-
 def factor_solve(cnp.ndarray R, cnp.ndarray scale, cnp.ndarray v):
     """Replace v, or every row of v, by A^-1 v, R and scale being A's factor."""
     cdef const double* triangle = doubles(R)
@@ -147,7 +131,7 @@ def factor_solve(cnp.ndarray R, cnp.ndarray scale, cnp.ndarray v):
 
 
 def block_factor(cnp.ndarray grams, double f, cnp.ndarray diagonal, cnp.ndarray ends,
-                 cnp.ndarray R, cnp.ndarray scale):
+                 cnp.ndarray R, cnp.ndarray scale, int threads):
     """Fill R, float32, and scale with the factors of f · grams + diag(diagonal), block by block.
 
     Block k, from ends[k] up to ends[k + 1], is at the beginning of grams[k] and R[k].
@@ -165,27 +149,28 @@ def block_factor(cnp.ndarray grams, double f, cnp.ndarray diagonal, cnp.ndarray 
         try:
             for k in range(cnp.PyArray_DIM(R, 0)):
                 factor_weighted(gram + k * room, f, added + end[k], end[k + 1] - end[k],
-                                <double*> memory, size + end[k], triangles + k * room)
+                                <double*> memory, size + end[k], triangles + k * room, threads)
         finally:
             free(memory)
 
 
 cdef int factor_weighted(const double* gram, double f, const double* added, Py_ssize_t D,
-                         double* A, double* scale, float* R) except -1 nogil:
+                         double* A, double* scale, float* R, int threads) except -1 nogil:
     """Fill R and scale with the factor of f · gram + diag(added), made in A."""
     cdef Py_ssize_t i, j
     for i in range(D):
         for j in range(i, D):
             A[i * D + j] = f * gram[i * D + j]
         A[i * D + i] += added[i]
-    factor_in_place(A, D, scale, 1)
+    factor_in_place(A, D, scale, threads)
     for i in range(D):
         for j in range(i, D):
             R[i * D + j] = <float> A[i * D + j]
     return 0
 
 
-def block_factor_solve(cnp.ndarray R, cnp.ndarray scale, cnp.ndarray ends, cnp.ndarray v):
+def block_factor_solve(cnp.ndarray R, cnp.ndarray scale, cnp.ndarray ends, cnp.ndarray v,
+                       int threads):
     """Replace v, or every row of v, by A^-1 v, A being blocks along its diagonal.
 
     Block k, from ends[k] up to ends[k + 1], has its factor, float32, at the beginning of R[k].
@@ -195,12 +180,9 @@ def block_factor_solve(cnp.ndarray R, cnp.ndarray scale, cnp.ndarray ends, cnp.n
     cdef const Py_ssize_t* end = <const Py_ssize_t*> cnp.PyArray_DATA(ends)
     cdef double* x = doubles(v)
     cdef Py_ssize_t count = cnp.PyArray_SIZE(ends) - 1, room = cnp.PyArray_SIZE(R) // count
-    cdef Py_ssize_t D = end[count], q = cnp.PyArray_SIZE(v) // D, k, s
+    cdef Py_ssize_t q = cnp.PyArray_SIZE(v) // end[count]
     with nogil:
-        for k in range(count):
-            for s in range(q):
-                solve_scaled(triangles + k * room, size + end[k], end[k + 1] - end[k],
-                             x + s * D + end[k], 1)
+        share_blocks(triangles, room, size, end, count, x, q, threads)
 
 
 def cholesky_half_solve(cnp.ndarray R, cnp.ndarray v, bint transposed):

@@ -149,3 +149,19 @@ cdef void solve_upper(const real* R, Py_ssize_t D, double* v, Py_ssize_t q) noex
         for s in range(q):
             x = v + s * D
             x[k] = (x[k] - dot(row + k + 1, x + k + 1, D - k - 1)) / row[k]
+
+
+cdef void multiply_rows(const double* scale, Py_ssize_t D, double* x, Py_ssize_t q) noexcept nogil:
+    cdef Py_ssize_t j, k
+    for k in range(q):
+        for j in range(D):
+            x[k * D + j] *= scale[j]
+
+
+cdef void solve_scaled(const real* R, const double* scale, Py_ssize_t D, double* x,
+                       Py_ssize_t q) noexcept nogil:
+    """x = A^-1 x for q vectors, R and scale being A's factor."""
+    multiply_rows(scale, D, x, q)
+    solve_transposed(R, D, x, q)
+    solve_upper(R, D, x, q)
+    multiply_rows(scale, D, x, q)

@@ -26,6 +26,7 @@ cdef enum:
     PART_COLUMNS = 48           # of the blocks of the result that one thread takes at once,
     PART_ROWS = 128             # and their rows
     PARALLEL_FACTOR = 192       # columns from which threads share a factorisation
+    PARALLEL_BLOCKS = 262144    # entries of blocks from which threads share their solution
 
 
 cdef inline double* aligned(void* memory) noexcept nogil:
@@ -378,3 +379,23 @@ cdef void copy_rows(const double* A, Py_ssize_t D, Py_ssize_t j, double* triangl
         load_rows(A, D, j, triangle)
     else:
         unpack_factor(triangle, D, j, R)
+
+
+cdef void share_blocks(const float* R, Py_ssize_t room, const double* scale,
+                       const Py_ssize_t* ends, Py_ssize_t count, double* x, Py_ssize_t q,
+                       int threads) noexcept nogil:
+    """Solve with blocks along a diagonal, R's being `room` apart, in place in q vectors."""
+    cdef Py_ssize_t k
+    if threads == 1 or count * room < PARALLEL_BLOCKS:
+        for k in range(count):
+            solve_in_block(R + k * room, scale, ends[k], ends[k + 1], ends[count], x, q)
+    else:
+        for k in prange(count, schedule="dynamic", chunksize=1, num_threads=threads):
+            solve_in_block(R + k * room, scale, ends[k], ends[k + 1], ends[count], x, q)
+
+
+cdef void solve_in_block(const float* R, const double* scale, Py_ssize_t first, Py_ssize_t last,
+                         Py_ssize_t D, double* x, Py_ssize_t q) noexcept nogil:
+    cdef Py_ssize_t s
+    for s in range(q):
+        solve_scaled(R, scale + first, last - first, x + s * D + first, 1)

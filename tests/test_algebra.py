@@ -218,7 +218,7 @@ def test_blocks_are_solved_like_each_of_them_alone(isa):
             v[begin:end] = np.linalg.solve(np.triu(R.astype(np.float32)), v[begin:end])
             v[begin:end] *= S[begin:end]
     X = V.copy()
-    isa.block_factor_solve(factors, S, ends, X)
+    isa.block_factor_solve(factors, S, ends, X, 1)
     size = np.abs(expected / S).max() * S
     assert (np.abs(X - expected) <= 1e-5 * size).all()
 
@@ -256,7 +256,7 @@ def test_blocks_are_factored_like_each_of_them_alone(isa):
     factors, S = np.zeros((3, 31 * 31), dtype=np.float32), np.empty(45)
     for k, size in enumerate(np.diff(ends)):
         grams[k, : size * size] = spd(size).ravel()
-    isa.block_factor(grams, 0.3, diagonal, ends, factors, S)
+    isa.block_factor(grams, 0.3, diagonal, ends, factors, S, 1)
     for k, (begin, end) in enumerate(pairwise(ends)):
         size = end - begin
         A, R, scale = 0.3 * spd(size), np.zeros((size, size)), np.empty(size)
@@ -267,7 +267,7 @@ def test_blocks_are_factored_like_each_of_them_alone(isa):
         np.testing.assert_allclose(found, np.triu(R), rtol=1e-6, atol=1e-7)
     grams[0, 1] = np.nan
     with pytest.raises(FloatingPointError):
-        isa.block_factor(grams, 0.3, diagonal, ends, factors, S)
+        isa.block_factor(grams, 0.3, diagonal, ends, factors, S, 1)
 
 
 def test_what_has_no_factor_gets_a_little_on_its_diagonal(isa):

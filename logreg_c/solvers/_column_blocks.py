@@ -63,13 +63,20 @@ class ColumnBlocks:
         The diagonal q.
     signs : ndarray of shape (1, D)
         Random signs, 0 for the bias, which a trace is estimated with.
+    threads : int
+        How many may share the work.
     """
 
     def __init__(
-        self, grams: Floats, ends: NDArray[np.intp], quadratic: Floats, signs: Floats
+        self,
+        grams: Floats,
+        ends: NDArray[np.intp],
+        quadratic: Floats,
+        signs: Floats,
+        threads: int,
     ) -> None:
         self._grams, self._quadratic, self._signs = grams, quadratic, signs
-        self._factor = BlockFactor(ends)
+        self._factor = BlockFactor(ends, threads)
 
     def weigh(self, f: float) -> float:
         """Make f C + q, and return about the trace of its inverse times f C, without the bias."""
@@ -136,4 +143,4 @@ def column_blocks(
             return None
     make(np.setdiff1d(np.arange(count, dtype=np.intp), tried))
     signs = np.append(random.choice([-1.0, 1.0], d), 0.0)[None]
-    return ColumnBlocks(grams, ends, objective.quadratic, signs)
+    return ColumnBlocks(grams, ends, objective.quadratic, signs, data.threads)

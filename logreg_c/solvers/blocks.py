@@ -26,7 +26,7 @@ import numpy as np
 
 from .._certificate import newton_lower_bound, plain_lower_bound
 from .._examples import Examples, Rows
-from .._factor import Factor
+from .._factor import BlockFactor
 from .._objective import Objective, Point, inner, reciprocal
 from .._sampling import by_importance
 from .._validation import Floats
@@ -47,8 +47,9 @@ STAGE_DECREMENT = 3e-4
 # Rows for a class's Hessian, in parts of n; never fewer than so many a column.
 SAMPLED = 0.1
 FEWEST = 10
-# Rows kept exact, in parts of n, by leverage and by what the last step got wrong.
-TROUBLE = 0.01
+# Rows kept exact, in parts of n, by leverage and by what the last step got wrong. Four times as many
+# take as many steps, and four times the reads.
+TROUBLE = 0.0025
 # A row outside that a step gets wrong by this part of the decrement joins them.
 JOINS, MOST_JOINING = 0.02, 100
 # Products with the exact rows in a step.
@@ -61,23 +62,25 @@ SOLVED = 1e-2
 PROVED_BY, PROOF = 0.2, 60
 # It is tried where the decrement is this part of the gap that is small enough: it is larger by the
 # rows it lacks, and what its products leave of a gradient must be small beside a weak penalty, to
-# which a few more passes bring a gradient for less.
-PROVED_AT = 0.02
+# which a few more passes bring a gradient for less. Products, of which there may be a dozen passes,
+# prove nothing as long as one row's move leads out of the simplex: later.
+PROVED_AT, PROVED_BY_PRODUCTS_AT = 0.02, 0.002
 # Parameters whose Hessian over these rows is factored instead.
 FACTORED = 1500
 
 
 class ClassFactors:
-    """The inverse Hessians of the classes, one factor each, on classes that sum to zero."""
+    """The inverse Hessians of the classes, a block each, on classes that sum to zero."""
 
-    def __init__(self, objective: Objective, factors: list[Factor]) -> None:
+    def __init__(self, objective: Objective, hessians: Floats) -> None:
+        K, D = objective.K, objective.D
         self._project = objective.project
-        self._factors = factors
+        self._factor = BlockFactor(np.arange(0, (K + 1) * D, D), objective.data.threads)
+        self._factor.make(hessians.reshape(K, D * D), 1.0, np.zeros(K * D))
 
     def solve(self, r: Floats) -> Floats:
         """Return Pi blockdiag(H_k)^-1 Pi r."""
-        r = self._project(r)
-        return self._project(np.stack([f.solve(v) for f, v in zip(self._factors, r, strict=True)]))
+        return self._project(self._factor.solve(self._project(r)))
 
 
 class Trouble(NamedTuple):
@@ -247,15 +250,14 @@ def build(
     trouble = Trouble.of(full, rows)
     leverage[:, rows] = 0.0
     m = max(int(SAMPLED * n), FEWEST * D)
-    factors = []
+    hessians = np.empty((full.K, D, D))
     a = full.data.predictions(point.Z)
     for k in range(full.K):
         taken, weight = by_importance(leverage[k], min(m, n), task.random)
         keep = ~np.isin(taken, rows)
         taken, weight = taken[keep], weight[keep]
-        H = full.class_hessian(k, a, taken, weight, stage.quadratic)
-        factors.append(Factor(H, full.data.threads))
-    return Model(stage, ClassFactors(full, factors), trouble), diagonal, total
+        hessians[k] = full.class_hessian(k, a, taken, weight, stage.quadratic)
+    return Model(stage, ClassFactors(full, hessians), trouble), diagonal, total
 
 
 def prove(task: Task, model: Model, point: Point, leverage: Floats, gap: float) -> float:
@@ -302,7 +304,7 @@ def through_penalties(task: Task, point: Point, diagonal: Floats) -> Iterator[It
         stage = full.with_terms(full.quadratic * factor, None)
         here = at_penalty(full, stage, point)
         passes = since = 0
-        trigger = PROVED_AT
+        trigger = PROVED_AT if full.K * full.D <= FACTORED else PROVED_BY_PRODUCTS_AT
         while True:
             if model is None or (passes == 0 and (number % 2 == 0 or last)) or since >= REFRESH:
                 model, diagonal, leverage = build(task, stage, here, wrong, diagonal)
