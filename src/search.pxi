@@ -114,14 +114,23 @@ cdef inline void move_dual(const double* a, const double* w, const double* u, co
     sums[DUAL_OUTSIDE] += outside
 
 
+cdef inline double clipped(double t, double over) noexcept nogil:
+    """What is left of a relative move t where a row's moves below -1 stop there, which would add
+    `over` to what its probabilities add up to: all are divided by 1 + over."""
+    cdef double inside = t if not t < -1.0 else -1.0, left = (inside - over) / (1.0 + over)
+    return left if not left < -1.0 else -1.0
+
+
 cdef void dual_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sums) noexcept nogil:
     """Move the predictions a, in Z, to a' = a + (diag(a) - a a') u along the margins U.
 
     Adds up a bound on share · KL(a' || a), and how often a' leaves [0, 1]; out = share (a' - a).
-    With t_k = u_k - a·u, a'_k = a_k (1 + t_k) and KL(a' || a) = sum_k a_k h(t_k).
+    With t_k = u_k - a·u, a'_k = a_k (1 + t_k) and KL(a' || a) = sum_k a_k h(t_k). Classes that a
+    row is almost sure not to be of would leave [0, 1] long before it matters: these are `clipped`.
     """
     cdef double share[MOST_ROWS]
     cdef double mean[MOST_ROWS]
+    cdef double over[MOST_ROWS]
     cdef Py_ssize_t rows = rows_at_once(p), i = begin, m, k, j
     cdef const double* u
     cdef const double* a
@@ -137,7 +146,7 @@ cdef void dual_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sum
             move_dual(p.Z + i, NULL, p.U + i, share, m, p.out + i, sums + DUAL_DIVERGENCE)
         else:
             for j in range(m):
-                mean[j] = 0
+                mean[j] = over[j] = 0
             for k in range(p.K):
                 u = p.U + k * p.n + i
                 a = p.Z + k * p.n + i
@@ -146,10 +155,15 @@ cdef void dual_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sum
             for k in range(p.K):
                 u = p.U + k * p.n + i
                 a = p.Z + k * p.n + i
-                out = p.out + k * p.n + i
                 for j in range(m):
                     t = u[j] - mean[j]
-                    outside += not (t >= -1.0)
+                    over[j] += a[j] * (-1.0 - t) if t < -1.0 else 0.0
+            for k in range(p.K):
+                u = p.U + k * p.n + i
+                a = p.Z + k * p.n + i
+                out = p.out + k * p.n + i
+                for j in range(m):
+                    t = clipped(u[j] - mean[j], over[j])
                     divergence += share[j] * (a[j] * excess(t))
                     out[j] = share[j] * (a[j] * t)
         sums[DUAL_DIVERGENCE] += divergence
@@ -164,6 +178,7 @@ cdef void dual_residual_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
     cdef double share[MOST_ROWS]
     cdef double labels[MOST_ROWS]
     cdef double e[MOST_ROWS]
+    cdef double over[MOST_ROWS]
     cdef double* z = sums + sums_width(p)
     cdef Py_ssize_t rows = rows_at_once(p), i = begin, m, k, j, outside
     cdef const double* u
@@ -195,7 +210,7 @@ cdef void dual_residual_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
         else:
             predict(p, m, z)
             for j in range(m):
-                e[j] = 0
+                e[j] = over[j] = 0
             for k in range(p.K):
                 u = p.U + k * p.n + i
                 for j in range(m):
@@ -203,9 +218,13 @@ cdef void dual_residual_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
             for k in range(p.K):
                 u = p.U + k * p.n + i
                 for j in range(m):
-                    a = z[k * m + j]
                     t = u[j] - e[j]
-                    outside += not (t >= -1.0)
+                    over[j] += z[k * m + j] * (-1.0 - t) if t < -1.0 else 0.0
+            for k in range(p.K):
+                u = p.U + k * p.n + i
+                for j in range(m):
+                    a = z[k * m + j]
+                    t = clipped(u[j] - e[j], over[j])
                     divergence += share[j] * (a * excess(t))
                     s = <double> (p.ids[i + j] == k) if p.ids != NULL else p.Y[k * p.n + i + j]
                     z[k * m + j] = share[j] * ((a - s) + a * t)

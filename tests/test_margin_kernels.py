@@ -120,6 +120,10 @@ def test_dual_step_moves_predictions_and_bounds_the_divergence(isa, n, kind):
     change = np.full_like(a, np.nan)
     divergence, outside = isa.dual_step(a, weight, total, U, change, 2)
     move = reference.turned(a, U)
+    if len(a) > 1:
+        # What would leave [0, 1] stops there, and all are divided by what they then add up to.
+        stopped = np.maximum(a + move, 0)
+        move = stopped / (1 + (stopped - a - move).sum(axis=0)) - a
     assert (np.abs(change - share * move) <= TOLERANCE * share * a * np.abs(U).max(axis=0)).all()
     both = np.vstack([a, 1 - a]).astype(BIG) if len(a) == 1 else a.astype(BIG)
     moves = np.vstack([move, -move]) if len(a) == 1 else move
@@ -201,9 +205,33 @@ def test_a_divergence_from_a_prediction_of_nothing_is_no_bound(isa):
     assert not found < np.inf
 
 
+@pytest.mark.parametrize("t", [-1.0000001, -5.0, -1e9])
+def test_a_class_stops_at_nothing_and_the_others_share_what_is_left(isa, t):
+    a = np.array([[0.5], [0.3], [0.2]])
+    u = np.array([[0.4], [-0.1], [0.0]])
+    u[2] = (t + (a * u).sum()) / 0.8
+    change = np.empty((3, 1))
+    divergence, outside = isa.dual_step(a, None, 1.0, u, change, 1)
+    after = (a + change).ravel()
+    wanted = np.maximum(a * (1 + u - (a * u).sum()), 0).ravel()
+    np.testing.assert_allclose(after, wanted / wanted.sum(), rtol=1e-12, atol=1e-15)
+    assert outside == 0
+    assert (after >= 0).all()
+    kl = (after[:2] * np.log(after[:2] / a[:2].ravel())).sum()
+    assert divergence >= kl
+
+
+@pytest.mark.parametrize("u", [np.inf, -np.inf, np.nan])
+def test_a_step_that_is_no_number_bounds_nothing(isa, u):
+    change = np.empty((2, 1))
+    divergence, _ = isa.dual_step(
+        np.full((2, 1), 0.5), None, 1.0, np.array([[u], [0.0]]), change, 1
+    )
+    assert not divergence < np.inf
+
+
 @pytest.mark.parametrize("t", [-1.0000001, -5.0, -np.inf, np.nan])
 def test_a_step_out_of_the_unit_interval_is_counted(isa, t):
-    assert alone(isa, t)[1] >= 1
     change = np.empty((1, 3))
     # a (1 + (1 - a) u) and (1 - a) (1 - a u) leave [0, 1] at u = -2 and u = 2 for a = 1/2.
     u = np.array([[2 * t, -2 * t, 0.0]])

@@ -14,7 +14,7 @@ from logreg_c._factor import Factor
 from logreg_c._objective import Objective, Ray, inner
 from logreg_c.solvers._line_search import search
 from logreg_c.solvers._model import minimise_sample
-from logreg_c.solvers.newton_cg import conjugate_gradients
+from logreg_c.solvers.newton_cg import Smooth, conjugate_gradients
 
 # The package has the solver of that name in its place.
 blocks = importlib.import_module("logreg_c.solvers.blocks")
@@ -30,11 +30,9 @@ def posed(n=400, d=5, K=4, l2=1e-2, seed=0):
 
 def model_of(objective, a, trouble):
     rows, weight = np.arange(objective.n), np.ones(objective.n)
-    factors = [
-        Factor(objective.class_hessian(k, a, rows, weight, objective.quadratic), 1)
-        for k in range(objective.K)
-    ]
-    start = blocks.ClassFactors(objective, factors)
+    start = blocks.ClassFactors(objective)
+    for k in range(objective.K):
+        start.put(k, objective.class_hessian(k, a, rows, weight, objective.quadratic))
     return blocks.Model(objective, start, blocks.Trouble.of(objective, trouble))
 
 
@@ -76,6 +74,34 @@ def test_a_proof_that_the_divergence_rules_out_is_given_up():
     more, proved = reads(10.0 * decrement)
     assert decrement <= proved <= 10.0 * decrement
     assert more > hopeless
+
+
+def test_smoothed_directions_leave_less_than_any_of_them():
+    objective = posed()
+    point = objective.evaluate(0.1 * np.sin(np.arange(24.0)).reshape(4, 6))
+    a, g = objective.data.predictions(point.Z), point.gradient
+    penalised = objective.quadratic > 0.0
+    rng = np.random.default_rng(0)
+    smooth = Smooth(objective, -g, np.zeros_like(point.Z))
+
+    def left(v):
+        return float((v**2 / objective.quadratic)[:, penalised].sum())
+
+    with np.errstate(divide="ignore"):
+        least = left(g)
+        for _ in range(20):
+            s = objective.project(rng.standard_normal(g.shape)) * 10.0 ** rng.uniform(-4, 0)
+            U = np.empty_like(point.Z)
+            Hs = objective.hessian_vector(a, s, U)
+            smooth.take(s, -g - Hs, U)
+            residual = objective.pull_back(smoothed_change(objective, a, smooth.U)) + g
+            least = min(least, left(Hs - objective.quadratic * s + g))
+            assert left(residual) <= least * (1.0 + 1e-9)
+
+
+def smoothed_change(objective, a, U):
+    """Return share · (diag(a) - a a') u of every row."""
+    return a * (U - (a * U).sum(axis=0)) / objective.n
 
 
 @pytest.mark.parametrize("K", [1, 4])

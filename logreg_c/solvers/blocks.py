@@ -47,8 +47,8 @@ STAGE_DECREMENT = 3e-4
 # Rows for a class's Hessian, in parts of n; never fewer than so many a column.
 SAMPLED = 0.1
 FEWEST = 10
-# Rows kept exact, in parts of n, by leverage and by what the last step got wrong. Four times as many
-# take as many steps, and four times the reads.
+# Rows kept exact, in parts of n, by leverage and by what the last step got wrong. With four times
+# as many there are as many steps, and four times the reads.
 TROUBLE = 0.0025
 # A row outside that a step gets wrong by this part of the decrement joins them.
 JOINS, MOST_JOINING = 0.02, 100
@@ -62,9 +62,8 @@ SOLVED = 1e-2
 PROVED_BY, PROOF = 0.2, 60
 # It is tried where the decrement is this part of the gap that is small enough: it is larger by the
 # rows it lacks, and what its products leave of a gradient must be small beside a weak penalty, to
-# which a few more passes bring a gradient for less. Products, of which there may be a dozen passes,
-# prove nothing as long as one row's move leads out of the simplex: later.
-PROVED_AT, PROVED_BY_PRODUCTS_AT = 0.02, 0.002
+# which a few more passes bring a gradient for less.
+PROVED_AT = 0.02
 # Parameters whose Hessian over these rows is factored instead.
 FACTORED = 1500
 
@@ -304,7 +303,7 @@ def through_penalties(task: Task, point: Point, diagonal: Floats) -> Iterator[It
         stage = full.with_terms(full.quadratic * factor, None)
         here = at_penalty(full, stage, point)
         passes = since = 0
-        trigger = PROVED_AT if full.K * full.D <= FACTORED else PROVED_BY_PRODUCTS_AT
+        trigger = PROVED_AT
         while True:
             if model is None or (passes == 0 and (number % 2 == 0 or last)) or since >= REFRESH:
                 model, diagonal, leverage = build(task, stage, here, wrong, diagonal)
