@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._certificate import bound_of, lower_bound
+from .._certificate import REACH, bound_of, lower_bound
 from .._examples import Rows
 from .._objective import Objective, Point, inner
 from .._validation import Floats
@@ -37,33 +37,40 @@ class Direction(NamedTuple):
 
 
 class Smooth:
-    """The combination of the directions so far that leaves the least to a proof."""
+    """The combination of the directions so far that about proves the most.
 
-    def __init__(self, objective: Objective, r: Floats, U: Floats) -> None:
-        self._q = objective.quadratic
-        self._weight = np.divide(1.0, self._q, out=np.zeros_like(self._q), where=self._q > 0.0)
-        self._s = np.zeros_like(r)
-        self._r = r
+    Of two directions it is the point between, or beyond, where the divergence and half of what the
+    dual residual v costs are least; a coordinate without a penalty q costs as one would by which
+    `gap` is used up where the bound is.
+    """
+
+    def __init__(self, objective: Objective, point: Point, U: Floats, gap: float) -> None:
+        q = objective.quadratic
+        reach = REACH * np.maximum(np.abs(point.theta), 1.0)
+        self._q, self._point = q, point
+        self._weight = np.where(q > 0.0, 1.0 / np.where(q > 0.0, q, 1.0), reach * reach / gap)
+        self._s = np.zeros_like(point.theta)
+        self._v = -point.gradient
         self.U = U.copy()
 
     def take(self, s: Floats, r: Floats, U: Floats) -> None:
-        """Move towards a direction s, its residual r and margins U."""
-        v = self._r + self._q * self._s
-        change = r + self._q * s - v
-        weighted = self._weight * change
-        size = inner(weighted, change)
-        part = -inner(weighted, v) / size if size > 0.0 else 1.0
-        self._s = self._s + part * (s - self._s)
-        self._r = self._r + part * (r - self._r)
+        """Move towards a direction s with margins U, r being -g - H s."""
+        v, g = self._v, self._point.gradient
+        ds, dv = s - self._s, r + self._q * s - v
+        # (H - q) s = -g - v.
+        weighted = self._weight * dv
+        slope = inner(weighted, v) - inner(ds, g + v)
+        curvature = inner(weighted, dv) - inner(ds, dv)
+        part = -slope / curvature if curvature > 0.0 else 1.0
+        self._s = self._s + part * ds
+        self._v = v + part * dv
         self.U += part * (U - self.U)
 
-    def bound(self, point: Point) -> tuple[float, float]:
+    def bound(self) -> tuple[float, float]:
         """Return about what the combination would prove, and the divergence in it."""
-        # Hs = -g - r; the bound's divergence is s'(H - q)s / 2 to second order.
-        quadratic = self._q * self._s
-        left = -inner(self._s, point.gradient + self._r)
-        divergence = 0.5 * (left - inner(self._s, quadratic))
-        return bound_of(self._q, point.theta, self._r + quadratic, divergence), divergence
+        # To second order.
+        divergence = -0.5 * inner(self._s, self._point.gradient + self._v)
+        return bound_of(self._q, self._point.theta, self._v, divergence), divergence
 
 
 def conjugate_gradients(
@@ -80,8 +87,8 @@ def conjugate_gradients(
 
     Each product with H reads X once; so does the proof, which is tried when it should succeed. The
     residual, which decides about it, comes and goes by orders of magnitude from one product to the
-    next: the proof is by the combination of all s so far that leaves the least (minimal residual
-    smoothing: Schoenauer 1987; Zhou, Walker 1994).
+    next: the proof is by the combination of all s so far that proves the most (residual
+    smoothing, as in Zhou and Walker 1994).
     With a `part` over some rows H is its Hessian: a cheaper proof, of a larger gap, and nothing
     else; it is given up where the divergence, which only grows, is too large already.
     """
@@ -95,7 +102,7 @@ def conjugate_gradients(
     U = np.zeros_like(Z)
     Up = np.empty_like(U)
     r = -point.gradient
-    smooth = Smooth(objective, r, U)
+    smooth = Smooth(objective, point, U, gap)
     z = precondition(r)
     p = z
     rz = inner(r, z)
@@ -111,7 +118,7 @@ def conjugate_gradients(
         U += length * Up
         r, last = r - length * Hp, r
         smooth.take(s, r, U)
-        bound, divergence = smooth.bound(point)
+        bound, divergence = smooth.bound()
         if bound <= promising:
             lower = max(lower, lower_bound(objective, point, part, a, smooth.U))
             if point.J - lower <= gap:
