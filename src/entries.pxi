@@ -90,34 +90,43 @@ cdef inline void head_row(const index* at, const real* x, Py_ssize_t m, const in
                           alone sums) noexcept nogil:
     """Add h v v' to the triangle, v being the row's entries in the head, and 1.
 
-    Four at a time, as in scatter_line, up to three zeros behind the last one included.
+    Four lines of the triangle at a time: their entries are different ones, so that none of them
+    waits for another to be written.
     """
     cdef Py_ssize_t i, j, found = 0
     cdef int32_t q
-    cdef double s, a, b, c, d
-    cdef double* row
+    cdef double v, a, b, c, d
+    cdef double[4] s
+    cdef double* line[4]
     for i in range(m):
         q = place[at[i]]
         places[found] = q
         values[found] = 1.0 if x == NULL else <double> x[i]
         found += q >= 0
-    places[found] = places[found + 1] = places[found + 2] = places[found + 3] = <int32_t> k
+    places[found] = <int32_t> k
     values[found] = 1
-    values[found + 1] = values[found + 2] = values[found + 3] = 0
-    for i in range(found + 1):
-        s = h * values[i]
-        row = sums + head_start(k, places[i])
-        j = i
-        while j <= found:
-            a = s * values[j]
-            b = s * values[j + 1]
-            c = s * values[j + 2]
-            d = s * values[j + 3]
-            row[places[j]] += a
-            row[places[j + 1]] += b
-            row[places[j + 2]] += c
-            row[places[j + 3]] += d
-            j += 4
+    found += 1
+    for i in range(0, found - 3, 4):
+        for j in range(4):
+            line[j] = sums + head_start(k, places[i + j])
+            s[j] = h * values[i + j]
+        for j in range(3):
+            add_to_line(places, values, i + j, i + 3, s[j], line[j])
+        for j in range(i + 3, found):
+            q, v = places[j], values[j]
+            a, b = line[0][q] + s[0] * v, line[1][q] + s[1] * v
+            c, d = line[2][q] + s[2] * v, line[3][q] + s[3] * v
+            line[0][q], line[1][q], line[2][q], line[3][q] = a, b, c, d
+    for i in range(found // 4 * 4, found):
+        add_to_line(places, values, i, found, h * values[i], sums + head_start(k, places[i]))
+
+
+cdef inline void add_to_line(const int32_t* places, const double* values, Py_ssize_t begin,
+                             Py_ssize_t end, double s, double* line) noexcept nogil:
+    """Add s times some values to their places of a line."""
+    cdef Py_ssize_t j
+    for j in range(begin, end):
+        line[places[j]] += s * values[j]
 
 
 cdef inline void ask_for_entries(const Sparse* x, const index* columns, const real* values,
