@@ -9,6 +9,7 @@ them.
 from __future__ import annotations
 
 import math
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,7 +129,23 @@ class Sparse(Examples):
     @property
     def gram_work(self) -> float:
         """What a Gram matrix costs, in multiplications of `Dense.gram`, about."""
-        return 200.0 * self.X.entries**2 / self.n + 150.0 * (self.d + 1.0) ** 2
+        return self._gram_work(self.X.entries, self.d)
+
+    def gram_work_of(self, columns: Rows) -> float:
+        """As `gram_work`, of some columns."""
+        return self._gram_work(float(self.column_entries[columns].sum()), len(columns))
+
+    def _gram_work(self, entries: float, columns: int) -> float:
+        # The larger the matrix the further away is what each pair of entries adds to.
+        pair = 20.0 + 0.07 * columns
+        return pair * entries**2 / self.n + 150.0 * (columns + 1.0) ** 2
+
+    @cached_property
+    def column_entries(self) -> NDArray[np.intp]:
+        """How many entries each column has, (d,)."""
+        if not self.X.by_rows:
+            return np.diff(self.X.indptr).astype(np.intp)
+        return np.bincount(self.X.indices[: self.X.entries], minlength=self.d)
 
     def gram(self, h: Floats, center: Floats, scale: Floats) -> Floats:
         """Return sum_i h_qi v_i v_i' for each row q of h, v_i the scaled [x_i, 1]. As `Dense`."""

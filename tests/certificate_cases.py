@@ -19,8 +19,9 @@ from logreg_c.fitting import fit_quietly
 from logreg_c.solvers import NONSMOOTH, SPARSE, SPARSE_NONSMOOTH
 from logreg_c.solvers._model import Model
 from logreg_c.solvers._orthant import Inverse, face, newton_direction
+from logreg_c.solvers._proximal import Solved
 from logreg_c.solvers.newton_cg import conjugate_gradients
-from logreg_c.solvers.working_set import Solved, prove
+from logreg_c.solvers.working_set import prove
 
 DENSE = ("newton", "sampled", "blocks", "lbfgs", "newton-cg")
 # The part of problems that are also fitted.

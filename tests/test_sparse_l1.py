@@ -43,7 +43,7 @@ def test_a_sparse_x_is_like_a_dense_one(layout, solver, K):
     X, y = text(400, 150, K)
     for penalties in ({"l1": 0.01}, {"l1": 0.003, "l2": 0.01}, {"l1": 0.005, "upper": 0.2}):
         dense = fit(X.toarray(), y, tol=1e-10, **penalties)
-        found = fit(getattr(sparse, layout)(X), y, solver=solver, tol=1e-9, **penalties)
+        found = fit(getattr(sparse, layout)(X), y, solver=solver, tol=1e-11, **penalties)
         assert found.converged
         np.testing.assert_allclose(found.w, dense.w, atol=1e-5)
         assert found.objective == pytest.approx(dense.objective, rel=1e-8)

@@ -64,7 +64,8 @@ def choose(name: str, objective: Objective) -> list[str]:
     - else several classes whose factors take at most 240 MB: blocks;
     - else lbfgs.
 
-    With a sparse X, but for small ones, which are copied as dense: preconditioned.
+    With a sparse X, but for small ones, which are copied as dense: preconditioned, or working-set
+    with an L1 penalty or bounds.
 
     With an L1 penalty or bounds:
 
@@ -143,7 +144,7 @@ def _choose_sparse_nonsmooth(name: str, objective: Objective) -> list[str]:
         )
     factored = objective.K * objective.D <= FACTORED
     if name == "auto":
-        name = "newton" if factored else "working-set"
+        name = "working-set"
     stronger = "newton" if factored else "working-set"
     return [name] if name == stronger else [name, stronger]
 

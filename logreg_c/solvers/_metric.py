@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from .. import _kernels
+from .._examples import Rows
 from .._factor import Factor
 from .._objective import Objective, Point, inner
 from .._quadratic import ModelStep, model_step
@@ -64,6 +65,10 @@ class Updated:
     def model(self, point: Point, enough: float = 0.0) -> ModelStep:
         """Return the step to the minimum of the model."""
         return model_step(self._objective, self._H, point, enough)
+
+    def fill(self, coordinates: Rows, curvatures: Floats) -> None:
+        """Take curvatures of coordinates that have none yet."""
+        self._H[coordinates, coordinates] = curvatures
 
     def learn(self, s: Floats, y: Floats) -> None:
         """Update the matrix, if the curvature is positive beyond rounding."""

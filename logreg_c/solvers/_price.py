@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from .._examples import Rows
 from .._objective import Objective
 from .._sparse import Sparse
 
@@ -15,12 +16,18 @@ PASS, PASS_SPARSE, LINK, STEP = 4e-10, 2.5e-9, 4e-9, 2.5e-4
 MANY_STEPS = 30.0
 
 
-def price_of_gram(objective: Objective, rows: int | None = None) -> float:
-    """Return what making a Hessian costs, from all rows or from so many."""
+def price_of_gram(
+    objective: Objective, rows: int | None = None, columns: Rows | None = None
+) -> float:
+    """Return what making a Hessian costs, from all rows or from so many.
+
+    Of all columns or, where X is sparse, of these.
+    """
     K, data = objective.K, objective.data
     part = 1.0 if rows is None else rows / data.n
     pairs = max(K * (K - 1) // 2, 1)
-    return (GRAM * pairs * data.gram_work + GRAM_ROW * data.n) * part + MAKE
+    work = data.gram_work if columns is None else objective.sparse.gram_work_of(columns)
+    return (GRAM * pairs * work + GRAM_ROW * data.n) * part + MAKE
 
 
 def price_of_factor(parameters: int) -> float:

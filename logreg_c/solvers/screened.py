@@ -21,13 +21,12 @@ from .._objective import Objective, Point, and_bias
 from .._validation import Floats
 from ._distant import Distant
 from ._driver import Iterate, Solver, Task
+from ._proximal import scores, solve
 from .working_set import (
     PartSolver,
     Unfactored,
     places_of,
     prove,
-    scores,
-    solve,
     solve_part,
     solver_for,
 )

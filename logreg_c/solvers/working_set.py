@@ -12,11 +12,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 import numpy as np
 
-from .. import _kernels
 from .._certificate import bound_at
 from .._entries import places_among
 from .._examples import Rows
@@ -24,9 +22,7 @@ from .._objective import Objective, Point, and_bias, inner
 from .._validation import Floats
 from ._driver import Iterate, Task
 from ._head import HEAD, rows_for
-from ._line_search import SHORT, advance, careful
 from ._memory import Memory
-from ._metric import Updated
 from ._orthant import (
     Face,
     Inverse,
@@ -39,6 +35,7 @@ from ._orthant import (
     shrinking_step,
 )
 from ._price import hessian_in_steps
+from ._proximal import PROVABLE, Solved, scores, solve
 
 # Columns at first, how many for each one with a weight, and what part of those without one whose
 # gradient is above the penalty.
@@ -46,14 +43,9 @@ FIRST, SPARE, PART = 400, 2, 1.0
 # Parameters whose Hessian is made, and what it may cost, in products with it.
 FACTORED = 2000
 WORTH = 40.0
-# A Hessian of so many multiplications is made anew for each step. Others learn from steps, until
-# one leaves more than a part of the decrement.
-CHEAP, SLOW = 1e8, 0.3
 # A smaller problem is solved to this part of what could be proved before it, and further than its
 # predecessor by this factor.
 ENOUGH, FURTHER = 0.005, 0.03
-# A decrement of so many times what has to be proved is worth the exact Hessian.
-PROVABLE = 10.0
 # One of so many times that proves it, though the columns with a weight still change.
 SURE = 1e-3
 # Steps with the same columns where there is no Hessian, the pairs of them that are kept, and after
@@ -61,28 +53,8 @@ SURE = 1e-3
 STEPS, PAIRS, RENEWED = 200, 6, 15
 # Steps that are not called many, whatever they cost.
 FEWEST_STEPS = 12
-# Coordinate descent in its models ends at this part of what is enough.
-ROUGH = 1e-3
 
-
-class Solved(NamedTuple):
-    """The last Newton step of a smaller problem: from where, with which margins, to where."""
-
-    before: Point
-    s: Floats
-    U: Floats
-    decrement: float
-    after: Point
-
-    def of_all_rows(self, group: Rows) -> Solved:
-        """Return the same for rows of which each is one of those that there are."""
-        before, after = (
-            point._replace(Z=point.Z.take(group, axis=1)) for point in (self.before, self.after)
-        )
-        return self._replace(before=before, U=self.U.take(group, axis=1), after=after)
-
-
-PartSolver = Callable[[Objective, Floats, float, float], Solved]
+PartSolver = Callable[[Objective, Point, float, float], Solved]
 
 
 def working_set(task: Task) -> Iterator[Iterate]:
@@ -90,6 +62,7 @@ def working_set(task: Task) -> Iterator[Iterate]:
     objective, goal, nonsmooth = task.objective, task.goal, task.objective.nonsmooth
     assert nonsmooth is not None
     point = task.begin()
+    begun: Point | None = point
     enough, before = ENOUGH * point.J, math.inf
     among: Rows = np.zeros(0, dtype=np.intp)
     part: Objective | None = None
@@ -110,12 +83,17 @@ def working_set(task: Task) -> Iterator[Iterate]:
             if not settled:
                 part, group = objective.columns(among).condensed()
         least = 0.3 * goal.gap(point.J)
+        start: Point | Floats = point.theta
+        if part is objective:
+            # No product with other columns is waited for.
+            enough, start = least, begun or point.theta
         last = solve_part(
-            objective, part, among, point.theta, solver_for(part, len(needed), unfactored),
+            objective, part, among, start, solver_for(part, len(needed), unfactored),
             max(enough, least), least if settled else 0.0, group,
         )  # fmt: skip
         point, lower, _, _ = prove(objective, and_bias(among, objective.D), last)
         yield Iterate(point, lower)
+        begun = None
         # Nothing lower with the same columns, though it was to be solved further.
         if before <= point.J:
             return
@@ -127,16 +105,19 @@ def solve_part(
     objective: Objective,
     part: Objective,
     among: Rows,
-    theta: Floats,
+    start: Point | Floats,
     solver: PartSolver,
     enough: float,
     least: float,
     group: Rows | None = None,
 ) -> Solved:
-    """Solve the problem of some columns; `group` is that of `Objective.condensed`, if it is."""
-    coordinates = and_bias(among, objective.D)
+    """Solve the problem of some columns from a point of theirs, or from a theta of all columns.
+
+    `group` is that of `Objective.condensed`, if it is condensed.
+    """
     reads = part.data.meter.reads
-    start = np.ascontiguousarray(theta[:, coordinates])
+    if not isinstance(start, Point):
+        start = part.evaluate(start.take(and_bias(among, objective.D), axis=1))
     last = solver(part, start, enough, least)
     if group is not None:
         last = last.of_all_rows(group)
@@ -144,15 +125,6 @@ def solve_part(
         passes = (part.data.meter.reads - reads) * part.data.size / objective.data.size
         objective.data.meter.add(int(passes * objective.n))
     return last
-
-
-def scores(objective: Objective, point: Point, penalty: Floats) -> Floats:
-    """Return each column's gradient, where its weight may move that way, beside a penalty."""
-    nonsmooth = objective.nonsmooth
-    assert nonsmooth is not None
-    score = np.empty(objective.D - 1)
-    _kernels.kernels.scores(point.gradient, nonsmooth.lower, nonsmooth.upper, penalty, score)
-    return score
 
 
 def choose_columns(objective: Objective, point: Point, score: Floats) -> Rows:
@@ -191,44 +163,6 @@ def solver_for(part: Objective, count: int, unfactored: Unfactored) -> PartSolve
     return unfactored
 
 
-def solve(part: Objective, theta: Floats, enough: float, least: float) -> Solved:
-    """Minimise over these columns until a step promised no more than `enough`.
-
-    The last step is that of the Hessian there, to rounding, if it could prove `least`, unless 0.
-    """
-    point = part.evaluate(theta)
-    metric: Updated | None = None
-    fresh = False
-    before = math.inf
-    while True:
-        if metric is None:
-            metric = Updated(part, part.hessian(part.data.predictions(point.Z)))
-            fresh = True
-        # What may be the last step is to rounding at once.
-        s, decrement = metric.model(point, 0.0 if fresh and least > 0.0 else ROUGH * enough)
-        done = decrement <= enough
-        if done and decrement <= PROVABLE * least and not fresh:
-            metric = None
-            continue
-        step = advance(part, point, s)
-        if fresh and not done and (step is None or step.length < SHORT):
-            step = careful(part, point, step)
-        if step is None:
-            if not fresh:
-                metric = None
-                continue
-            return Solved(point, s, part.direction_margins(s), decrement, point)
-        if done:
-            return Solved(point, s, step.margins(point), decrement, step.point)
-        if part.data.gram_work <= CHEAP or step.length < 1.0 or decrement > SLOW * before:
-            metric = None
-        else:
-            metric.learn(step.length * s, step.point.gradient - point.gradient)
-        fresh = False
-        before = decrement
-        point = step.point
-
-
 class Unfactored:
     """Does what `solve` does, without a Hessian: by L-BFGS, and conjugate gradients for the proof.
 
@@ -246,10 +180,9 @@ class Unfactored:
         """Go over to the problem of other columns; `places` is where its parameters stand now."""
         self._memory, self._inverse, self._hard = self._memory.at(places), None, False
 
-    def __call__(self, part: Objective, theta: Floats, enough: float, least: float) -> Solved:
+    def __call__(self, part: Objective, point: Point, enough: float, least: float) -> Solved:
         """Solve a problem."""
         assert part.nonsmooth is not None
-        point = part.evaluate(theta)
         memory = self._memory
         last: Face | None = None
         for count in range(STEPS + 1):

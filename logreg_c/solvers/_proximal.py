@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Proximal Newton on some columns: Hessians where they are worth their price, steps that learn.
+
+A Hessian leaves a small part of the decrement of its step; BFGS leaves more, for the price of a
+step alone. The last step is that of a Hessian to rounding, which proves where it starts from. What
+it leaves is of third order, so that it is taken as soon as that would be small enough.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _kernels
+from .._examples import Rows
+from .._objective import Objective, Point, and_bias
+from .._sparse import Sparse
+from .._validation import Floats
+from ._line_search import SHORT, advance, careful
+from ._metric import Updated
+from ._price import price_of_gram, price_of_step
+
+# What part of the decrement the step of a new Hessian leaves, about.
+LEFT = 0.05
+# A decrement of so many times what has to be proved is worth the exact Hessian, however large J is.
+PROVABLE = 10.0
+# A Hessian of no more steps is made for any last step, which may then prove more than it has to.
+CHEAP = 1.0
+# Coordinate descent in models ends at this part of what is enough.
+ROUGH = 1e-3
+
+
+class Solved(NamedTuple):
+    """The last Newton step of a smaller problem: from where, with which margins, to where."""
+
+    before: Point
+    s: Floats
+    U: Floats
+    decrement: float
+    after: Point
+
+    def of_all_rows(self, group: Rows) -> Solved:
+        """Return the same for rows of which each is one of those that there are."""
+        before, after = (
+            point._replace(Z=point.Z.take(group, axis=1)) for point in (self.before, self.after)
+        )
+        return self._replace(before=before, U=self.U.take(group, axis=1), after=after)
+
+
+def scores(objective: Objective, point: Point, penalty: Floats) -> Floats:
+    """Return each column's gradient, where its weight may move that way, beside a penalty."""
+    nonsmooth = objective.nonsmooth
+    assert nonsmooth is not None
+    score = np.empty(objective.D - 1)
+    _kernels.kernels.scores(point.gradient, nonsmooth.lower, nonsmooth.upper, penalty, score)
+    return score
+
+
+def solve(part: Objective, point: Point, enough: float, least: float) -> Solved:
+    """Minimise over these columns from a point until a step promised no more than `enough`.
+
+    The last step is that of the Hessian there, to rounding, if it could prove `least`, unless 0.
+    """
+    curvature = Curvature(part)
+    metric: Updated | None = None
+    fresh = False
+    before = math.inf
+    while True:
+        if metric is None:
+            metric, fresh = curvature.metric(point), True
+        cheap = curvature.price(point) <= CHEAP
+        # What may be the last step is to rounding at once.
+        exact = fresh and (cheap or least > 0.0)
+        s, decrement = metric.model(point, 0.0 if exact else ROUGH * enough)
+        provable = decrement <= max(PROVABLE * least, point.J ** (1 / 3) * least ** (2 / 3))
+        done = decrement <= enough or provable
+        if done and not fresh and (cheap or provable):
+            metric = None
+            continue
+        if done:
+            last = last_step(part, point, s, decrement)
+            if last is not None:
+                return last
+        step = advance(part, point, s)
+        if fresh and not done and (step is None or step.length < SHORT):
+            step = careful(part, point, step)
+        if step is None:
+            if not fresh:
+                metric = None
+                continue
+            return Solved(point, s, part.direction_margins(s), decrement, point)
+        if done:
+            return Solved(point, s, step.margins(point), decrement, step.point)
+        ratio = LEFT if fresh else decrement / before
+        # As many steps as a Hessian and its own cost would leave more.
+        slow = ratio > LEFT ** (1.0 / (1.0 + curvature.price(step.point)))
+        if step.length < 1.0 or slow:
+            metric = None
+        else:
+            curvature.complete(metric)
+            metric.learn(step.length * s, step.point.gradient - point.gradient)
+        fresh = False
+        before = decrement
+        point = step.point
+
+
+def last_step(part: Objective, point: Point, s: Floats, decrement: float) -> Solved | None:
+    """Take a full step without its gradient, which the proof gives; None if J is not lower."""
+    assert part.nonsmooth is not None
+    U = part.direction_margins(s)
+    J = part.ray(point, s, U).at(1.0)[0]
+    if not J <= point.J:
+        return None
+    theta = part.nonsmooth.clip(point.theta + s)
+    return Solved(point, s, U, decrement, Point(theta, point.Z + U, J, point.gradient))
+
+
+class Curvature:
+    """The Hessians of one problem.
+
+    Of sparse X and two classes they are of the columns that may move: those with a weight, and
+    those whose gradient is above the penalty. The others have the diagonal of the first one, if a
+    second step is made with it.
+    """
+
+    def __init__(self, part: Objective) -> None:
+        self._part = part
+        self._narrow = isinstance(part.data, Sparse) and part.K == 1
+        self._diagonal: Floats | None = None
+        # Of the last Hessian: the weights of its rows, and the columns that it lacks.
+        self._h: Floats | None = None
+        self._others: Rows | None = None
+
+    def metric(self, point: Point) -> Updated:
+        """Return the Hessian at a point."""
+        part = self._part
+        a = part.data.predictions(point.Z)
+        moving = self._moving(point)
+        self._others = None
+        if moving is None:
+            return Updated(part, part.hessian(a))
+        self._h, self._others = part.data.curvatures(a)[0], np.flatnonzero(~moving)
+        columns = np.flatnonzero(moving)
+        coordinates = and_bias(columns, part.D)
+        H = np.zeros((part.D, part.D))
+        H[np.ix_(coordinates, coordinates)] = part.head_gram(None, self._h, columns)
+        if not part.fit_bias:
+            H[-1] = H[:, -1] = 0.0
+        return Updated(part, part.finished(H))
+
+    def complete(self, metric: Updated) -> None:
+        """Give the last Hessian what it lacks to learn from steps."""
+        if self._others is None or self._h is None:
+            return
+        if self._diagonal is None:
+            self._diagonal = self._part.mean_diagonal(self._h) + self._part.quadratic
+        metric.fill(self._others, self._diagonal[self._others])
+        self._others = None
+
+    def price(self, point: Point) -> float:
+        """Return what the Hessian at a point costs, in steps."""
+        moving = self._moving(point)
+        made = price_of_gram(self._part, columns=None if moving is None else moving.nonzero()[0])
+        return made / price_of_step(self._part)
+
+    def _moving(self, point: Point) -> NDArray[np.bool_] | None:
+        """Return which columns a Hessian at a point is of, None for all."""
+        part = self._part
+        if not self._narrow:
+            return None
+        assert part.nonsmooth is not None
+        moving = scores(part, point, part.nonsmooth.l1[:-1]) > 1.0
+        moving |= point.theta[0, :-1] != 0.0
+        return None if moving.all() else moving

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Proximal Newton: Hessians of the columns that may move, and how few of them fits need."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from logreg_c import fit
+from logreg_c._penalty import as_penalty
+from logreg_c.fitting import Problem
+from logreg_c.solvers import _proximal
+from logreg_c.solvers._proximal import Curvature, last_step, scores
+
+sparse = pytest.importorskip("scipy.sparse")
+
+
+def table(n=2000, d=60, seed=0):
+    rng = np.random.default_rng(seed)
+    X = np.where(rng.random((n, d)) < rng.uniform(0.02, 0.4, d), rng.normal(1.0, 0.5, (n, d)), 0.0)
+    w = np.where(rng.random(d) < 0.3, rng.normal(0.0, 1.5, d), 0.0)
+    return sparse.csr_array(X), (rng.random(n) < 1 / (1 + np.exp(-(X @ w)))).astype(float)
+
+
+def posed(l1=0.01, l2=0.0, fit_bias=True):
+    X, y = table()
+    problem = Problem(X, y, None, None, fit_bias, 0, 2, True)
+    return problem.pose(as_penalty(l2, l1, None, None, None, X.shape[1])).objective
+
+
+@pytest.mark.parametrize("l2", [0.0, 0.1])
+@pytest.mark.parametrize("fit_bias", [True, False])
+def test_a_hessian_is_exact_where_columns_may_move(l2, fit_bias):
+    objective = posed(l2=l2, fit_bias=fit_bias)
+    theta = objective.start()
+    theta[0, :3] = 0.5, -0.5, 0.1
+    point = objective.evaluate(theta)
+    moving = scores(objective, point, objective.nonsmooth.l1[:-1]) > 1.0
+    moving = np.append(moving | (theta[0, :-1] != 0.0), True)
+    assert 5 < np.count_nonzero(moving) < len(moving) - 5
+    exact = objective.hessian(objective.data.predictions(point.Z))
+    curvature = Curvature(objective)
+    metric = curvature.metric(point)
+    found = metric._H
+    inside = np.ix_(moving, moving)
+    np.testing.assert_allclose(found[inside], exact[inside], rtol=1e-12, atol=1e-15)
+    others = found.copy()
+    others[inside] = 0.0
+    assert np.count_nonzero(others) == (0 if l2 == 0.0 else np.count_nonzero(~moving))
+    # What does not move has a curvature of its own once the Hessian is to learn.
+    curvature.complete(metric)
+    np.testing.assert_allclose(np.diagonal(found), np.diagonal(exact), rtol=1e-12)
+
+
+def test_a_last_step_is_a_step_without_its_gradient():
+    objective = posed()
+    point = objective.evaluate(objective.start())
+    s, decrement = Curvature(objective).metric(point).model(point)
+    last = last_step(objective, point, s, decrement)
+    there = objective.evaluate(point.theta + s)
+    assert last.after.J == pytest.approx(there.J, rel=1e-14)
+    np.testing.assert_allclose(last.after.Z, there.Z, atol=1e-13)
+    np.testing.assert_allclose(last.U, there.Z - point.Z, atol=1e-13)
+    # Up is no step.
+    assert last_step(objective, point, -s, decrement) is None
+
+
+def test_hessians_are_as_many_as_they_are_worth(monkeypatch):
+    X, y = table(20_000, 120)
+    made = []
+    metric = Curvature.metric
+    monkeypatch.setattr(Curvature, "metric", lambda *a: made.append(1) or metric(*a))
+    counts = []
+    for price in (1e9, 0.0):
+        monkeypatch.setattr(_proximal, "price_of_gram", lambda *a, price=price, **k: price)
+        made.clear()
+        result = fit(X, y, l1=0.001)
+        assert result.converged
+        assert result.solver == "working-set"
+        counts.append(len(made))
+    assert counts[0] < counts[1]
