@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Proximal Newton: Hessians of the columns that may move, and how few of them fits need."""
+"""Proximal Newton: Hessians of the columns that may move, how many are made, and none at all."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 from logreg_c import fit
 from logreg_c._penalty import as_penalty
 from logreg_c.fitting import Problem
-from logreg_c.solvers import _proximal
+from logreg_c.solvers import _orthant, _proximal
+from logreg_c.solvers._orthant import Inverse, System, face, newton_direction
 from logreg_c.solvers._proximal import Curvature, last_step, scores
 
 sparse = pytest.importorskip("scipy.sparse")
@@ -79,3 +80,29 @@ def test_hessians_are_as_many_as_they_are_worth(monkeypatch):
         assert result.solver == "working-set"
         counts.append(len(made))
     assert counts[0] < counts[1]
+
+
+def test_conjugate_gradients_go_over_to_the_face_of_the_model(monkeypatch):
+    # From the solution for a larger penalty some columns come in only when others have moved.
+    monkeypatch.setattr(_orthant, "FEWEST_PRODUCTS", 300)
+    X, y = table(600, 300)
+    problem = Problem(X, y, None, None, True, 0, 2, True)
+    l1 = 0.004
+    before = fit(X, y, l1=2 * l1, tol=1e-10)
+    objective = problem.pose(as_penalty(0.0, l1, None, None, None, 300)).objective
+    point = objective.evaluate(np.append(before.w, before.b)[None])
+    where = face(objective.nonsmooth, point)
+    inverse = Inverse(objective, point, None)
+    gap = 1e-6 * point.J
+
+    def above():
+        found = newton_direction(objective, point, where, inverse, gap, objective.start())
+        assert found.exact
+        np.testing.assert_allclose(found.U, objective.direction_margins(found.s), atol=1e-12)
+        a = objective.data.predictions(point.Z)
+        g = point.gradient + objective.hessian_vector(a, found.s)
+        return float((np.abs(g[0, :-1]) / l1).max()) - 1.0
+
+    assert above() <= 1e-6
+    monkeypatch.setattr(System, "refaced", lambda *a: None)
+    assert above() > 1e-3

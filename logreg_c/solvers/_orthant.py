@@ -32,6 +32,9 @@ from ._price import hessian_in_steps, price_of_step, size_of_factor
 FEWEST_PRODUCTS, MOST_PRODUCTS = 12, 1000
 # Predictions nearer to 0 or 1 will not stay there: their curvature counts as that of these.
 SUREST = 0.0125
+# Products after which conjugate gradients look whether the face is still the right one, and then
+# after twice as many; residuals of more than this part of the penalty do not tell.
+LOOK, TELLING = 16, 0.01
 # What a head's factor may cost in steps: one is made wherever a column of it comes or goes.
 CHEAP = 0.05
 # What is added to the diagonal of the head, in parts of it: without a ridge penalty nothing bends J
@@ -70,6 +73,13 @@ class Solution(NamedTuple):
     s: Floats
     U: Floats
     exact: bool
+
+
+class Refaced(NamedTuple):
+    """Another face, and a direction within it."""
+
+    face: Face
+    s: Floats
 
 
 class Inverse:
@@ -138,46 +148,100 @@ def learnt_direction(part: Objective, where: Face, inverse: Inverse, memory: Mem
 def newton_direction(
     part: Objective, point: Point, where: Face, inverse: Inverse, gap: float, start: Floats
 ) -> Solution:
-    """Solve Newton's system of a face from a start, until the residuals add little to the gap."""
+    """Solve Newton's system from a start, until the residuals add little to the gap.
+
+    First of a face; what the model has in another one shows on the way, and goes over to it.
+    """
     assert part.nonsmooth is not None
     a = part.data.predictions(point.Z)
     l1 = np.where(part.nonsmooth.l1 > 0.0, part.nonsmooth.l1, math.inf)
     held = (part.nonsmooth.l1 == 0.0) & (part.quadratic == 0.0)
-    moves = where.moves
-    fill = filled(part, where, inverse.diagonal)
-    precondition = inverse.within(moves)
+    system = System(part, point, a, where, inverse, start)
+    price = hessian_in_steps(part, int(np.count_nonzero(where.moves)))
+    look = LOOK
+    for count in range(int(min(max(price, FEWEST_PRODUCTS), MOST_PRODUCTS))):
+        beyond = float((np.abs(system.r) / l1).max())
+        free = np.abs(system.r) * held * np.maximum(np.abs(point.theta), 1.0)
+        enough = beyond * point.J + REACH * float(free.sum()) <= gap
+        if enough or (count >= look and beyond <= TELLING):
+            look = 2 * count
+            other = system.refaced(gap / point.J)
+            if other is not None:
+                system = System(part, point, a, other.face, inverse, other.s)
+                continue
+        if enough:
+            return Solution(system.s, system.U, True)
+        if not system.advance():
+            break
+    return Solution(system.s, system.U, False)
 
-    def enough(r: Floats) -> bool:
-        beyond = float((np.abs(r) / l1).max()) * point.J
-        free = REACH * float((np.abs(r) * held * np.maximum(np.abs(point.theta), 1.0)).sum())
-        return beyond + free <= gap
 
-    def product(p: Floats, Up: Floats) -> Floats:
-        Hp: Floats = np.where(moves, part.hessian_vector(a, p, Up), 0.0)
-        Hp += fill * p.sum(axis=0) * moves
-        return Hp
+class System:
+    """Newton's system of a face at a point, and conjugate gradients for it.
 
-    s, U, Up = start, np.empty_like(point.Z), np.empty_like(point.Z)
-    r = -where.slope - product(s, U)
-    p = z = precondition(r)
-    rz = inner(r, z)
-    price = hessian_in_steps(part, int(np.count_nonzero(moves)))
-    for _ in range(int(min(max(price, FEWEST_PRODUCTS), MOST_PRODUCTS))):
-        if enough(r):
-            return Solution(s, U, True)
-        Hp = product(p, Up)
-        bent = inner(p, Hp)
+    Attributes
+    ----------
+    s, U : ndarray of shape (K, D), (K, n)
+        The direction so far, and its margins.
+    r : ndarray of shape (K, D)
+        What is left of the slope, negative.
+    """
+
+    def __init__(
+        self, part: Objective, point: Point, a: Floats, where: Face, inverse: Inverse, s: Floats
+    ) -> None:
+        self._part, self._point, self._a, self._where = part, point, a, where
+        self._fill = filled(part, where, inverse.diagonal)
+        self._precondition = inverse.within(where.moves)
+        self.s, self.U, self._Up = s, np.empty_like(point.Z), np.empty_like(point.Z)
+        Hs, filling = self._product(s, self.U)
+        # The model's gradient, of all coordinates.
+        self._gradient = point.gradient + Hs
+        assert part.nonsmooth is not None
+        slope = self._gradient + part.nonsmooth.l1 * where.sign + filling
+        self.r = np.where(where.moves, -slope, 0.0)
+        self._p = z = self._precondition(self.r)
+        self._rz = inner(self.r, z)
+
+    def _product(self, p: Floats, Up: Floats) -> tuple[Floats, Floats]:
+        """Return the Hessian times p, and what is filled of it within the face."""
+        Hp = self._part.hessian_vector(self._a, p, Up)
+        return Hp, self._fill * p.sum(axis=0) * self._where.moves
+
+    def advance(self) -> bool:
+        """Make a step of conjugate gradients; return whether there is another one."""
+        Hp, filling = self._product(self._p, self._Up)
+        inside = np.where(self._where.moves, Hp, 0.0) + filling
+        bent = inner(self._p, inside)
         if not (bent > 0.0 and math.isfinite(bent)):
-            break
-        length = rz / bent
-        s, r = s + length * p, r - length * Hp
-        U += length * Up
-        z = precondition(r)
-        rz, before = inner(r, z), rz
-        if not rz > 0.0:
-            break
-        p = z + (rz / before) * p
-    return Solution(s, U, False)
+            return False
+        length = self._rz / bent
+        self.s = self.s + length * self._p
+        self.r -= length * inside
+        self._gradient += length * Hp
+        self.U += length * self._Up
+        z = self._precondition(self.r)
+        self._rz, before = inner(self.r, z), self._rz
+        if not self._rz > 0.0:
+            return False
+        self._p = z + (self._rz / before) * self._p
+        return True
+
+    def refaced(self, rounded: float) -> Refaced | None:
+        """Return the face that the model is in by now, None if it is this one.
+
+        Weights that have passed zero stay there, and those whose slope is above the penalty move.
+        """
+        nonsmooth, where = self._part.nonsmooth, self._where
+        assert nonsmooth is not None
+        theta = self._point.theta + self.s
+        passed = (theta * where.sign < 0.0) & (nonsmooth.l1 > 0.0)
+        theta[passed] = 0.0
+        there = face(nonsmooth, self._point._replace(theta=theta, gradient=self._gradient))
+        above = np.abs(self._gradient) > (1.0 + rounded) * nonsmooth.l1
+        if not (there.moves & ~where.moves & above).any():
+            return None
+        return Refaced(there, theta - self._point.theta)
 
 
 def filled(part: Objective, where: Face, inverse: Floats) -> Floats:
