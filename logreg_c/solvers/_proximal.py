@@ -12,7 +12,6 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .. import _kernels
 from .._examples import Rows
@@ -29,6 +28,10 @@ LEFT = 0.05
 PROVABLE = 10.0
 # A Hessian of no more steps is made for any last step, which may then prove more than it has to.
 CHEAP = 1.0
+# Columns whose gradient is above this part of the penalty may get a weight in a step.
+NEAR = 0.9
+# What it costs to put an entry of a Hessian of some columns in its place, in multiplications.
+PLACED = 50.0
 # Coordinate descent in models ends at this part of what is enough.
 ROUGH = 1e-3
 
@@ -121,9 +124,9 @@ def last_step(part: Objective, point: Point, s: Floats, decrement: float) -> Sol
 class Curvature:
     """The Hessians of one problem.
 
-    Of sparse X and two classes they are of the columns that may move: those with a weight, and
-    those whose gradient is above the penalty. The others have the diagonal of the first one, if a
-    second step is made with it.
+    Of sparse X and two classes they are, where that is cheaper, of the columns that may move: those
+    with a weight, and those whose gradient is not far below the penalty. The others have the
+    diagonal of the first one, if a second step is made with it.
     """
 
     def __init__(self, part: Objective) -> None:
@@ -138,13 +141,13 @@ class Curvature:
         """Return the Hessian at a point."""
         part = self._part
         a = part.data.predictions(point.Z)
-        moving = self._moving(point)
+        columns = self._moving(point)
         self._others = None
-        if moving is None:
+        if columns is None:
             return Updated(part, part.hessian(a))
-        self._h, self._others = part.data.curvatures(a)[0], np.flatnonzero(~moving)
-        columns = np.flatnonzero(moving)
+        self._h = part.data.curvatures(a)[0]
         coordinates = and_bias(columns, part.D)
+        self._others = np.delete(np.arange(part.D), coordinates)
         H = np.zeros((part.D, part.D))
         H[np.ix_(coordinates, coordinates)] = part.head_gram(None, self._h, columns)
         if not part.fit_bias:
@@ -162,16 +165,16 @@ class Curvature:
 
     def price(self, point: Point) -> float:
         """Return what the Hessian at a point costs, in steps."""
-        moving = self._moving(point)
-        made = price_of_gram(self._part, columns=None if moving is None else moving.nonzero()[0])
-        return made / price_of_step(self._part)
+        return price_of_gram(self._part, columns=self._moving(point)) / price_of_step(self._part)
 
-    def _moving(self, point: Point) -> NDArray[np.bool_] | None:
-        """Return which columns a Hessian at a point is of, None for all."""
+    def _moving(self, point: Point) -> Rows | None:
+        """Return the columns that a Hessian at a point is of, None for all."""
         part = self._part
         if not self._narrow:
             return None
         assert part.nonsmooth is not None
-        moving = scores(part, point, part.nonsmooth.l1[:-1]) > 1.0
+        moving = scores(part, point, part.nonsmooth.l1[:-1]) > NEAR
         moving |= point.theta[0, :-1] != 0.0
-        return None if moving.all() else moving
+        columns = np.flatnonzero(moving)
+        work = part.sparse.gram_work_of(columns) + PLACED * part.D**2
+        return columns if work < part.data.gram_work else None
