@@ -106,3 +106,14 @@ def test_conjugate_gradients_go_over_to_the_face_of_the_model(monkeypatch):
     assert above() <= 1e-6
     monkeypatch.setattr(System, "refaced", lambda *a: None)
     assert above() > 1e-3
+
+
+def test_a_face_is_looked_for_where_nothing_is_lost():
+    objective = posed()
+    point = objective.evaluate(objective.start())._replace(J=0.0)
+    where = face(objective.nonsmooth, point)
+    system = System(
+        objective, point, objective.data.predictions(point.Z), where,
+        Inverse(objective, point, None), objective.start(),
+    )  # fmt: skip
+    assert system.refaced(1e-15) is None

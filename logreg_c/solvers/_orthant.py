@@ -165,7 +165,7 @@ def newton_direction(
         enough = beyond * point.J + REACH * float(free.sum()) <= gap
         if enough or (count >= look and beyond <= TELLING):
             look = 2 * count
-            other = system.refaced(gap / point.J)
+            other = system.refaced(gap)
             if other is not None:
                 system = System(part, point, a, other.face, inverse, other.s)
                 continue
@@ -227,8 +227,8 @@ class System:
         self._p = z + (self._rz / before) * self._p
         return True
 
-    def refaced(self, rounded: float) -> Refaced | None:
-        """Return the face that the model is in by now, None if it is this one.
+    def refaced(self, gap: float) -> Refaced | None:
+        """Return the face that the model is in by now, None if it is this one but for a gap.
 
         Weights that have passed zero stay there, and those whose slope is above the penalty move.
         """
@@ -238,7 +238,8 @@ class System:
         passed = (theta * where.sign < 0.0) & (nonsmooth.l1 > 0.0)
         theta[passed] = 0.0
         there = face(nonsmooth, self._point._replace(theta=theta, gradient=self._gradient))
-        above = np.abs(self._gradient) > (1.0 + rounded) * nonsmooth.l1
+        J = self._point.J
+        above = J * np.abs(self._gradient) > (J + gap) * nonsmooth.l1
         if not (there.moves & ~where.moves & above).any():
             return None
         return Refaced(there, theta - self._point.theta)
