@@ -270,6 +270,25 @@ def test_blocks_are_factored_like_each_of_them_alone(isa):
         isa.block_factor(grams, 0.3, diagonal, ends, factors, S, 1)
 
 
+def test_blocks_have_the_same_bits_for_any_number_of_threads(isa):
+    sizes = [300, 200, 5, 280]
+    ends = np.concatenate([[0], np.cumsum(sizes)]).astype(np.intp)
+    grams, diagonal = np.zeros((4, 300 * 300)), np.full(ends[-1], 0.1)
+    for gram, size in zip(grams, sizes, strict=True):
+        gram[: size * size] = spd(size).ravel()
+    V = np.random.default_rng(1).standard_normal((2, ends[-1]))
+    solved = []
+    for threads in (1, 2, 3):
+        R, S, X = np.zeros((4, 300 * 300), np.float32), np.empty(ends[-1]), V.copy()
+        isa.block_factor(grams, 2.0, diagonal, ends, R, S, threads)
+        isa.block_factor_solve(R, S, ends, X, threads)
+        solved.append(X)
+    assert (solved[0] == solved[1]).all()
+    assert (solved[0] == solved[2]).all()
+    block = 2.0 * spd(300) + 0.1 * np.eye(300)
+    np.testing.assert_allclose(block @ solved[0][0, :300], V[0, :300], atol=1e-3)
+
+
 def test_what_has_no_factor_gets_a_little_on_its_diagonal(isa):
     x = np.array([1.0, 2.0, 3.0])
     A, R, S = np.outer(x, x), np.zeros((3, 3)), np.empty(3)

@@ -31,9 +31,10 @@ def posed(n=400, d=5, K=4, l2=1e-2, seed=0):
 
 def model_of(objective, a, trouble):
     rows, weight = np.arange(objective.n), np.ones(objective.n)
-    start = blocks.ClassFactors(objective)
-    for k in range(objective.K):
-        start.put(k, objective.class_hessian(k, a, rows, weight, objective.quadratic))
+    hessians = [
+        objective.class_hessian(k, a, rows, weight, objective.quadratic) for k in range(objective.K)
+    ]
+    start = blocks.ClassFactors(objective, np.array(hessians))
     return blocks.Model(objective, start, blocks.Trouble.of(objective, trouble))
 
 
