@@ -7,17 +7,26 @@ fits.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from . import _kernels
 
+# Entries from which a float64 array is kept; smaller ones NumPy is quicker with.
+KEPT = 16_384
 
-@contextmanager
-def memory_that_stays() -> Iterator[None]:
-    """Have NumPy take the memory of arrays that are made meanwhile, in this thread, from there."""
-    before = _kernels.kernels.allocate_by(_kernels.kernels.ALLOCATOR)
-    try:
-        yield
-    finally:
-        _kernels.kernels.allocate_by(before)
+
+class MemoryThatStays:
+    """While it is entered NumPy takes the memory of what this thread makes from there.
+
+    Not if the largest array has fewer `entries` than are kept.
+    """
+
+    def __init__(self, entries: int = KEPT) -> None:
+        self._stays = entries >= KEPT
+        self._before: object = None
+
+    def __enter__(self) -> None:
+        if self._stays:
+            self._before = _kernels.kernels.allocate_by(_kernels.kernels.ALLOCATOR)
+
+    def __exit__(self, *exception: object) -> None:
+        if self._stays:
+            _kernels.kernels.allocate_by(self._before)

@@ -16,7 +16,7 @@ from . import _kernels
 from ._compressed import Compressed
 from ._data import Dense
 from ._entries import examined
-from ._kept import memory_that_stays
+from ._kept import MemoryThatStays
 from ._objective import Objective, Point
 from ._penalty import Penalty, as_penalty
 from ._progress import Bar
@@ -467,6 +467,7 @@ class Posed:
         objective, seed, X = self.objective, self.problem.seed, self.problem.X
         free = Unpenalised(objective, goal, seed) if self.penalty.nothing else None
         called_off = False
+        largest = max(objective.K * objective.n, (objective.K * objective.D) ** 2)
 
         def watch(record: Record, point: Point) -> object:
             nonlocal called_off
@@ -476,7 +477,7 @@ class Posed:
             return called_off
 
         try:
-            with Bar("fit", "iteration", None, progress) as bar, memory_that_stays():
+            with Bar("fit", "iteration", None, progress) as bar, MemoryThatStays(largest):
                 stop_early = (lambda point: None) if free is None else free.stop_early
                 doubt = (lambda name, point: False) if free is None else free.doubt
                 outcome = drive(

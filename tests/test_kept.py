@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 import logreg_c
-from logreg_c._kept import memory_that_stays
+from logreg_c._kept import MemoryThatStays
 
 try:
     from numpy._core.multiarray import get_handler_name
@@ -29,21 +29,21 @@ def place(array: NDArray[Any]) -> int:
 
 def forget_all() -> None:
     """Fill what may be kept with pieces of a size that no test asks for."""
-    with memory_that_stays():
+    with MemoryThatStays():
         pieces = [np.empty(8 * MEGABYTE, dtype=np.int8) for _ in range(8)]
     del pieces
 
 
 def test_arrays_are_from_there_meanwhile_only() -> None:
     before = get_handler_name()
-    with memory_that_stays():
+    with MemoryThatStays():
         inside = np.arange(10.0)
-        with memory_that_stays():
+        with MemoryThatStays():
             pass
         assert get_handler_name() == "logreg_c"
     assert get_handler_name() == before != "logreg_c"
     assert get_handler_name(inside) == "logreg_c"
-    with pytest.raises(KeyboardInterrupt), memory_that_stays():
+    with pytest.raises(KeyboardInterrupt), MemoryThatStays():
         raise KeyboardInterrupt
     assert get_handler_name() == before
     assert (inside + inside == 2.0 * np.arange(10.0)).all()
@@ -52,7 +52,7 @@ def test_arrays_are_from_there_meanwhile_only() -> None:
 @pytest.mark.parametrize("less", [0, MEGABYTE // 5])
 def test_memory_is_had_again(less: int) -> None:
     forget_all()
-    with memory_that_stays():
+    with MemoryThatStays():
         first = np.full(MEGABYTE, 7, dtype=np.int8)
         at = place(first)
         del first
@@ -66,7 +66,7 @@ def test_memory_is_had_again(less: int) -> None:
 @pytest.mark.parametrize("size", [MEGABYTE // 2, 2 * MEGABYTE])
 def test_memory_of_another_size_is_not(size: int) -> None:
     forget_all()
-    with memory_that_stays():
+    with MemoryThatStays():
         first = np.full(MEGABYTE, 7, dtype=np.int8)
         at = place(first)
         del first
@@ -75,7 +75,7 @@ def test_memory_of_another_size_is_not(size: int) -> None:
 
 @pytest.mark.parametrize("size", [1, 1000, MEGABYTE, 40 * MEGABYTE])
 def test_zeros_are_zeros(size: int) -> None:
-    with memory_that_stays():
+    with MemoryThatStays():
         for _ in range(3):
             array = np.zeros(size, dtype=np.int8)
             assert not array.any()
@@ -86,12 +86,19 @@ def test_zeros_are_zeros(size: int) -> None:
 @pytest.mark.parametrize("before", [0, 1, 300, MEGABYTE])
 @pytest.mark.parametrize("after", [0, 2, 500, 2 * MEGABYTE])
 def test_an_array_that_is_resized_keeps_its_entries(before: int, after: int) -> None:
-    with memory_that_stays():
+    with MemoryThatStays():
         array = np.arange(before)
         array.resize(after, refcheck=False)
     both = min(before, after)
     assert (array[:both] == np.arange(both)).all()
     assert not array[both:].any()
+
+
+def test_small_arrays_are_left_to_numpy() -> None:
+    with MemoryThatStays(16_383):
+        assert get_handler_name() != "logreg_c"
+    with MemoryThatStays(16_384):
+        assert get_handler_name() == "logreg_c"
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="asks Linux")
@@ -100,7 +107,7 @@ def test_little_is_kept_of_much() -> None:
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
     before = resident()
-    with memory_that_stays():
+    with MemoryThatStays():
         arrays = [np.ones(20 * MEGABYTE, dtype=np.int8) for _ in range(15)]
         assert resident() > before + 250 * MEGABYTE
         arrays.clear()
@@ -115,7 +122,7 @@ def test_threads_take_and_give_at_the_same_time() -> None:
 
     def work(number: int) -> None:
         random = np.random.default_rng(number)
-        with memory_that_stays():
+        with MemoryThatStays():
             held: list[NDArray[np.int32]] = []
             for _ in range(300):
                 held.append(np.full(int(random.integers(30_000, 90_000)), number, dtype=np.int32))

@@ -108,11 +108,13 @@ def choose(name: str, objective: Objective) -> list[str]:
     if name == "auto":
         if 2 * n <= D and K * n <= FEW_EXAMPLES and uniform:
             name = "compressed"
-        elif factored and (flops < SMALL or (n < FEW_ROWS * D and flops < LARGE)):
+        elif factored and flops < SMALL:
+            name = "newton"
+        elif factored and n < FEW_ROWS * D and flops < LARGE:
             # L-BFGS proves little without a penalty, and with several classes gains little.
-            penalised = bool((objective.quadratic[:-1] > WEAKEST).all())
-            cheap = K == 1 and penalised and hessian_in_steps(objective, D) >= MANY_STEPS
-            name = "lbfgs" if cheap else "newton"
+            cheap = K == 1 and hessian_in_steps(objective, D) >= MANY_STEPS
+            penalised = (objective.quadratic[:-1] > WEAKEST).all()
+            name = "lbfgs" if cheap and penalised else "newton"
         elif factored and n >= FEW_ROWS * D:
             name = "sampled"
         elif K > 1 and K * D * D <= BLOCKS:
