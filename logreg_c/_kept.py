@@ -7,20 +7,22 @@ fits.
 
 from __future__ import annotations
 
-from . import _kernels
+import math
 
-# Entries from which a float64 array is kept; smaller ones NumPy is quicker with.
-KEPT = 16_384
+import numpy as np
+
+from . import _kernels
 
 
 class MemoryThatStays:
     """While it is entered NumPy takes the memory of what this thread makes from there.
 
-    Not if the largest array has fewer `entries` than are kept.
+    Not if the largest array, of so many `entries`, is less than what is kept: NumPy is quicker with
+    small ones.
     """
 
-    def __init__(self, entries: int = KEPT) -> None:
-        self._stays = entries >= KEPT
+    def __init__(self, entries: float = math.inf) -> None:
+        self._stays = entries * np.dtype(np.float64).itemsize >= _kernels.kernels.LEAST_KEPT
         self._before: object = None
 
     def __enter__(self) -> None:

@@ -14,6 +14,7 @@ INSTRUCTION_LEVEL: int
 CONVERGED_BY_TOL: int
 DIVERGED: int
 ALLOCATOR: object
+LEAST_KEPT: int
 
 def allocate_by(allocator: object) -> object: ...
 def is_matrix(X: object) -> bool: ...

@@ -8,6 +8,8 @@ cdef extern from "kept.h" nogil:
     void give_back "logreg_give_back"(void*)
 
 cdef extern from "kept.h":
+    enum:
+        LOGREG_LEAST_KEPT
     void* logreg_array_malloc(void*, size_t)
     void* logreg_array_calloc(void*, size_t, size_t)
     void* logreg_array_realloc(void*, void*, size_t)
@@ -21,6 +23,9 @@ cdef extern from *:
     };
     """
     cnp.PyDataMem_Handler logreg_allocator
+
+# Bytes of the least piece that is kept.
+LEAST_KEPT = LOGREG_LEAST_KEPT
 
 # What NumPy knows the allocator by. Arrays keep it, so that any of them may outlive a fit.
 ALLOCATOR = PyCapsule_New(&logreg_allocator, "mem_handler", NULL)

@@ -90,28 +90,64 @@ cdef inline double excess(double t) noexcept nogil:
     return near if t <= 1.0 else 0.5 * s
 
 
+cdef inline double lost(double a, double other, double t, double s) noexcept nogil:
+    """A bound on KL(a' || a) of two classes with a and `other`, which move by t and s of these."""
+    return a * excess(t) + other * excess(s)
+
+
+cdef inline bint leaves(double t, double s) noexcept nogil:
+    return (not (t >= -1.0)) | (not (s >= -1.0))
+
+
 cdef inline void move_dual(const double* a, const double* w, const double* u, const double* share,
                            Py_ssize_t m, alone out, double* sums) noexcept nogil:
     """What dual_pass does for two classes; or a' = a + w u, if there is a w. The sums are the
     divergence and how many left [0, 1]."""
     cdef Py_ssize_t j, outside = 0
     cdef double t, s, divergence = 0
+    # A loop each: of one with the choice in it compilers make no vectors.
     if w == NULL:
         for j in range(m):
             t = (1.0 - a[j]) * u[j]
             s = -a[j] * u[j]
-            outside += (not (t >= -1.0)) | (not (s >= -1.0))
-            divergence += share[j] * (a[j] * excess(t) + (1.0 - a[j]) * excess(s))
+            outside += leaves(t, s)
+            divergence += share[j] * lost(a[j], 1.0 - a[j], t, s)
             out[j] = share[j] * (a[j] * t)
     else:
         for j in range(m):
             t = w[j] * u[j] / (a[j] + 1e-300)
             s = -w[j] * u[j] / (1.0 - a[j] + 1e-300)
-            outside += (not (t >= -1.0)) | (not (s >= -1.0))
-            divergence += share[j] * (a[j] * excess(t) + (1.0 - a[j]) * excess(s))
+            outside += leaves(t, s)
+            divergence += share[j] * lost(a[j], 1.0 - a[j], t, s)
             out[j] = share[j] * (w[j] * u[j])
     sums[DUAL_DIVERGENCE] += divergence
     sums[DUAL_OUTSIDE] += outside
+
+
+cdef void relative_to(const Pass* p, Py_ssize_t begin, Py_ssize_t m, const double* a,
+                      Py_ssize_t stride, double* mean, double* over) noexcept nogil:
+    """For m rows of several classes, a · u, which moves are relative to, and what their
+    probabilities would add up to beyond 1 if moves below -1 stopped there.
+
+    The predictions of a class are `stride` behind those of the one before.
+    """
+    cdef Py_ssize_t k, j
+    cdef const double* ak
+    cdef const double* u
+    cdef double t
+    for j in range(m):
+        mean[j] = over[j] = 0
+    for k in range(p.K):
+        ak = a + k * stride
+        u = p.U + k * p.n + begin
+        for j in range(m):
+            mean[j] += ak[j] * u[j]
+    for k in range(p.K):
+        ak = a + k * stride
+        u = p.U + k * p.n + begin
+        for j in range(m):
+            t = u[j] - mean[j]
+            over[j] += ak[j] * (-1.0 - t) if t < -1.0 else 0.0
 
 
 cdef inline double clipped(double t, double over) noexcept nogil:
@@ -136,28 +172,14 @@ cdef void dual_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sum
     cdef const double* a
     cdef double* out
     cdef double t, divergence
-    cdef Py_ssize_t outside
     while i < end:
         m = min(rows, end - i)
         block_shares(p, i, m, share)
-        outside = 0
-        divergence = 0
         if p.K == 1:
             move_dual(p.Z + i, NULL, p.U + i, share, m, p.out + i, sums + DUAL_DIVERGENCE)
         else:
-            for j in range(m):
-                mean[j] = over[j] = 0
-            for k in range(p.K):
-                u = p.U + k * p.n + i
-                a = p.Z + k * p.n + i
-                for j in range(m):
-                    mean[j] += a[j] * u[j]
-            for k in range(p.K):
-                u = p.U + k * p.n + i
-                a = p.Z + k * p.n + i
-                for j in range(m):
-                    t = u[j] - mean[j]
-                    over[j] += a[j] * (-1.0 - t) if t < -1.0 else 0.0
+            relative_to(p, i, m, p.Z + i, p.n, mean, over)
+            divergence = 0
             for k in range(p.K):
                 u = p.U + k * p.n + i
                 a = p.Z + k * p.n + i
@@ -166,8 +188,7 @@ cdef void dual_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sum
                     t = clipped(u[j] - mean[j], over[j])
                     divergence += share[j] * (a[j] * excess(t))
                     out[j] = share[j] * (a[j] * t)
-        sums[DUAL_DIVERGENCE] += divergence
-        sums[DUAL_OUTSIDE] += outside
+            sums[DUAL_DIVERGENCE] += divergence
         i += m
 
 
@@ -202,24 +223,14 @@ cdef void dual_residual_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
                 other = small if z[j] >= 0 else large
                 t = other * u[j]
                 s = -a * u[j]
-                outside += (not (t >= -1.0)) | (not (s >= -1.0))
-                divergence += share[j] * (a * excess(t) + other * excess(s))
+                outside += leaves(t, s)
+                divergence += share[j] * lost(a, other, t, s)
                 # As in link_of, a - y without a difference of numbers near 1.
                 s = (2.0 * positive - 1.0) * (fabs(positive - y[j]) - small)
                 z[j] = share[j] * (s + a * t)
         else:
             predict(p, m, z)
-            for j in range(m):
-                e[j] = over[j] = 0
-            for k in range(p.K):
-                u = p.U + k * p.n + i
-                for j in range(m):
-                    e[j] += z[k * m + j] * u[j]
-            for k in range(p.K):
-                u = p.U + k * p.n + i
-                for j in range(m):
-                    t = u[j] - e[j]
-                    over[j] += z[k * m + j] * (-1.0 - t) if t < -1.0 else 0.0
+            relative_to(p, i, m, z, m, e, over)
             for k in range(p.K):
                 u = p.U + k * p.n + i
                 for j in range(m):

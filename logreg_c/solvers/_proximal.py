@@ -70,11 +70,11 @@ def solve(part: Objective, point: Point, enough: float, least: float) -> Solved:
     curvature = Curvature(part)
     metric: Updated | None = None
     fresh = False
-    before = math.inf
+    before, price = math.inf, curvature.price(point)
     while True:
         if metric is None:
             metric, fresh = curvature.metric(point), True
-        cheap = curvature.price(point) <= CHEAP
+        cheap = price <= CHEAP
         # What may be the last step is to rounding at once.
         exact = fresh and (cheap or least > 0.0)
         s, decrement = metric.model(point, 0.0 if exact else ROUGH * enough)
@@ -99,7 +99,8 @@ def solve(part: Objective, point: Point, enough: float, least: float) -> Solved:
             return Solved(point, s, step.margins(point), decrement, step.point)
         ratio = LEFT if fresh else decrement / before
         # As many steps as a Hessian and its own cost would leave more.
-        slow = ratio > LEFT ** (1.0 / (1.0 + curvature.price(step.point)))
+        price = curvature.price(step.point)
+        slow = ratio > LEFT ** (1.0 / (1.0 + price))
         if step.length < 1.0 or slow:
             metric = None
         else:

@@ -90,7 +90,7 @@ def conjugate_gradients(
     next: the proof is by the combination of all s so far that proves the most (residual
     smoothing, as in Zhou and Walker 1994).
     With a `part` over some rows H is its Hessian: a cheaper proof, of a larger gap, and nothing
-    else; it is given up where the divergence, which only grows, is too large already.
+    else; it is given up where the divergence, which grows as s is solved for, is too large already.
     """
     proof = part is not None
     if part is None or rows is None:
