@@ -3,8 +3,9 @@ r"""Lower bounds on the optimum J*, each with its proof.
 
 Move the dual variables :math:`\alpha_i = a_i - y_i` of some rows S along the margins
 :math:`u_i = x_i s` of a direction s, to :math:`a'_i = a_i + (\mathrm{diag}(a_i) - a_i a_i') u_i`,
-and leave those of all other rows alone. If every a' is a probability, weak duality (Fenchel,
-Rockafellar 1970, theorem 31.1) holds for any such point:
+and leave those of all other rows alone. (Of several classes those that would become negative become
+0, and the row is divided by what it then adds up to.) If every a' is a probability, weak duality
+(Fenchel, Rockafellar 1970, theorem 31.1) holds for any such point:
 
 .. math::
 

@@ -168,7 +168,7 @@ def search(cnp.ndarray y, sample_weight, double total, cnp.ndarray Z, cnp.ndarra
 def dual_step(cnp.ndarray a, sample_weight, double total, cnp.ndarray U, cnp.ndarray change,
               int threads):
     """Fill change = share · (a' - a) for a' = a + (diag(a) - a a') u; return a bound on the sum
-    of share · KL(a' || a), and how many a' left [0, 1]."""
+    of share · KL(a' || a), and how many a' left [0, 1]; of several classes these are clipped."""
     cdef Pass p
     set_rows(&p, a)
     set_shares(&p, sample_weight, total)
