@@ -3,9 +3,9 @@ r"""Lower bounds on the optimum J*, each with its proof.
 
 Move the dual variables :math:`\alpha_i = a_i - y_i` of some rows S along the margins
 :math:`u_i = x_i s` of a direction s, to :math:`a'_i = a_i + (\mathrm{diag}(a_i) - a_i a_i') u_i`,
-and leave those of all other rows alone. (Of several classes those that would become negative become
-0, and the row is divided by what it then adds up to.) If every a' is a probability, weak duality
-(Fenchel, Rockafellar 1970, theorem 31.1) holds for any such point:
+and leave those of all other rows alone. Probabilities that would become negative become 0, and the
+row is divided by what it then adds up to, or of two classes the other one becomes 1. As every a' is
+a probability then, weak duality (Fenchel, Rockafellar 1970, theorem 31.1) holds for any such point:
 
 .. math::
 
@@ -15,8 +15,8 @@ and leave those of all other rows alone. (Of several classes those that would be
 
 because :math:`-(\nabla L)` at the moved variables is the gradient of the penalty at
 :math:`\theta - r / q`. With s solving the Newton system of the rows S, r is -qs to rounding and the
-sums are about half of :math:`g' H_S^{-1} g`; with s = 0 it is the plain duality gap
-:math:`|g|^2 / 2q`. What is not penalised (the bias; everything without a penalty) has no bound
+sums are about half of :math:`g' H_S^{-1} g`, if few stop at 0; with s = 0 it is the plain duality
+gap :math:`|g|^2 / 2q`. What is not penalised (the bias; everything without a penalty) has no bound
 unless r is zero there; the term with :math:`R_j = 10 \max(|\theta_j|, 1)` covers rounding, for
 every optimum within ten times the present size. All of it is for the centred and scaled columns,
 which are only coordinates.
@@ -109,7 +109,7 @@ def below(J: float, bound: float, sizes: tuple[float, float]) -> float:
 
 
 def lower_bound(objective: Objective, point: Point, part: Objective, a: Floats, U: Floats) -> float:
-    """Return a proved lower bound on J*, -inf if this direction gives none.
+    """Return a proved lower bound on J*, -inf where it overflows.
 
     Parameters
     ----------
@@ -124,9 +124,7 @@ def lower_bound(objective: Objective, point: Point, part: Objective, a: Floats, 
     U : ndarray of shape (K, m)
         The margins of the direction on the rows S.
     """
-    divergence, outside, change = part.data.dual_step(a, U)
-    if outside or not math.isfinite(divergence):
-        return -math.inf
+    divergence, change = part.data.dual_step(a, U)
     residual = point.gradient + part.pull_back(change)
     return bound_at(objective, point.J, point.theta, residual, divergence)
 

@@ -82,7 +82,7 @@ class Combination:
         self._take_differences()
         a = objective.data.predictions(self._points[0].Z)
         U = objective.direction_margins(s)
-        _, _, change = objective.data.dual_step(a, U)
+        change = objective.data.turned(a, U)
         line = len(self._lines) + len(self._further)
         if line == len(self._steps):
             self._steps, self._moves = (

@@ -145,18 +145,27 @@ class Examples:
         )
         return math.inf if outside or not math.isfinite(found) else found, moves
 
-    def dual_step(self, a: Floats, U: Floats) -> tuple[float, float, Floats]:
-        """Move a along the margins U to first order: the divergence, how many left [0, 1], move."""
+    def dual_step(self, a: Floats, U: Floats) -> tuple[float, Floats]:
+        """Move a along the margins U to first order, within [0, 1]: the divergence, and the move.
+
+        The move is share · (a' - a).
+        """
         change = np.empty(U.shape)
-        divergence, outside = _kernels.kernels.dual_step(
+        divergence = _kernels.kernels.dual_step(
             a, self.sample_weight, self.total, U, change, self.threads
         )
-        return divergence, outside, change
+        return divergence, change
 
-    def dual_residuals(self, Z: Floats, U: Floats) -> tuple[float, float, Floats]:
-        """As `dual_step` from the predictions at Z: the divergence, how many, share · (a' - y)."""
+    def dual_residuals(self, Z: Floats, U: Floats) -> tuple[float, Floats]:
+        """As `dual_step` from the predictions at Z: the divergence, and share · (a' - y)."""
         R = np.empty(Z.shape)
-        divergence, outside = _kernels.kernels.dual_residuals(
+        divergence = _kernels.kernels.dual_residuals(
             self.y, self.sample_weight, self.total, Z, U, R, self.threads
         )
-        return divergence, outside, R
+        return divergence, R
+
+    def turned(self, a: Floats, U: Floats) -> Floats:
+        """Return share · (diag(a) - a a') u, what margins U add to a to first order."""
+        out = np.empty(U.shape)
+        _kernels.kernels.turned(a, self.sample_weight, self.total, U, out, self.threads)
+        return out

@@ -203,7 +203,7 @@ def dual_step(
     U: NDArray[np.float64],
     change: NDArray[np.float64],
     threads: int,
-) -> tuple[float, float]: ...
+) -> float: ...
 def dual_residuals(
     y: NDArray[Any],
     sample_weight: NDArray[np.float64] | None,
@@ -212,7 +212,15 @@ def dual_residuals(
     U: NDArray[np.float64],
     R: NDArray[np.float64],
     threads: int,
-) -> tuple[float, float]: ...
+) -> float: ...
+def turned(
+    a: NDArray[np.float64],
+    sample_weight: NDArray[np.float64] | None,
+    total: float,
+    U: NDArray[np.float64],
+    out: NDArray[np.float64],
+    threads: int,
+) -> None: ...
 def divergence(
     margins: Sequence[NDArray[np.float64]],
     changes: Sequence[NDArray[np.float64]],

@@ -7,7 +7,6 @@ done for all while a block of rows is in the cache.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -118,12 +117,10 @@ def evaluate_and_prove(
     Z, gradient, told, numbers = _evaluate(objectives, theta, points, a, curvature)
     ends = []
     for k, (objective, before) in enumerate(zip(objectives, points, strict=True)):
-        loss, divergence, outside = told[k]
+        loss, divergence = told[k]
         terms, slope, end_slope, kinks, shared, gaps, same, size = numbers[k]
-        lower = -math.inf
-        if not outside:
-            bound = bound_of_gaps(divergence, before.J * shared, gaps)
-            lower = below(before.J, bound, objective.sizes_of(same, size))
+        bound = bound_of_gaps(divergence, before.J * shared, gaps)
+        lower = below(before.J, bound, objective.sizes_of(same, size))
         point = _point(theta, Z, loss + terms, gradient, k)
         ends.append(End(point, lower, slope, end_slope, kinks))
     return ends
@@ -144,7 +141,7 @@ def _evaluate(
     """Return the margins and gradients at theta, and what two kernels tell of each objective."""
     first, m = objectives[0], len(theta)
     data, kernels = first.data, _kernels.kernels
-    Z, told, numbers = np.empty((m, first.n)), np.empty((m, 3)), np.empty((m, 8))
+    Z, told, numbers = np.empty((m, first.n)), np.empty((m, 2)), np.empty((m, 8))
     gradient, moves = np.empty((2, *theta.shape))
     margins = thetas = gradients = Js = None
     if before is not None:

@@ -74,7 +74,7 @@ class Sparse(Examples):
             margins = self.margins(v, offset=False)
             if U is not None:
                 U[...] = margins
-            return self.transpose_product(self.dual_step(a, margins)[2])
+            return self.transpose_product(self.turned(a, margins))
         out = np.empty_like(v)
         _kernels.kernels.hessian_vector(
             self.X, a, self.sample_weight, self.total, v, U, out, self.threads

@@ -327,8 +327,9 @@ cdef void class_transpose_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
         i += m
 
 
-cdef inline void turn(const Pass* p, Py_ssize_t begin, Py_ssize_t m, double* u) noexcept nogil:
-    """Replace what a direction adds to z by what it adds to a: (diag(a) - a a') u, row by row."""
+cdef inline void turn(const Pass* p, Py_ssize_t begin, Py_ssize_t m, const double* share,
+                      double* u) noexcept nogil:
+    """Replace what a direction adds to z by share times what it adds to a, (diag(a) - a a') u."""
     cdef double mean[MOST_ROWS]
     cdef Py_ssize_t k, i
     cdef double a, b
@@ -337,7 +338,7 @@ cdef inline void turn(const Pass* p, Py_ssize_t begin, Py_ssize_t m, double* u) 
     if p.K == 1:
         for i in range(m):
             a = p.Z[begin + i]
-            u[i] *= a * (1.0 - a)
+            u[i] *= share[i] * (a * (1.0 - a))
         return
     for i in range(m):
         mean[i] = 0
@@ -350,7 +351,7 @@ cdef inline void turn(const Pass* p, Py_ssize_t begin, Py_ssize_t m, double* u) 
         ak = p.Z + k * p.n + begin
         uk = u + k * m
         for i in range(m):
-            uk[i] = ak[i] * (uk[i] - mean[i])
+            uk[i] = share[i] * (ak[i] * (uk[i] - mean[i]))
 
 
 cdef void hessian_vector_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
@@ -358,7 +359,7 @@ cdef void hessian_vector_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
     """The averaged Hessian times theta at the point whose predictions a stand in Z; out = XV'."""
     cdef double share[MOST_ROWS]
     cdef double* u = sums + sums_width(p)
-    cdef Py_ssize_t rows = rows_at_once(p), i = begin, m, j, k
+    cdef Py_ssize_t rows = rows_at_once(p), i = begin, m
     cdef Block block
     while i < end:
         m = min(rows, end - i)
@@ -368,9 +369,6 @@ cdef void hessian_vector_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
         if p.out != NULL:
             keep(p, i, m, u, p.out)
         block_shares(p, i, m, share)
-        turn(p, i, m, u)
-        for k in range(p.K):
-            for j in range(m):
-                u[k * m + j] *= share[j]
+        turn(p, i, m, share, u)
         class_gradient(p, block, m, u, sums)
         i += m

@@ -9,8 +9,7 @@ cdef enum:
     # What a problem has in `sums` behind all gradients and, if there was a point before, moves.
     PROBLEM_LOSS = 0
     PROBLEM_DIVERGENCE = 1
-    PROBLEM_OUTSIDE = 2
-    PROBLEM_SUMS = 3
+    PROBLEM_SUMS = 2
 
 
 cdef inline double alike(const Problem* problem) noexcept nogil:
@@ -22,8 +21,8 @@ cdef void problems_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
     """out = the margins at theta; the averaged losses and their gradients.
 
     Where there was a point before, its predictions are moved along the step from there as in
-    dual_pass, or, where r is given, by r times the margins: also X' of that, share · (a' - a), the
-    divergence, and how many left [0, 1].
+    dual_pass, or, where r is given, by r times the margins: also X' of that, share · (a' - a), and
+    the divergence.
     """
     cdef double share[MOST_ROWS]
     cdef double u[MOST_ROWS]
@@ -70,8 +69,8 @@ cdef void problems_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
                     memcpy(predicted, problem.Z + i, m * sizeof(double))
                     sigmoids(predicted, m)
                     a = predicted
-                move_dual(a, w, u, share, m, z + k * m,
-                          behind + k * PROBLEM_SUMS + PROBLEM_DIVERGENCE)
+                behind[k * PROBLEM_SUMS + PROBLEM_DIVERGENCE] += move_dual(
+                    a, w, u, share, m, z + k * m)
             class_gradient(p, block, m, z, moves)
         i += m
 

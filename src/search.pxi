@@ -90,38 +90,36 @@ cdef inline double excess(double t) noexcept nogil:
     return near if t <= 1.0 else 0.5 * s
 
 
-cdef inline double lost(double a, double other, double t, double s) noexcept nogil:
-    """A bound on KL(a' || a) of two classes with a and `other`, which move by t and s of these."""
-    return a * excess(t) + other * excess(s)
+cdef inline double part(double change, double a) noexcept nogil:
+    """The change in parts of a, or if a is next to 0 of the least that has a reciprocal."""
+    # A sum with it would do too, were 1 - a + 1e-300 not 1 - a to compilers that may reorder.
+    return change / (a if a > 1e-300 else 1e-300)
 
 
-cdef inline bint leaves(double t, double s) noexcept nogil:
-    return (not (t >= -1.0)) | (not (s >= -1.0))
+cdef inline double lost(double a, double other, double change) noexcept nogil:
+    """A bound on KL(a' || a) of two classes with a and `other`, of which a change takes from one
+    what it gives to the other."""
+    return a * excess(part(change, a)) + other * excess(part(-change, other))
 
 
-cdef inline void move_dual(const double* a, const double* w, const double* u, const double* share,
-                           Py_ssize_t m, alone out, double* sums) noexcept nogil:
-    """What dual_pass does for two classes; or a' = a + w u, if there is a w. The sums are the
-    divergence and how many left [0, 1]."""
-    cdef Py_ssize_t j, outside = 0
-    cdef double t, s, divergence = 0
+cdef inline double move_dual(const double* a, const double* w, const double* u,
+                             const double* share, Py_ssize_t m, alone out) noexcept nogil:
+    """What dual_pass does for two classes; or a' = a + w u, if there is a w. Returns the sum."""
+    cdef Py_ssize_t j
+    cdef double change, other, divergence = 0
     # A loop each: of one with the choice in it compilers make no vectors.
     if w == NULL:
         for j in range(m):
-            t = (1.0 - a[j]) * u[j]
-            s = -a[j] * u[j]
-            outside += leaves(t, s)
-            divergence += share[j] * lost(a[j], 1.0 - a[j], t, s)
-            out[j] = share[j] * (a[j] * t)
+            out[j] = a[j] * (1.0 - a[j]) * u[j]
     else:
         for j in range(m):
-            t = w[j] * u[j] / (a[j] + 1e-300)
-            s = -w[j] * u[j] / (1.0 - a[j] + 1e-300)
-            outside += leaves(t, s)
-            divergence += share[j] * lost(a[j], 1.0 - a[j], t, s)
-            out[j] = share[j] * (w[j] * u[j])
-    sums[DUAL_DIVERGENCE] += divergence
-    sums[DUAL_OUTSIDE] += outside
+            out[j] = w[j] * u[j]
+    for j in range(m):
+        other = 1.0 - a[j]
+        change = within(out[j], -a[j], other)
+        divergence += share[j] * lost(a[j], other, change)
+        out[j] = share[j] * change
+    return divergence
 
 
 cdef void relative_to(const Pass* p, Py_ssize_t begin, Py_ssize_t m, const double* a,
@@ -160,9 +158,9 @@ cdef inline double clipped(double t, double over) noexcept nogil:
 cdef void dual_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sums) noexcept nogil:
     """Move the predictions a, in Z, to a' = a + (diag(a) - a a') u along the margins U.
 
-    Adds up a bound on share · KL(a' || a), and how often a' leaves [0, 1]; out = share (a' - a).
-    With t_k = u_k - a·u, a'_k = a_k (1 + t_k) and KL(a' || a) = sum_k a_k h(t_k). Classes that a
-    row is almost sure not to be of would leave [0, 1] long before it matters: these are `clipped`.
+    Adds up a bound on share · KL(a' || a); out = share (a' - a). With t_k = u_k - a·u,
+    a'_k = a_k (1 + t_k) and KL(a' || a) = sum_k a_k h(t_k). Classes that a row is almost sure not
+    to be of would leave [0, 1] long before it matters: they stop there (`within`, `clipped`).
     """
     cdef double share[MOST_ROWS]
     cdef double mean[MOST_ROWS]
@@ -176,7 +174,7 @@ cdef void dual_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sum
         m = min(rows, end - i)
         block_shares(p, i, m, share)
         if p.K == 1:
-            move_dual(p.Z + i, NULL, p.U + i, share, m, p.out + i, sums + DUAL_DIVERGENCE)
+            sums[DUAL_DIVERGENCE] += move_dual(p.Z + i, NULL, p.U + i, share, m, p.out + i)
         else:
             relative_to(p, i, m, p.Z + i, p.n, mean, over)
             divergence = 0
@@ -201,15 +199,14 @@ cdef void dual_residual_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
     cdef double e[MOST_ROWS]
     cdef double over[MOST_ROWS]
     cdef double* z = sums + sums_width(p)
-    cdef Py_ssize_t rows = rows_at_once(p), i = begin, m, k, j, outside
+    cdef Py_ssize_t rows = rows_at_once(p), i = begin, m, k, j
     cdef const double* u
     cdef const double* y
-    cdef double t, s, divergence, large, small, a, other, positive
+    cdef double change, s, t, divergence, large, small, a, other, positive
     while i < end:
         m = min(rows, end - i)
         block_shares(p, i, m, share)
         fetch(p, i, m, p.Z, z)
-        outside = 0
         divergence = 0
         if p.K == 1:
             u = p.U + i
@@ -221,13 +218,11 @@ cdef void dual_residual_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
                 positive = <double> (z[j] >= 0)
                 a = large if z[j] >= 0 else small
                 other = small if z[j] >= 0 else large
-                t = other * u[j]
-                s = -a * u[j]
-                outside += leaves(t, s)
-                divergence += share[j] * lost(a, other, t, s)
+                change = within(a * other * u[j], -a, other)
+                divergence += share[j] * lost(a, other, change)
                 # As in link_of, a - y without a difference of numbers near 1.
                 s = (2.0 * positive - 1.0) * (fabs(positive - y[j]) - small)
-                z[j] = share[j] * (s + a * t)
+                z[j] = share[j] * (s + change)
         else:
             predict(p, m, z)
             relative_to(p, i, m, z, m, e, over)
@@ -240,7 +235,6 @@ cdef void dual_residual_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
                     s = <double> (p.ids[i + j] == k) if p.ids != NULL else p.Y[k * p.n + i + j]
                     z[k * m + j] = share[j] * ((a - s) + a * t)
         sums[DUAL_DIVERGENCE] += divergence
-        sums[DUAL_OUTSIDE] += outside
         keep(p, i, m, z, p.out)
         i += m
 
@@ -252,7 +246,7 @@ cdef inline bint is_outside(double a, double change) noexcept nogil:
 
 cdef inline double moved(double a, double change) noexcept nogil:
     """A bound on the part that a probability a has in KL(a' || a), where a' = a + change."""
-    cdef double t = change / (a + 1e-300)
+    cdef double t = part(change, a)
     cdef double near = a * excess(t if t > -1.0 else -1.0)
     # Where the model was sure of a row, a small change is many times a: t^2/2 would be far above.
     cdef double far = (a + change) * log1p_any(t if t > 0.0 else 0.0) - change
@@ -323,6 +317,20 @@ cdef void divergence_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
             sums[DUAL_MOVES + k] += moves
         sums[DUAL_DIVERGENCE] += divergence
         sums[DUAL_OUTSIDE] += outside
+        i += m
+
+
+cdef void turn_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sums) noexcept nogil:
+    """out = share (diag(a) - a a') u for the predictions a in Z and the margins U."""
+    cdef double share[MOST_ROWS]
+    cdef double* u = sums + sums_width(p)
+    cdef Py_ssize_t rows = rows_at_once(p), i = begin, m
+    while i < end:
+        m = min(rows, end - i)
+        fetch(p, i, m, p.U, u)
+        block_shares(p, i, m, share)
+        turn(p, i, m, share, u)
+        keep(p, i, m, u, p.out)
         i += m
 
 

@@ -167,17 +167,17 @@ def search(cnp.ndarray y, sample_weight, double total, cnp.ndarray Z, cnp.ndarra
 
 def dual_step(cnp.ndarray a, sample_weight, double total, cnp.ndarray U, cnp.ndarray change,
               int threads):
-    """Fill change = share · (a' - a) for a' = a + (diag(a) - a a') u; return a bound on the sum
-    of share · KL(a' || a), and how many a' left [0, 1]; of several classes these are clipped."""
+    """Fill change = share · (a' - a) for a' = a + (diag(a) - a a') u, kept in [0, 1]; return a
+    bound on the sum of share · KL(a' || a)."""
     cdef Pass p
     set_rows(&p, a)
     set_shares(&p, sample_weight, total)
     p.U = doubles(U)
     p.out = doubles(change)
     cdef double* sums = run_all(&p, dual_pass, threads)
-    result = sums[DUAL_DIVERGENCE], sums[DUAL_OUTSIDE]
+    cdef double divergence = sums[DUAL_DIVERGENCE]
     free(sums)
-    return result
+    return divergence
 
 
 def dual_residuals(cnp.ndarray y, sample_weight, double total, cnp.ndarray Z, cnp.ndarray U,
@@ -190,9 +190,9 @@ def dual_residuals(cnp.ndarray y, sample_weight, double total, cnp.ndarray Z, cn
     p.U = doubles(U)
     p.out = doubles(R)
     cdef double* sums = run_all(&p, dual_residual_pass, threads)
-    result = sums[DUAL_DIVERGENCE], sums[DUAL_OUTSIDE]
+    cdef double divergence = sums[DUAL_DIVERGENCE]
     free(sums)
-    return result
+    return divergence
 
 
 def divergence(margins, changes, cnp.ndarray weights, sample_weight, double total,
@@ -220,6 +220,17 @@ def divergence(margins, changes, cnp.ndarray weights, sample_weight, double tota
     memcpy(doubles(moves), sums + DUAL_MOVES, p.K * sizeof(double))
     free(sums)
     return result
+
+
+def turned(cnp.ndarray a, sample_weight, double total, cnp.ndarray U, cnp.ndarray out,
+           int threads):
+    """Fill out = share · (diag(a) - a a') u for predictions a and margins U, linear in these."""
+    cdef Pass p
+    set_rows(&p, a)
+    set_shares(&p, sample_weight, total)
+    p.U = doubles(U)
+    p.out = doubles(out)
+    free(run_all(&p, turn_pass, threads))
 
 
 def predictions(cnp.ndarray Z, cnp.ndarray a, int threads):
@@ -297,7 +308,7 @@ def evaluate_problems(X, cnp.ndarray y, weights, totals, offset, cnp.ndarray the
 
     Predictions are moved by what the step adds to margins times a (1 - a), or times `curvature`
     (n) if that is not None. weights and totals are lists; gradient and moves, which are X' of what
-    dual_step fills, (K, d + 1). told (K, 3) has the loss, the divergence and how many left [0, 1].
+    dual_step fills, (K, d + 1). told (K, 2) has the loss and the divergence.
     """
     cdef Pass p
     cdef Py_ssize_t count = cnp.PyArray_DIM(theta, 0)

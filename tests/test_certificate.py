@@ -110,13 +110,24 @@ def test_without_a_direction_it_is_the_plain_duality_gap():
     assert found == pytest.approx(plain_lower_bound(objective, point), rel=1e-12)
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, 1e6])
-def test_no_bound_from_a_direction_that_leads_out_of_the_domain(bad):
+@pytest.mark.parametrize("far", [1e6, np.inf])
+@pytest.mark.parametrize("side", [1, -1])
+def test_a_prediction_that_would_leave_the_domain_stops_at_its_end(far, side):
     objective, point, rng = small()
     a = objective.data.predictions(point.Z)
-    s = rng.standard_normal(point.theta.shape)
-    U = objective.direction_margins(s)
-    U[0, 5] = bad * (1 if a[0, 5] > 0.5 else -1)
+    U = objective.direction_margins(rng.standard_normal(point.theta.shape) / 10)
+    U[0, 5] = side * far
+    found = lower_bound(objective, point, objective, a, U)
+    U[0, 5] = 1.0 / a[0, 5] if side > 0 else -1.0 / (1.0 - a[0, 5])
+    assert (
+        -np.inf < found == pytest.approx(lower_bound(objective, point, objective, a, U), rel=1e-9)
+    )
+
+
+def test_no_bound_from_a_direction_that_is_no_number():
+    objective, point, _ = small()
+    U = np.full_like(point.Z, np.nan)
+    a = objective.data.predictions(point.Z)
     assert lower_bound(objective, point, objective, a, U) == -np.inf
 
 

@@ -118,20 +118,21 @@ def test_dual_step_moves_predictions_and_bounds_the_divergence(isa, n, kind):
     U = U / 40
     share, total = shares(n, weight)
     change = np.full_like(a, np.nan)
-    divergence, outside = isa.dual_step(a, weight, total, U, change, 2)
+    divergence = isa.dual_step(a, weight, total, U, change, 2)
+    # What would leave [0, 1] stops there, and all are divided by what they then add up to.
     move = reference.turned(a, U)
-    if len(a) > 1:
-        # What would leave [0, 1] stops there, and all are divided by what they then add up to.
-        stopped = np.maximum(a + move, 0)
-        move = stopped / (1 + (stopped - a - move).sum(axis=0)) - a
+    after = a + move
+    stopped = np.clip(after, 0, 1) if len(a) == 1 else np.maximum(after, 0)
+    over = 0 if len(a) == 1 else (stopped - after).sum(axis=0)
+    some = (stopped != after).any(axis=0)
+    move = np.where(some, stopped / (1 + over) - a, move)
+    assert n < 100 or some.any()
     assert (np.abs(change - share * move) <= TOLERANCE * share * a * np.abs(U).max(axis=0)).all()
     both = np.vstack([a, 1 - a]).astype(BIG) if len(a) == 1 else a.astype(BIG)
     moves = np.vstack([move, -move]) if len(a) == 1 else move
     expected = (share * both * excess(moves / both)).sum()
     assert divergence == pytest.approx(float(expected), rel=1e-12)
-    assert outside == (both + moves < 0).sum()
-    inside = (both + moves >= 0).all(axis=0)
-    after = np.where(inside, both + moves, both)
+    after = both + moves
     with np.errstate(divide="ignore", invalid="ignore"):
         kl = np.where(after > 0, after * np.log(after / both), 0).sum(axis=0)
     assert divergence >= float((share * kl).sum()) * (1 - 1e-12)
@@ -145,20 +146,18 @@ def test_dual_residuals_are_those_of_the_moved_predictions(isa, n, kind):
     a, R, moved, change = np.empty((4, *Z.shape))
     isa.predictions(Z, a, 1)
     isa.residuals(y, weight, total, Z, R, 1)
-    divergence, outside = isa.dual_step(a, weight, total, U, change, 1)
+    divergence = isa.dual_step(a, weight, total, U, change, 1)
     found = isa.dual_residuals(y, weight, total, Z, U, moved, 2)
-    assert found[0] == pytest.approx(divergence, rel=1e-12, abs=1e-300)
-    assert found[1] == outside
+    assert found == pytest.approx(divergence, rel=1e-12, abs=1e-300)
     np.testing.assert_allclose(moved, R + change, rtol=1e-12, atol=1e-15 / n)
 
 
 def alone(isa, t):
     """Return the excess of t: of a step from the predictions (1/2, 0), whose mean is t itself."""
     change = np.empty((2, 1))
-    value, outside = isa.dual_step(
+    return 2 * isa.dual_step(
         np.array([[0.5], [0.0]]), None, 1.0, np.array([[2 * t], [2 * t]]), change, 1
     )
-    return 2 * value, outside
 
 
 def test_excess_is_above_the_divergence_and_equal_at_zero_to_third_order(isa):
@@ -166,8 +165,7 @@ def test_excess_is_above_the_divergence_and_equal_at_zero_to_third_order(isa):
     below, above = -(10.0 ** rng.uniform(-9, 0, 200)), 10.0 ** rng.uniform(-9, 9, 300)
     ts = np.concatenate([np.linspace(-1, 2, 301), below, above])
     for t in ts.tolist():
-        found, outside = alone(isa, t)
-        assert outside == 0
+        found = alone(isa, t)
         with mpmath.workprec(200):
             x = mpmath.mpf(t)
             h = (1 + x) * mpmath.log1p(x) - x if t > -1 else mpmath.mpf(1)
@@ -211,11 +209,10 @@ def test_a_class_stops_at_nothing_and_the_others_share_what_is_left(isa, t):
     u = np.array([[0.4], [-0.1], [0.0]])
     u[2] = (t + (a * u).sum()) / 0.8
     change = np.empty((3, 1))
-    divergence, outside = isa.dual_step(a, None, 1.0, u, change, 1)
+    divergence = isa.dual_step(a, None, 1.0, u, change, 1)
     after = (a + change).ravel()
     wanted = np.maximum(a * (1 + u - (a * u).sum()), 0).ravel()
     np.testing.assert_allclose(after, wanted / wanted.sum(), rtol=1e-12, atol=1e-15)
-    assert outside == 0
     assert (after >= 0).all()
     kl = (after[:2] * np.log(after[:2] / a[:2].ravel())).sum()
     assert divergence >= kl
@@ -224,18 +221,36 @@ def test_a_class_stops_at_nothing_and_the_others_share_what_is_left(isa, t):
 @pytest.mark.parametrize("u", [np.inf, -np.inf, np.nan])
 def test_a_step_that_is_no_number_bounds_nothing(isa, u):
     change = np.empty((2, 1))
-    divergence, _ = isa.dual_step(
-        np.full((2, 1), 0.5), None, 1.0, np.array([[u], [0.0]]), change, 1
-    )
+    divergence = isa.dual_step(np.full((2, 1), 0.5), None, 1.0, np.array([[u], [0.0]]), change, 1)
     assert not divergence < np.inf
 
 
-@pytest.mark.parametrize("t", [-1.0000001, -5.0, -np.inf, np.nan])
-def test_a_step_out_of_the_unit_interval_is_counted(isa, t):
-    change = np.empty((1, 3))
-    # a (1 + (1 - a) u) and (1 - a) (1 - a u) leave [0, 1] at u = -2 and u = 2 for a = 1/2.
-    u = np.array([[2 * t, -2 * t, 0.0]])
-    assert isa.dual_step(np.full((1, 3), 0.5), None, 3.0, u, change, 1)[1] >= 2
+def test_a_step_of_two_classes_that_is_no_number_bounds_nothing(isa):
+    change = np.empty((1, 1))
+    assert not isa.dual_step(np.full((1, 1), 0.5), None, 1.0, change + np.nan, change, 1) < np.inf
+
+
+@pytest.mark.parametrize("t", [1.0000001, 5.0, 1e300, np.inf])
+def test_of_two_classes_one_stops_at_nothing(isa, t):
+    a, change = np.array([[0.5, 0.5, 0.25]]), np.empty((1, 3))
+    # a + a (1 - a) u leaves [0, 1] at u = -2 and u = 2 for a = 1/2, and at 4 for a = 1/4.
+    divergence = isa.dual_step(a, None, 1.0, np.array([[-2 * t, 2 * t, 4 * t]]), change, 1)
+    assert (a + change).tolist() == [[0.0, 1.0, 1.0]]
+    assert 2 * math.log(2) + math.log(4) <= divergence < 8
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("n", SIZES)
+def test_what_margins_add_to_predictions_is_linear_in_them(isa, n, kind, weighted):
+    Z, U, *_, weight = rows(n, kind)
+    weight = weight if weighted else None
+    share, total = shares(n, weight)
+    a = reference.sigmoid_or_softmax(Z).astype(float)
+    out = np.full_like(a, np.nan)
+    isa.turned(a, weight, total, U, out, 2)
+    expected = share * reference.turned(a, U)
+    assert (np.abs(out - expected) <= TOLERANCE * share * a * np.abs(U).max(axis=0)).all()
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -248,7 +263,7 @@ def test_same_bits_for_any_number_of_threads(isa, kind, weighted):
     pairs = max(len(Z) * (len(Z) - 1) // 2, 1)
 
     def everything(threads):
-        a, R, change, moved, along = (np.empty_like(Z) for _ in range(5))
+        a, R, change, moved, along, turned = (np.empty_like(Z) for _ in range(6))
         out = np.empty((pairs, n))
         isa.predictions(Z, a, threads)
         numbers = (
@@ -256,10 +271,12 @@ def test_same_bits_for_any_number_of_threads(isa, kind, weighted):
             *isa.search(y, weight, total, Z, U, 0.3, threads),
             isa.residuals_along(y, weight, total, Z, U, 0.3, moved, along, threads),
             *divergence(isa, Z, U / 1e9, weight, total, threads),
-            *isa.dual_step(a, weight, total, U / 40, change, threads),
+            isa.dual_step(a, weight, total, U / 40, change, threads),
         )
         isa.curvatures(a, weight, total, out, threads)
-        return [np.asarray(part).tobytes() for part in (numbers, a, R, change, moved, along, out)]
+        isa.turned(a, weight, total, U, turned, threads)
+        parts = (numbers, a, R, change, moved, along, turned, out)
+        return [np.asarray(part).tobytes() for part in parts]
 
     one = everything(1)
     for threads in (2, 3, 8):

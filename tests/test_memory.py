@@ -188,6 +188,21 @@ def test_bounds_on_the_way_change_nothing_of_the_last_one(K, between):
 
 
 @pytest.mark.parametrize("K", [1, 3])
+def test_a_direction_counts_and_not_its_length(K):
+    objective = objective_of(K)
+    first = objective.evaluate(objective.start())
+    point = objective.evaluate(first.theta - first.gradient)
+    found = []
+    for length in (1.0, 1e4):
+        combination = Combination(objective)
+        combination.add(first)
+        combination.add(point)
+        combination.add_direction(-length * point.gradient)
+        found.append(combination.lower_bound())
+    assert -np.inf < found[0] == pytest.approx(found[1], rel=1e-9)
+
+
+@pytest.mark.parametrize("K", [1, 3])
 def test_a_bound_that_will_not_do_is_left_out_by_its_second_order(K, monkeypatch):
     objective = objective_of(K)
     combination = Combination(objective)

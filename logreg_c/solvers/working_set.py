@@ -249,10 +249,7 @@ def prove(
     s[:, coordinates] = last.s
     theta[:, coordinates] = last.after.theta
     data = objective.data
-    divergence, outside, R = data.dual_residuals(last.before.Z, last.U)
-    if outside or not math.isfinite(divergence):
-        s[:], divergence = 0.0, 0.0
-        _, R = data.residuals(last.before.Z)
+    divergence, R = data.dual_residuals(last.before.Z, last.U)
     pulled = objective.pull_back(R)
     residual = pulled + objective.quadratic * before
     lower = bound_at(objective, last.before.J, before, residual, divergence)
