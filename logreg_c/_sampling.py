@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +14,8 @@ from ._validation import Floats
 
 # The part of an importance sample's probability that is the same for every row.
 UNIFORM_MIX = 0.3
+# A row of this many times the importance that makes a probability 1 has that with the mix too.
+ENOUGH = 2.0
 
 
 def _class_rows(data: Examples) -> list[Rows]:
@@ -55,12 +59,17 @@ def stratified(data: Examples, m: int, random: np.random.Generator) -> tuple[Row
 def by_importance(importance: Floats, m: int, random: np.random.Generator) -> tuple[Rows, Floats]:
     """Draw about m rows with probabilities min(1, k (importance / mean + 0.3)).
 
-    Rows that matter for a column of their own are taken for certain. Systematic sampling: one
-    random number, rows at equal distances of accumulated probability. Returns rows, in their
-    order, and 1 / probability of each. Overwrites importance.
+    Rows that matter for a column of their own are taken for certain, and count in the mean no more
+    than that takes: where few rows seem to matter more than all others, these are drawn as if they
+    were not there. Systematic sampling: one random number, rows at equal distances of accumulated
+    probability. Returns rows, in their order, and 1 / probability of each. Overwrites importance.
     """
     n = len(importance)
-    size = np.multiply(importance, 1.0 / max(float(importance.mean()), 1e-300), out=importance)
+    before, mean = math.inf, float(importance.mean())
+    while mean < 0.9 * before:
+        np.minimum(importance, ENOUGH * n / max(m, 1) * mean, out=importance)
+        before, mean = mean, float(importance.mean())
+    size = np.multiply(importance, 1.0 / max(mean, 1e-300), out=importance)
     size += UNIFORM_MIX
     total = float(size.sum())
     k, expected = max(m, 1) / total, float(m)

@@ -43,6 +43,19 @@ def test_rows_that_matter_alone_are_taken_for_certain():
     assert (np.diff(rows) > 0).all()
 
 
+def test_rows_that_seem_to_matter_more_than_all_others_do_not_drown_them():
+    importance = np.random.default_rng(3).chisquare(1, 20_000)
+    heavy = np.array([5, 77, 19_000])
+    importance[heavy] = [1e3, 1e6, 1e9]
+    rows, weight = by_importance(importance.copy(), 1000, np.random.default_rng(0))
+    assert np.isin(heavy, rows).all()
+    assert abs(len(rows) - 1000) <= 1
+    kept = ~np.isin(rows, heavy)
+    # In proportion to importance, with a part of 0.3 / 1.3 that is not.
+    expected = 1.3 * 20_000 / 1000 / (importance[rows[kept]] + 0.3)
+    np.testing.assert_allclose(weight[kept], np.maximum(expected, 1.0), rtol=0.1)
+
+
 @pytest.mark.parametrize("m", [1, 50, 3000, 10_000])
 def test_weights_stand_for_all_rows(m):
     rng = np.random.default_rng(2)
