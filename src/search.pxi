@@ -155,6 +155,33 @@ cdef inline double clipped(double t, double over) noexcept nogil:
     return left if not left < -1.0 else -1.0
 
 
+cdef double move_duals(const Pass* p, Py_ssize_t begin, Py_ssize_t m, const double* share,
+                       const double* a, Py_ssize_t stride) noexcept nogil:
+    """What dual_pass does to m rows of any number of classes; returns what it adds up.
+
+    The predictions of a class are `stride` behind those of the one before.
+    """
+    cdef double mean[MOST_ROWS]
+    cdef double over[MOST_ROWS]
+    cdef Py_ssize_t k, j
+    cdef const double* u
+    cdef const double* ak
+    cdef double* out
+    cdef double t, divergence = 0
+    if p.K == 1:
+        return move_dual(a, NULL, p.U + begin, share, m, p.out + begin)
+    relative_to(p, begin, m, a, stride, mean, over)
+    for k in range(p.K):
+        u = p.U + k * p.n + begin
+        ak = a + k * stride
+        out = p.out + k * p.n + begin
+        for j in range(m):
+            t = clipped(u[j] - mean[j], over[j])
+            divergence += share[j] * (ak[j] * excess(t))
+            out[j] = share[j] * (ak[j] * t)
+    return divergence
+
+
 cdef void dual_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sums) noexcept nogil:
     """Move the predictions a, in Z, to a' = a + (diag(a) - a a') u along the margins U.
 
@@ -163,30 +190,11 @@ cdef void dual_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sum
     to be of would leave [0, 1] long before it matters: they stop there (`within`, `clipped`).
     """
     cdef double share[MOST_ROWS]
-    cdef double mean[MOST_ROWS]
-    cdef double over[MOST_ROWS]
-    cdef Py_ssize_t rows = rows_at_once(p), i = begin, m, k, j
-    cdef const double* u
-    cdef const double* a
-    cdef double* out
-    cdef double t, divergence
+    cdef Py_ssize_t rows = rows_at_once(p), i = begin, m
     while i < end:
         m = min(rows, end - i)
         block_shares(p, i, m, share)
-        if p.K == 1:
-            sums[DUAL_DIVERGENCE] += move_dual(p.Z + i, NULL, p.U + i, share, m, p.out + i)
-        else:
-            relative_to(p, i, m, p.Z + i, p.n, mean, over)
-            divergence = 0
-            for k in range(p.K):
-                u = p.U + k * p.n + i
-                a = p.Z + k * p.n + i
-                out = p.out + k * p.n + i
-                for j in range(m):
-                    t = clipped(u[j] - mean[j], over[j])
-                    divergence += share[j] * (a[j] * excess(t))
-                    out[j] = share[j] * (a[j] * t)
-            sums[DUAL_DIVERGENCE] += divergence
+        sums[DUAL_DIVERGENCE] += move_duals(p, i, m, share, p.Z + i, p.n)
         i += m
 
 
@@ -195,47 +203,20 @@ cdef void dual_residual_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
     """Move the predictions a at the margins Z to a' as dual_pass does, adding up the same;
     out = share (a' - Y)."""
     cdef double share[MOST_ROWS]
-    cdef double labels[MOST_ROWS]
-    cdef double e[MOST_ROWS]
-    cdef double over[MOST_ROWS]
     cdef double* z = sums + sums_width(p)
-    cdef Py_ssize_t rows = rows_at_once(p), i = begin, m, k, j
-    cdef const double* u
-    cdef const double* y
-    cdef double change, s, t, divergence, large, small, a, other, positive
+    cdef double* a
+    cdef Py_ssize_t rows = rows_at_once(p), i = begin, m, k
     while i < end:
         m = min(rows, end - i)
+        a = z + p.K * m     # where lanes have their room
         block_shares(p, i, m, share)
         fetch(p, i, m, p.Z, z)
-        divergence = 0
-        if p.K == 1:
-            u = p.U + i
-            y = block_labels(p, i, m, labels)
-            exponentials(z, m, e)
-            for j in range(m):
-                large = 1.0 / (1.0 + e[j])
-                small = e[j] * large
-                positive = <double> (z[j] >= 0)
-                a = large if z[j] >= 0 else small
-                other = small if z[j] >= 0 else large
-                change = within(a * other * u[j], -a, other)
-                divergence += share[j] * lost(a, other, change)
-                # As in link_of, a - y without a difference of numbers near 1.
-                s = (2.0 * positive - 1.0) * (fabs(positive - y[j]) - small)
-                z[j] = share[j] * (s + change)
-        else:
-            predict(p, m, z)
-            relative_to(p, i, m, z, m, e, over)
-            for k in range(p.K):
-                u = p.U + k * p.n + i
-                for j in range(m):
-                    a = z[k * m + j]
-                    t = clipped(u[j] - e[j], over[j])
-                    divergence += share[j] * (a * excess(t))
-                    s = <double> (p.ids[i + j] == k) if p.ids != NULL else p.Y[k * p.n + i + j]
-                    z[k * m + j] = share[j] * ((a - s) + a * t)
-        sums[DUAL_DIVERGENCE] += divergence
-        keep(p, i, m, z, p.out)
+        memcpy(a, z, p.K * m * sizeof(double))
+        predict(p, m, a)
+        sums[DUAL_DIVERGENCE] += move_duals(p, i, m, share, a, m)
+        class_link(p, i, m, share, z)
+        for k in range(p.K):
+            move_along(z + k * m, 1.0, m, p.out + k * p.n + i)
         i += m
 
 
