@@ -140,13 +140,17 @@ def test_hessians_of_others_lead_to_the_same_optima(l1):
         assert found.point.J == pytest.approx(alone.point.J, rel=2e-10)
 
 
-def test_a_row_that_leaves_the_unit_interval_proves_nothing():
+def test_rows_that_would_leave_the_unit_interval_prove_little_but_nothing_wrong():
     whole, folds, _, _ = objectives(40, 3, 1)
     points = evaluate_all(folds, np.zeros((1, 4)))
+    best = together(folds, points, Goal(1e-12))[0].point.J
     a, _ = bend(folds, points)
-    far = np.full((1, 4), 50.0)
+    far = np.array([[50.0, 50.0, 50.0, 0.0]])
     for curvature in (None, np.full(whole.n, 0.25)):
-        assert evaluate_and_prove(folds, points, a, curvature, far)[0].lower == -math.inf
+        lower = evaluate_and_prove(folds, points, a, curvature, far)[0].lower
+        assert -math.inf < lower < best
+        nowhere = evaluate_and_prove(folds, points, a, curvature, far * math.nan)
+        assert nowhere[0].lower == -math.inf
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
