@@ -110,8 +110,8 @@ static inline double logreg_log_given(double x, double above) {
     memcpy(&k, &exponent, sizeof k);
     bits = (bits & 0xfffffffffffffu) | 0x3ff0000000000000u;
     memcpy(&m, &bits, sizeof m);
-    return (k - (4503599627370496.0 + 1023.0)) * 0x1.62e42fefa39efp-1 +
-           logreg_log1p_unit(x < 2.0 ? above : m - 1.0);
+    k = logreg_as_written(k - (4503599627370496.0 + 1023.0)); /* a whole number, not k log 2 - ... */
+    return k * 0x1.62e42fefa39efp-1 + logreg_log1p_unit(x < 2.0 ? above : m - 1.0);
 }
 
 static inline double logreg_log_from_one(double x) { return logreg_log_given(x, x - 1.0); }
