@@ -48,8 +48,9 @@ def newton(task: Task) -> Iterator[Iterate]:
         step = advance(objective, point, s)
         lower = -math.inf
         if step is None:
-            # At the limit of rounding the direction may still prove where the point is.
-            U = objective.direction_margins(s)
+            # At the limit of rounding the direction, to its last digit, may still prove where the
+            # point is.
+            U = objective.direction_margins(metric.model(point).s)
             lower = lower_bound(objective, point, objective, a, U)
         elif abs(step.point.J - (point.J - decrement)) <= gap:
             lower = lower_bound(objective, point, objective, a, step.margins(point))
