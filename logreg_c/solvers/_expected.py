@@ -21,6 +21,8 @@ with enough columns to make it up from, be a direction of hardly any curvature.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from .._data import Dense
@@ -68,10 +70,18 @@ class Expected:
 
     def __call__(self, g: Floats) -> Floats:
         """Return it times g, or each of several g."""
-        if self._means is None:
-            return self._parts.solve(g)
-        moved = g.copy()
-        moved[..., :-1] -= g[..., -1:] * self._means
-        s = self._parts.solve(moved)
-        s[..., -1] -= np.einsum("...j,j->...", s[..., :-1], self._means)
-        return s
+        return from_means(self._parts.solve, self._means, g)
+
+
+def from_means(solve: Callable[[Floats], Floats], means: Floats | None, g: Floats) -> Floats:
+    """Return an inverse of the Hessian times g, or each of several g.
+
+    `solve` multiplies by that of the Hessian whose columns count from these means.
+    """
+    if means is None:
+        return solve(g)
+    moved = g.copy()
+    moved[..., :-1] -= g[..., -1:] * means
+    s = solve(moved)
+    s[..., -1] -= np.einsum("...j,j->...", s[..., :-1], means)
+    return s

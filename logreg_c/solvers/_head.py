@@ -3,11 +3,13 @@ r"""The initial matrix of L-BFGS for sparse data: head, tail and fields.
 
 The *head* is the columns with the largest diagonal in the Hessian, a few hundred of which hold half
 of all entries: their block of the Hessian is factored, of a sample of rows rescaled to the exact
-diagonal. The *tail* is the diagonal of the others.
+diagonal. The *tail* is the diagonal of the others. Columns count from their means: as they are,
+entries that are mostly of one sign couple all of them, and the bias, by the product of two means.
 
 The columns of a one-hot field, divided by their entries, add up to 1 in every row, and so does the
 bias. Differences of these change no margin: only the penalty bends J along them, which no diagonal
-can tell. With Z the combinations and the bias, :math:`X Z = 1` gives
+can tell, and the bias is one of their sums, so that columns are left as they are. With Z the
+combinations and the bias, :math:`X Z = 1` gives
 :math:`H Z = (X'h) 1' + q Z` without a look at X, and Z is solved exactly (Tang, Nabben, Vuik,
 Erlangga 2009, "A-DEF2"):
 
@@ -31,6 +33,7 @@ from .._factor import Factor
 from .._objective import Objective, Point, inner, reciprocal
 from .._sampling import spread_out
 from .._validation import Floats
+from ._expected import from_means
 from ._price import price_of_step, size_of_factor
 
 # Columns of a head, at first and at most.
@@ -38,6 +41,9 @@ HEAD, MOST_HEAD = 256, 2000
 # Rows of the sample that its block comes from: this part of all, so many for each column, and so
 # many anyway.
 PART, ROWS, FEWEST = 0.1, 4, 10_000
+# What is left of the diagonal, at least, of columns that are hardly more than their mean; and of a
+# divisor where all rows are sure of their label.
+LEAST, TINY = 1e-6, 1e-300
 # A larger head's factor is to cost no more than this part of the iterations that were slow.
 WORTH = 0.5
 
@@ -91,13 +97,13 @@ class Head:
 
     def refresh(self, point: Point) -> None:
         """Take the Hessian at a point."""
-        objective = self._objective
+        objective, fields = self._objective, self._objective.sparse.fields
         self._blocks = blocks = Blocks(
-            objective, objective.mean_curvature(point), self._k, self._rows
+            objective, objective.mean_curvature(point), self._k, self._rows, centred=fields is None
         )
         self._deflation = None
-        if objective.sparse.fields is not None:
-            deflation = Deflation(objective, objective.sparse.fields, blocks.h, blocks.diagonal)
+        if fields is not None:
+            deflation = Deflation(objective, fields, blocks.h, blocks.diagonal)
             self._deflation = deflation if deflation.useful else None
 
     def apply(self, g: Floats) -> Floats:
@@ -125,17 +131,30 @@ class Blocks:
         Columns of the head.
     rows : ndarray of intp, optional
         Those that the head's block comes from, rescaled to the exact diagonal.
+    centred : bool
+        Whether columns count from their means, if there is a bias.
 
     Attributes
     ----------
     h, diagonal : ndarray
         The curvatures, and the diagonal that they add up to.
+    means : ndarray of shape (d,) or None
+        What columns count from.
     """
 
-    def __init__(self, objective: Objective, h: Floats, k: int, rows: Rows | None) -> None:
+    def __init__(
+        self, objective: Objective, h: Floats, k: int, rows: Rows | None, centred: bool
+    ) -> None:
         self._threads = objective.data.threads
         self.h = h
-        self.diagonal = diagonal = objective.mean_diagonal(h)
+        diagonal = objective.mean_diagonal(h)
+        self.means: Floats | None = None
+        if centred and objective.fit_bias:
+            total = max(diagonal[-1], TINY)
+            self.means = means = objective.mean_column(h, diagonal)[:-1] / total
+            squares = diagonal[:-1]
+            np.maximum(squares - total * means * means, LEAST * squares, out=squares)
+        self.diagonal = diagonal
         exact = diagonal + objective.quadratic
         d = objective.D - 1
         columns = np.arange(d)
@@ -144,7 +163,10 @@ class Blocks:
         self.head = np.append(columns, d)
         weights = h if rows is None else h[rows] * (objective.n / len(rows))
         G = objective.head_gram(rows, weights, columns)
-        if rows is not None:
+        if self.means is not None:
+            G[:-1, :-1] -= np.outer(G[:-1, -1] / max(G[-1, -1], TINY), G[-1, :-1])
+            G[-1, :-1] = G[:-1, -1] = 0.0
+        if rows is not None or self.means is not None:
             found = np.diagonal(G)
             ratio = np.zeros_like(found)
             np.divide(diagonal[self.head], found, out=ratio, where=found > 0.0)
@@ -164,6 +186,9 @@ class Blocks:
 
     def apply(self, g: Floats) -> Floats:
         """Return the inverse of the head's block, and the diagonal one of the tail, times g."""
+        return from_means(self._split, self.means, g)
+
+    def _split(self, g: Floats) -> Floats:
         out: Floats = self.inverse * g
         head = g[..., self.head]
         rows = [self._factor.solve(row) for row in np.atleast_2d(head)]

@@ -23,6 +23,7 @@ from .._nonsmooth import Nonsmooth
 from .._objective import Objective, Point, inner, is_finite, reciprocal
 from .._sparse import Sparse
 from .._validation import Floats
+from ._expected import from_means
 from ._head import HEAD, Blocks
 from ._line_search import DECREASE, Step, advance
 from ._memory import Apply, Memory
@@ -89,18 +90,24 @@ class Inverse:
     ----------
     diagonal : ndarray of shape (K, D)
         That of its diagonal.
+    means : ndarray of shape (D - 1,) or None
+        What columns count from.
     """
 
-    def __init__(self, part: Objective, point: Point, rows: Rows | None) -> None:
+    def __init__(
+        self, part: Objective, point: Point, rows: Rows | None, centred: bool = True
+    ) -> None:
         self._part = part
         self._blocks: Blocks | None = None
+        self.means: Floats | None = None
         if part.K > 1 or not isinstance(part.data, Sparse):
             self.diagonal = inverse_diagonal(part, point)
             return
         a = np.clip(part.data.predictions(point.Z), SUREST, 1.0 - SUREST)
         k = min(HEAD, size_of_factor(CHEAP * price_of_step(part)), part.D - 1)
-        self._blocks = Blocks(part, part.data.curvatures(a)[0], k, rows)
+        self._blocks = Blocks(part, part.data.curvatures(a)[0], k, rows, centred)
         self.diagonal = self._blocks.inverse[None]
+        self.means = self._blocks.means
         self._among: Rows = np.zeros(0, dtype=np.intp)
         self._factor: Factor | None = None
 
@@ -116,12 +123,15 @@ class Inverse:
                 G.ravel()[:: len(G) + 1] *= 1.0 + RIDGE
                 self._factor = Factor(G, part.data.threads) if len(among) else None
 
-        def apply(r: Floats) -> Floats:
+        def split(r: Floats) -> Floats:
             out: Floats = np.where(moves, part.project(self.diagonal * r), 0.0)
             if blocks is not None and self._factor is not None:
                 head = blocks.head[self._among]
                 out[0, head] = self._factor.solve(r[0, head])
             return out
+
+        def apply(r: Floats) -> Floats:
+            return from_means(split, self.means, r)
 
         return apply
 
@@ -280,10 +290,13 @@ def factored_direction(
     return Solution(s, few.direction_margins(step), True)
 
 
-def orthant_step(part: Objective, point: Point, where: Face, s: Floats) -> Step | None:
+def orthant_step(
+    part: Objective, point: Point, where: Face, s: Floats, means: Floats | None
+) -> Step | None:
     """Step along s, or half of it, and so on; weights that would pass zero or a bound stay there.
 
-    Of a shorter step fewer do, which is another path than that to the end of the full one.
+    Of a shorter step fewer do, which is another path than that to the end of the full one. What
+    these would have added to an average margin, of columns with such means, the bias adds.
     """
     nonsmooth = part.nonsmooth
     assert nonsmooth is not None
@@ -291,7 +304,10 @@ def orthant_step(part: Objective, point: Point, where: Face, s: Floats) -> Step 
     for _ in range(HALVINGS):
         theta = point.theta + s
         passed = (theta * where.sign < 0.0) & (nonsmooth.l1 > 0.0)
-        theta = nonsmooth.clip(np.where(passed, 0.0, theta))
+        stopped = nonsmooth.clip(np.where(passed, 0.0, theta))
+        if means is not None:
+            stopped[0, -1] += inner(theta[0, :-1] - stopped[0, :-1], means)
+        theta = stopped
         value = nonsmooth.value(theta)
         promised = inner(point.gradient, theta - point.theta) + value - before
         if promised < 0.0:

@@ -119,7 +119,7 @@ class Screen:
     ) -> PartSolver:
         """Return what solves the part with these columns, `count` of which have a weight."""
         if self._unfactored is None:
-            self._unfactored = Unfactored(objective.data.threads)
+            self._unfactored = Unfactored(objective)
         if not np.array_equal(columns, self._learnt):
             self._unfactored.move(places_of(columns, self._learnt, objective))
             self._learnt = columns

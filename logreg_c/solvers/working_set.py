@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import cached_property
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from .._certificate import bound_at
 from .._entries import places_among
 from .._examples import Rows
 from .._objective import Objective, Point, and_bias, inner
+from .._sparse import Sparse
 from .._validation import Floats
 from ._driver import Iterate, Task
 from ._head import HEAD, rows_for
@@ -67,7 +69,7 @@ def working_set(task: Task) -> Iterator[Iterate]:
     among: Rows = np.zeros(0, dtype=np.intp)
     part: Objective | None = None
     group: Rows | None = None
-    unfactored = Unfactored(objective.data.threads)
+    unfactored = Unfactored(objective)
     while True:
         # The columns with a weight, and those that are to get one.
         score = scores(objective, point, nonsmooth.l1[:-1])
@@ -170,8 +172,9 @@ class Unfactored:
     taught, and that they were many, is kept from one problem to the next.
     """
 
-    def __init__(self, threads: int) -> None:
-        self._memory = Memory(PAIRS, threads)
+    def __init__(self, objective: Objective) -> None:
+        self._objective = objective  # with all columns
+        self._memory = Memory(PAIRS, objective.data.threads)
         self._inverse: Inverse | None = None
         self._made = 0  # steps since that was made
         self._hard = False
@@ -198,10 +201,10 @@ class Unfactored:
                 settled = last is not None and np.array_equal(last.moves, where.moves)
                 if settled or found is not None or decrement <= SURE * least:
                     break
-            step = orthant_step(part, point, where, s)
+            step = orthant_step(part, point, where, s, inverse.means)
             if step is None and found is not None:
                 s = learnt_direction(part, where, inverse, memory)
-                step = orthant_step(part, point, where, s)
+                step = orthant_step(part, point, where, s, inverse.means)
             if step is None:
                 memory.clear()
                 step = shrinking_step(part, point, inverse.diagonal)
@@ -217,14 +220,19 @@ class Unfactored:
             if not found.exact:
                 self._hard = True
                 found = self._by_factor(part, point, where, inverse, STEPS) or found
-        step = orthant_step(part, point, where, found.s)
+        step = orthant_step(part, point, where, found.s, inverse.means)
         return Solved(point, found.s, found.U, decrement, point if step is None else step.point)
+
+    @cached_property
+    def _centred(self) -> bool:
+        """Whether columns may count from their means: the bias is not a sum of them itself."""
+        return not isinstance(self._objective.data, Sparse) or self._objective.data.fields is None
 
     def _inverse_for(self, part: Objective, point: Point) -> Inverse:
         """Return what steps start from, made anew now and then."""
         if self._inverse is None or self._made >= RENEWED:
             rows = rows_for(HEAD, part.n, np.random.default_rng(0))
-            self._inverse, self._made = Inverse(part, point, rows), 0
+            self._inverse, self._made = Inverse(part, point, rows, self._centred), 0
         return self._inverse
 
     def _by_factor(
