@@ -321,9 +321,14 @@ class Objective:
         assert isinstance(self.data, Sparse)
         return self.data
 
-    def mean_curvature(self, point: Point) -> Floats:
-        """Return share · a (1 - a) of each row, the mean over the classes, (n,)."""
+    def mean_curvature(self, point: Point, surest: float = 0.0) -> Floats:
+        """Return share · a (1 - a) of each row, the mean over the classes, (n,).
+
+        An a nearer to 0 or 1 than `surest` counts as if it were not.
+        """
         a = self.data.predictions(point.Z)
+        if surest > 0.0:
+            a = np.clip(a, surest, 1.0 - surest)
         if self.K == 1:
             return np.asarray(self.data.curvatures(a)[0])
         s = self.data.sample_weight

@@ -13,7 +13,7 @@ from logreg_c._penalty import as_penalty
 from logreg_c.fitting import Problem
 from logreg_c.solvers import _head, _orthant, _whole
 from logreg_c.solvers._head import Blocks
-from logreg_c.solvers._orthant import face, orthant_step
+from logreg_c.solvers._orthant import Inverse, face, orthant_step
 
 sparse = pytest.importorskip("scipy.sparse")
 working_set = importlib.import_module("logreg_c.solvers.working_set")
@@ -70,9 +70,13 @@ def test_a_tail_of_independent_columns_is_nearly_the_whole_hessian():
     assert far[1] < 0.2
 
 
+@pytest.mark.parametrize("K", [2, 4])
 @pytest.mark.parametrize("l1", [0.0, 3e-4])
-def test_fits_whose_columns_count_from_their_means_take_fewer_passes(l1, monkeypatch):
+def test_fits_whose_columns_count_from_their_means_take_fewer_passes(l1, K, monkeypatch):
     X, y = documents()
+    if K > 2:
+        rng = np.random.default_rng(3)
+        y = np.argmax(X @ rng.laplace(0.0, 4.0, (600, K)) + rng.gumbel(size=(1500, K)), axis=1)
     monkeypatch.setattr(_head, "HEAD", 20)
     monkeypatch.setattr(_orthant, "HEAD", 20)
     monkeypatch.setattr(working_set, "FACTORED", 0)
@@ -104,3 +108,12 @@ def test_the_bias_makes_up_for_weights_that_stop_at_zero():
         step = orthant_step(objective, point, where, s, what)
         assert step.point.theta[0, -1] == pytest.approx(-5.0 + more, abs=1e-9)
         assert (step.point.theta[0, :300] == 0.0).all()
+
+
+def test_a_face_without_a_column_of_the_head_moves_nothing_in_it():
+    X, y = documents()
+    objective = objective_of(X, y, l1=1e-3)
+    inverse = Inverse(objective, objective.evaluate(objective.start()), None)
+    r = np.ones((1, objective.D))
+    assert not inverse.within(np.zeros((1, objective.D), dtype=bool))(r).any()
+    assert inverse.within(np.ones((1, objective.D), dtype=bool))(r).all()

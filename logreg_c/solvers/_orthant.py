@@ -83,6 +83,10 @@ class Refaced(NamedTuple):
     s: Floats
 
 
+# Columns of a head that move, and their factor if there are any.
+Head = tuple[Rows, Factor | None]
+
+
 class Inverse:
     """About the inverse of the Hessian at a point, within faces; of sparse data with their head.
 
@@ -100,40 +104,48 @@ class Inverse:
         self._part = part
         self._blocks: Blocks | None = None
         self.means: Floats | None = None
-        if part.K > 1 or not isinstance(part.data, Sparse):
+        if not isinstance(part.data, Sparse):
             self.diagonal = inverse_diagonal(part, point)
             return
-        a = np.clip(part.data.predictions(point.Z), SUREST, 1.0 - SUREST)
+        # Several classes share the mean of their curvatures.
+        h = part.mean_curvature(point, SUREST)
         k = min(HEAD, size_of_factor(CHEAP * price_of_step(part)), part.D - 1)
-        self._blocks = Blocks(part, part.data.curvatures(a)[0], k, rows, centred)
-        self.diagonal = self._blocks.inverse[None]
+        self._blocks = Blocks(part, h, k, rows, centred)
+        self.diagonal = np.tile(self._blocks.inverse, (part.K, 1))
         self.means = self._blocks.means
-        self._among: Rows = np.zeros(0, dtype=np.intp)
-        self._factor: Factor | None = None
+        self._heads: list[Head] = []
 
     def within(self, moves: NDArray[np.bool_]) -> Apply:
         """Return what multiplies by the inverse of the block of some parameters."""
         part, blocks = self._part, self._blocks
-        if blocks is not None:
-            among = np.flatnonzero(moves[0, blocks.head])
-            # Few of the head's columns come and go.
-            if self._factor is None or not np.array_equal(among, self._among):
-                self._among = among
-                G = np.ascontiguousarray(blocks.G[np.ix_(among, among)])
-                G.ravel()[:: len(G) + 1] *= 1.0 + RIDGE
-                self._factor = Factor(G, part.data.threads) if len(among) else None
+        heads = [] if blocks is None else self._heads_of(blocks, moves)
 
         def split(r: Floats) -> Floats:
             out: Floats = np.where(moves, part.project(self.diagonal * r), 0.0)
-            if blocks is not None and self._factor is not None:
-                head = blocks.head[self._among]
-                out[0, head] = self._factor.solve(r[0, head])
+            for k, (head, factor) in enumerate(heads):
+                if factor is not None:
+                    out[k, head] = factor.solve(r[k, head])
             return out
 
         def apply(r: Floats) -> Floats:
             return from_means(split, self.means, r)
 
         return apply
+
+    def _heads_of(self, blocks: Blocks, moves: NDArray[np.bool_]) -> list[Head]:
+        """Return the head of each class, of which few columns come and go."""
+        before, self._heads = self._heads, []
+        for k, row in enumerate(moves[:, blocks.head]):
+            among = np.flatnonzero(row)
+            head = blocks.head[among]
+            if k < len(before) and np.array_equal(head, before[k][0]):
+                self._heads.append(before[k])
+                continue
+            G = np.ascontiguousarray(blocks.G[np.ix_(among, among)])
+            G.ravel()[:: len(G) + 1] *= 1.0 + RIDGE
+            factor = Factor(G, self._part.data.threads) if len(among) else None
+            self._heads.append((head, factor))
+        return self._heads
 
 
 def learnt_direction(part: Objective, where: Face, inverse: Inverse, memory: Memory) -> Floats:
@@ -306,7 +318,7 @@ def orthant_step(
         passed = (theta * where.sign < 0.0) & (nonsmooth.l1 > 0.0)
         stopped = nonsmooth.clip(np.where(passed, 0.0, theta))
         if means is not None:
-            stopped[0, -1] += inner(theta[0, :-1] - stopped[0, :-1], means)
+            stopped[:, -1] += np.einsum("kj,j->k", (theta - stopped)[:, :-1], means)
         theta = stopped
         value = nonsmooth.value(theta)
         promised = inner(point.gradient, theta - point.theta) + value - before
