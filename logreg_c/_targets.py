@@ -100,13 +100,13 @@ def as_targets(
 def _classes(labels: NDArray[Any], K: int, sample_weight: Floats | None) -> Targets:
     ids, weights = np.empty(len(labels), dtype=np.int32), np.empty(K)
     kernels.read_classes(labels, sample_weight, ids, weights)
-    if not weights.all():
+    if 0.0 in weights.tolist():
         raise ValueError(
             f"y has no example with weight of class {int(np.argmin(weights))} of 0 to {K - 1}; "
             "number the classes that occur: np.unique(y, return_inverse=True)[1]"
         )
     bias = np.log(weights)
-    bias -= bias.mean()
+    bias -= np.add.reduce(bias) / K
     return Targets(ids, K, False, bias)
 
 

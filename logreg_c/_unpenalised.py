@@ -129,10 +129,7 @@ def separated_by(objective: Objective, columns: Rows, seed: int) -> str | None:
     goal = Goal(ALONE)
     alone = Unpenalised(part, goal, seed)
     solvers = [(name, SOLVERS[name]) for name in choose("auto", part)]
-    outcome = drive(
-        part, part.start(), solvers, goal, seed, MOST_ALONE, lambda record, point: False,
-        alone.stop_early, alone.doubt,
-    )  # fmt: skip
+    outcome = drive(part, part.start(), solvers, goal, seed, MOST_ALONE, None, alone)
     if not alone.review(outcome).separated:
         return None
     which = "which has" if d == 1 else "which have"

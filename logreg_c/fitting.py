@@ -476,13 +476,10 @@ class Posed:
                 called_off = bool(callback(FitState(*record, *self.model(point))))
             return called_off
 
+        watched = watch if progress or callback is not None else None
         try:
             with Bar("fit", "iteration", None, progress) as bar, MemoryThatStays(largest):
-                stop_early = (lambda point: None) if free is None else free.stop_early
-                doubt = (lambda name, point: False) if free is None else free.doubt
-                outcome = drive(
-                    objective, theta, solvers, goal, seed, max_iter, watch, stop_early, doubt
-                )
+                outcome = drive(objective, theta, solvers, goal, seed, max_iter, watched, free)
         except NotFiniteError:
             # The start is finite, which has been looked at already.
             explain_not_finite(X, np.zeros(X.shape[1]), 0.0)

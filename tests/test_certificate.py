@@ -136,10 +136,7 @@ def test_a_bound_above_what_is_reached_later_is_dropped():
     objective, point, _ = small()
     best = min((objective.evaluate(point.theta * t) for t in (0.5, 0.1)), key=lambda p: p.J)
     found = [Iterate(point, best.J + 1e-9), Iterate(best, best.J - 1e-3)]
-    outcome = drive(
-        objective, point.theta, [("two", lambda task: iter(found))], Goal(1e-12), 0, 9,
-        lambda record, point: False, lambda point: None, lambda name, point: False,
-    )  # fmt: skip
+    outcome = drive(objective, point.theta, [("two", lambda task: iter(found))], Goal(1e-12), 0, 9)
     assert [record.gap for record in outcome.history] == pytest.approx(
         [point.J - best.J - 1e-9, best.J]
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -89,12 +89,14 @@ class Outcome(NamedTuple):
     history: tuple[Record, ...]
 
 
-def _until_singular(iterates: Iterator[Iterate]) -> Iterator[Iterate]:
-    """Pass iterates on, and end where a Hessian has no factor: it is all rounding there."""
-    try:
-        yield from iterates
-    except FloatingPointError:
-        return
+class Questions(Protocol):
+    """What a fit without a penalty is asked beside its gap."""
+
+    def stop_early(self, point: Point) -> str | None:
+        """Return why to stop at a point, if there is a reason."""
+
+    def doubt(self, solver: str, point: Point) -> bool:
+        """Whether not to believe what a solver takes for the optimum: the next one's turn."""
 
 
 def drive(
@@ -104,14 +106,12 @@ def drive(
     goal: Goal,
     seed: int,
     max_iter: int,
-    watch: Callable[[Record, Point], object],
-    stop_early: Callable[[Point], str | None],
-    doubt: Callable[[str, Point], bool],
+    watch: Callable[[Record, Point], object] | None = None,
+    questions: Questions | None = None,
 ) -> Outcome:
     """Run the solvers, each from where the one before got stuck, to the goal.
 
-    `watch` sees each iterate and stops with a true value; `stop_early` may say why to stop.
-    `doubt` may not believe what a solver takes for the optimum; then it is the next one's turn.
+    `watch` sees each iterate and stops with a true value.
     """
     meter = objective.data.meter
     best: Point | None = None
@@ -128,7 +128,12 @@ def drive(
     followers = [name for name, _ in solvers[1:]] + [""]
     for (name, solver), follower in zip(solvers, followers, strict=True):
         task = Task(objective, theta, goal, seed, follower)
-        for iterate in _until_singular(solver(task)):
+        iterates = solver(task)
+        while True:
+            try:
+                iterate = next(iterates)
+            except (StopIteration, FloatingPointError):
+                break  # a Hessian without a factor is all rounding
             count += 1
             lower = max(lower, iterate.lower)
             if best is None or iterate.point.J <= best.J:
@@ -138,12 +143,12 @@ def drive(
                 lower = 0.0
             record = Record(count, meter.reads, best.J, best.J - lower)
             history.append(record)
-            called_off = watch(record, best)
-            early = stop_early(best)
+            called_off = watch is not None and watch(record, best)
+            early = None if questions is None else questions.stop_early(best)
             if early is not None:
                 return outcome(early)
-            if best.J - lower <= goal.gap(best.J):
-                if not doubt(name, best):
+            if record.gap <= goal.gap(best.J):
+                if questions is None or not questions.doubt(name, best):
                     return outcome(f"J is within tol={goal.tol:g} of the optimum, proved")
                 lower = 0.0
                 break
