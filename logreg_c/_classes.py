@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,17 @@ def encode(y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
         The labels, shape (K,), of y's dtype, and the positions, shape (n,), booleans where K is at
         most 2, else integers.
     """
+    if y.dtype.kind in "iu":
+        low, high = int(np.minimum.reduce(y)), int(np.maximum.reduce(y))
+        if high - low == 1:
+            return np.array([low, high], y.dtype), y == high
+        if 1 < high - low <= _WIDEST_COUNT and high <= sys.maxsize:
+            above = y.astype(np.intp, copy=False) - low
+            present = np.bincount(above).nonzero()[0]
+            classes = (present + low).astype(y.dtype)
+            if len(present) == 2:
+                return classes, y == high
+            return classes, above if len(present) > high - low else present.searchsorted(above)
     if y.dtype.kind in "biufU":
         differs = y != y[0]
         other = int(differs.argmax())
@@ -39,13 +51,6 @@ def encode(y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
         if (differs == (y == y[other])).all():
             classes = y[[0, other]]
             return (classes, differs) if classes[0] < classes[1] else (classes[::-1], ~differs)
-    if y.dtype.kind in "iu":
-        low, high = int(y.min()), int(y.max())
-        if high - low <= _WIDEST_COUNT and high <= np.iinfo(np.intp).max:
-            above = y.astype(np.intp) - low
-            present = np.bincount(above) > 0
-            classes = (np.flatnonzero(present) + low).astype(y.dtype)
-            return classes, (present.cumsum() - 1)[above]
     return np.unique(y, return_inverse=True)
 
 

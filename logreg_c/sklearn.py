@@ -223,8 +223,8 @@ class LogisticRegression(LinearClassifier):
             self.n_features_in_ = d
             self.__dict__.pop("feature_names_in_", None)
         self.classes_ = classes
-        self.coef_ = np.atleast_2d(result.w)
-        self.intercept_ = np.atleast_1d(result.b)
+        self.coef_ = result.w.reshape(-1, d)
+        self.intercept_ = np.array(result.b, ndmin=1)
         self.n_iter_ = np.array([result.n_iter], dtype=np.int32)
         self.n_passes_ = result.n_passes
         self.converged_ = result.converged
