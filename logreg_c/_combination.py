@@ -90,9 +90,7 @@ class Combination:
                 for lines in (self._steps, self._moves)
             )
         self._steps[line], self._moves[line] = s.ravel(), objective.pull_back(change).ravel()
-        U -= (a * U).sum(axis=0) if objective.K > 1 else a * U
-        U *= a
-        self._further.append(U)
+        self._further.append(objective.data.turned(a, U, shared=False))
 
     def _take_differences(self) -> None:
         objective = self._objective

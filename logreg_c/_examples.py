@@ -164,8 +164,9 @@ class Examples:
         )
         return divergence, R
 
-    def turned(self, a: Floats, U: Floats) -> Floats:
-        """Return share · (diag(a) - a a') u, what margins U add to a to first order."""
+    def turned(self, a: Floats, U: Floats, shared: bool = True) -> Floats:
+        """Return (diag(a) - a a') u, what margins U add to a to first order, times the shares."""
+        weight, total = (self.sample_weight, self.total) if shared else (None, 1.0)
         out = np.empty(U.shape)
-        _kernels.kernels.turned(a, self.sample_weight, self.total, U, out, self.threads)
+        _kernels.kernels.turned(a, weight, total, U, out, self.threads)
         return out
