@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Memory that stays: NumPy's arrays of a fit from pieces that earlier ones had.
 
-What the system hands out anew it clears a page at a time, which was a tenth of the time of large
-fits.
+What the system hands out anew it clears a page at a time, which is a tenth of the time of large
+sparse fits.
 """
 
 from __future__ import annotations

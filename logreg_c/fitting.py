@@ -468,6 +468,8 @@ class Posed:
         free = Unpenalised(objective, goal, seed) if self.penalty.nothing else None
         called_off = False
         largest = max(objective.K * objective.n, (objective.K * objective.D) ** 2)
+        # A dense fit makes few arrays beside X, and is as quick with memory that goes.
+        stays = largest if isinstance(objective.data, Sparse) else 0
 
         def watch(record: Record, point: Point) -> object:
             nonlocal called_off
@@ -478,7 +480,7 @@ class Posed:
 
         watched = watch if progress or callback is not None else None
         try:
-            with Bar("fit", "iteration", None, progress) as bar, MemoryThatStays(largest):
+            with Bar("fit", "iteration", None, progress) as bar, MemoryThatStays(stays):
                 outcome = drive(objective, theta, solvers, goal, seed, max_iter, watched, free)
         except NotFiniteError:
             # The start is finite, which has been looked at already.

@@ -149,3 +149,18 @@ def test_what_a_fit_returns_is_good_after_it() -> None:
     assert (first.w == w).all()
     assert all((fit.w == w).all() for fit in again)
     assert get_handler_name() != "logreg_c"
+
+
+@pytest.mark.parametrize("layout", ["dense", "sparse"])
+def test_it_is_for_fits_of_sparse_data(layout: str) -> None:
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((20_000, 60)) * (rng.random((20_000, 60)) < 0.03)
+    y = (rng.random(20_000) < 0.5).astype(np.float64)
+    given = X if layout == "dense" else pytest.importorskip("scipy.sparse").csr_array(X)
+    names = set()
+    found = logreg_c.fit(given, y, l2=0.01, callback=lambda state: names.add(get_handler_name()))
+    assert ("logreg_c" in names) == (layout == "sparse")
+    w = found.w.copy()
+    again = [logreg_c.fit(given, y, l2=0.01) for _ in range(3)]
+    assert (found.w == w).all()
+    assert all((fit.w == w).all() for fit in again)
