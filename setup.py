@@ -16,8 +16,8 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 # -fassociative-math lets sums vectorise; NaN and infinity stay honest, unlike under -ffast-math.
-# -finline-hint-functions, which Clang alone has, compiles what is not marked inline once: one thread
-# and several then add up in the same order, which two copies of a function need not do.
+# -finline-hint-functions, which Clang alone has, compiles what is not marked inline once: one
+# thread and several then add up in the same order, which two copies of a function need not do.
 MATH = [
     "-O3",
     "-fno-math-errno",
