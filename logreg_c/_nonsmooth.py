@@ -32,6 +32,11 @@ class Nonsmooth(NamedTuple):
         """Which coordinates have neither."""
         return np.asarray((self.l1 == 0.0) & (self.lower == -np.inf) & (self.upper == np.inf))
 
+    def lets_grow(self, theta: Floats) -> bool:
+        """Whether every multiple of theta from 1 on is within the bounds."""
+        held = ((theta < 0.0) & (self.lower > -np.inf)) | ((theta > 0.0) & (self.upper < np.inf))
+        return not held.any()
+
     def value(self, theta: Floats) -> float:
         """Return the L1 penalty, the same bits for any number of threads."""
         return _kernels.kernels.absolute_sum(theta, self.l1)

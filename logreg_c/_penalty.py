@@ -38,6 +38,11 @@ class Penalty(NamedTuple):
         """Whether there is no penalty and no bound."""
         return self.l2 == 0.0 and self.l1 == 0.0 and self.lower is None
 
+    @property
+    def only_bounds(self) -> bool:
+        """Whether there are bounds and no penalty."""
+        return self.l2 == 0.0 and self.l1 == 0.0 and self.lower is not None
+
     def unheld(self, d: int) -> Rows:
         """Return the columns with neither a penalty nor a bound, where others have one."""
         nothing = self.l1 == 0.0 and self.l2 == 0.0

@@ -157,8 +157,9 @@ class Separation:
         if point is not self._last:
             self._first = self._first or point
             self._before, self._last = self._last, point
-            if self._is_complete(point):
-                self.reason = self._complete(point)
+            complete = self.completely(point)
+            if complete is not None:
+                self.reason = self._by_columns() or complete
         if self._count >= self._next_look and self.reason is None:
             before, self._looked_at = self._looked_at, point
             self._next_look = SECOND_LOOK if before is None else self._count * 3 // 2
@@ -186,6 +187,16 @@ class Separation:
 
     # Complete separation
 
+    def completely(self, point: Point) -> str | None:
+        """Return that the weights of a point separate as they are, if they do."""
+        if not (self._hard and self._is_complete(point)):
+            return None
+        parts = self._parts(point.theta)
+        return (
+            f"the columns separate the classes completely, {columns_in_words(parts)} with the "
+            "largest part in it, so that J falls to 0 as the weights grow without end"
+        )
+
     def _is_complete(self, point: Point) -> bool:
         data = self._objective.data
         # A few rows first: they nearly always tell that it is not so.
@@ -203,16 +214,6 @@ class Separation:
         """Return how large the numbers are that the margins are added up from."""
         shift = np.abs(point.theta[:, :-1] * self._objective.scale * self._objective.center)
         return float(np.abs(point.Z).max() + shift.sum(axis=1).max())
-
-    def _complete(self, point: Point) -> str:
-        columns = self._by_columns()
-        if columns is not None:
-            return columns
-        parts = self._parts(point.theta)
-        return (
-            f"the columns separate the classes completely, {columns_in_words(parts)} with the "
-            "largest part in it, so that J falls to 0 as the weights grow without end"
-        )
 
     # One column
 

@@ -15,6 +15,7 @@ import numpy as np
 from ._collinear import Dependencies, dependencies, least_norm, unseen_decrease
 from ._examples import Rows
 from ._names import columns_in_words
+from ._nonsmooth import Nonsmooth
 from ._objective import Objective, Point, inner
 from ._separation import Separation
 from .solvers import SOLVERS, choose
@@ -113,6 +114,31 @@ class Unpenalised:
         if not (as_good or (outcome.converged and enough)):
             return Review(outcome, False, ())
         return Review(outcome._replace(point=point), False, found.columns)
+
+
+class OnlyBounded:
+    """What a fit that only bounds hold is asked: whether its weights separate and may grow.
+
+    Attributes
+    ----------
+    reason : str or None
+        Why there is no finite optimum, once that is known.
+    """
+
+    def __init__(self, objective: Objective, nonsmooth: Nonsmooth, seed: int) -> None:
+        self.reason: str | None = None
+        self._nonsmooth = nonsmooth
+        self._separation = Separation(objective, np.random.default_rng(seed))
+
+    def stop_early(self, point: Point) -> str | None:
+        """Return why a fit cannot go on from a point, if that is so."""
+        if self._nonsmooth.lets_grow(point.theta):
+            self.reason = self._separation.completely(point)
+        return self.reason
+
+    def doubt(self, solver: str, point: Point) -> bool:
+        """Believe certificates, as wherever something holds the weights."""
+        return False
 
 
 def separated_by(objective: Objective, columns: Rows, seed: int) -> str | None:

@@ -23,7 +23,7 @@ from ._progress import Bar
 from ._sampling import spread_out
 from ._sparse import Sparse
 from ._targets import Targets, as_targets
-from ._unpenalised import Review, Unpenalised, separated_by
+from ._unpenalised import OnlyBounded, Review, Unpenalised, separated_by
 from ._validation import (
     Floats,
     as_array,
@@ -466,6 +466,9 @@ class Posed:
         """Go from theta to the goal by these solvers."""
         objective, seed, X = self.objective, self.problem.seed, self.problem.X
         free = Unpenalised(objective, goal, seed) if self.penalty.nothing else None
+        bounded = None
+        if objective.nonsmooth is not None and self.penalty.only_bounds:
+            bounded = OnlyBounded(objective, objective.nonsmooth, seed)
         called_off = False
         largest = max(objective.K * objective.n, (objective.K * objective.D) ** 2)
         # A dense fit makes few arrays beside X, and is as quick with memory that goes.
@@ -481,13 +484,18 @@ class Posed:
         watched = watch if progress or callback is not None else None
         try:
             with Bar("fit", "iteration", None, progress) as bar, MemoryThatStays(stays):
-                outcome = drive(objective, theta, solvers, goal, seed, max_iter, watched, free)
+                outcome = drive(
+                    objective, theta, solvers, goal, seed, max_iter, watched, free or bounded
+                )
         except NotFiniteError:
             # The start is finite, which has been looked at already.
             explain_not_finite(X, np.zeros(X.shape[1]), 0.0)
-        if free is not None and not called_off:
+        if called_off:
+            return Review(outcome, False, ())
+        if free is not None:
             return free.review(outcome)
-        separates = None if called_off else self.problem.separated_by(self)
+        separates = bounded.reason if bounded is not None else None
+        separates = separates or self.problem.separated_by(self)
         if separates is not None:
             return Review(outcome._replace(converged=False, reason=separates), True, ())
         return Review(outcome, False, ())

@@ -220,6 +220,31 @@ def test_an_enormous_entry_hides_no_other():
             fit(X, y, solver=solver, max_iter=60)
 
 
+@pytest.mark.parametrize("K", [2, 3])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_weights_within_bounds_separate(K, sparse):
+    X = np.abs(normal(n=3000 if sparse else 300, d=90)[0])
+    X[X < (1.3 if sparse else 0.1)] = 0.0
+    y = X[:, :3].sum(axis=1) > 2.0 if K == 2 else X[:, :K].argmax(axis=1)
+    A = pytest.importorskip("scipy.sparse").csr_array(X) if sparse else X
+    result = separated(A, y, "columns separate the classes completely", lower=0.0)
+    assert (result.w >= 0).all()
+    # Only as far as bounds let them, where they do not.
+    result = fit(A, y, lower=0.0, upper=0.5)
+    assert result.converged
+    assert result.objective > 1e-3
+
+
+def test_bounds_may_hold_what_would_separate():
+    x = np.arange(8.0)[:, None]
+    result = fit(x, x[:, 0] < 4, lower=0.0)
+    assert result.converged
+    assert result.w[0] == 0
+    assert result.objective == pytest.approx(np.log(2))
+    separated(x, x[:, 0] >= 4, "columns separate the classes completely", lower=0.0)
+    separated(x, x[:, 0] < 4, "columns separate the classes completely", upper=0.0)
+
+
 def test_a_callback_that_stops_is_not_asked_to_wait():
     X, y = normal()
     with pytest.warns(match="callback stopped it after iteration 2") as caught:
