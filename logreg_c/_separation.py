@@ -21,6 +21,7 @@ What is proved here is proved by such a direction, held against all rows:
 from __future__ import annotations
 
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,7 @@ from numpy.typing import NDArray
 from ._data import Ranges
 from ._examples import Examples, Rows
 from ._names import columns_in_words
+from ._nonsmooth import Nonsmooth
 from ._objective import Objective, Point
 from ._sampling import stratified
 from ._validation import Floats
@@ -95,8 +97,16 @@ def agreement(Z: Floats, groups: NDArray[np.int32], K: int) -> Floats:
     return np.asarray(out)
 
 
-def separating_columns(ranges: Ranges, K: int, fit_bias: bool) -> list[tuple[int, int]]:
-    """Return (column, class) for each column that separates a class from the rest.
+class Separating(NamedTuple):
+    """A column that separates a class from the rest, with its weight there going up or down."""
+
+    column: int
+    of_class: int
+    up: bool
+
+
+def separating_columns(ranges: Ranges, K: int, fit_bias: bool) -> list[Separating]:
+    """Return each column that separates a class from the rest.
 
     The last group, of soft labels, belongs to both sides. If a column separates several classes,
     it is the one with the widest range beside the rest's: of a column that is 1 in some rows of a
@@ -104,6 +114,7 @@ def separating_columns(ranges: Ranges, K: int, fit_bias: bool) -> list[tuple[int
     """
     best = np.full(ranges.low.shape[1], -np.inf)
     of_class = np.full(len(best), -1)
+    up = np.zeros(len(best), dtype=bool)
     for k in [1] if K == 2 else range(K):
         rest = [g for g in range(K + 1) if g != k]
         own_low, own_high = ranges.low[[k, K]].min(axis=0), ranges.high[[k, K]].max(axis=0)
@@ -117,8 +128,9 @@ def separating_columns(ranges: Ranges, K: int, fit_bias: bool) -> list[tuple[int
         # Groups without rows have infinite ranges, whose differences mean nothing.
         wider = np.nan_to_num((own_high - own_low) - (high - low))
         better = (above | below) & (wider > best)
-        best[better], of_class[better] = wider[better], k
-    return [(int(j), int(of_class[j])) for j in np.flatnonzero(of_class >= 0)]
+        best[better], of_class[better], up[better] = wider[better], k, above[better]
+    found = np.flatnonzero(of_class >= 0)
+    return [Separating(int(j), int(of_class[j]), bool(up[j])) for j in found]
 
 
 class Separation:
@@ -159,19 +171,19 @@ class Separation:
             self._before, self._last = self._last, point
             complete = self.completely(point)
             if complete is not None:
-                self.reason = self._by_columns() or complete
+                self.reason = self.by_columns() or complete
         if self._count >= self._next_look and self.reason is None:
             before, self._looked_at = self._looked_at, point
             self._next_look = SECOND_LOOK if before is None else self._count * 3 // 2
             if before is not None and self._runs_away(before, point):
-                self.reason = self._by_columns() or self._by_direction(before, point)
+                self.reason = self.by_columns() or self._by_direction(before, point)
         return self.reason
 
     def at_end(self, converged: bool) -> str | None:
         """Return why the fit's optimum is not finite, if that is so."""
         if self.reason is not None or not self._hard or self._last is None:
             return self.reason
-        self.reason = self._by_columns()
+        self.reason = self.by_columns()
         for start in (self._before, self._looked_at, self._first):
             if self.reason is None and start is not None:
                 self.reason = self._at_end_of(start, self._last, converged)
@@ -217,21 +229,33 @@ class Separation:
 
     # One column
 
-    def _by_columns(self) -> str | None:
+    def by_columns(self, nonsmooth: Nonsmooth | None = None) -> str | None:
+        """Return which columns separate alone, if any do as far as bounds let them."""
         found = self._columns()
+        if nonsmooth is not None:
+            found = [one for one in found if self._may(one, nonsmooth)]
         if not found:
             return None
         if self._K == 2:
-            columns = [j for j, _ in found]
+            columns = [one.column for one in found]
             verb = "separates" if len(columns) == 1 else "each separate"
             return f"{columns_in_words(columns)} {verb} the classes, whatever the others do"
-        k = found[0][1]
-        columns = [j for j, q in found if q == k]
+        k = found[0].of_class
+        columns = [one.column for one in found if one.of_class == k]
         verb = "separates" if len(columns) == 1 else "each separate"
         more = ", and others do other classes" if len(columns) < len(found) else ""
         return f"{columns_in_words(columns)} {verb} class {k} from the others{more}"
 
-    def _columns(self) -> list[tuple[int, int]]:
+    def _may(self, one: Separating, nonsmooth: Nonsmooth) -> bool:
+        """Whether bounds let a column's weight grow without end where that separates.
+
+        With several classes the other ones' weights can go the other way.
+        """
+        above = bool(nonsmooth.upper[one.column] == np.inf)
+        below = bool(nonsmooth.lower[one.column] == -np.inf)
+        return (above or below) if self._K > 2 else (above if one.up else below)
+
+    def _columns(self) -> list[Separating]:
         """Return what `separating_columns` does, by a few rows where these tell that it is none."""
         objective, data = self._objective, self._objective.data
         if data.n > MORE and data.d <= MANY:
@@ -244,11 +268,11 @@ class Separation:
             self.ranges = data.ranges(self._groups, self._K + 1)
         return separating_columns(self.ranges, self._K, objective.fit_bias)
 
-    def _separate(self, ranges: Ranges) -> list[tuple[int, int]]:
+    def _separate(self, ranges: Ranges) -> list[Separating]:
         # Of some rows columns that are constant there may separate all.
         found = separating_columns(ranges, self._K, self._objective.fit_bias)
         constant = ranges.low.min(axis=0) >= ranges.high.max(axis=0)
-        return found + [(int(j), 0) for j in np.flatnonzero(constant)]
+        return found + [Separating(int(j), 0, True) for j in np.flatnonzero(constant)]
 
     def _some(self, rows: Rows) -> Ranges:
         d = self._objective.D - 1

@@ -117,28 +117,26 @@ class Unpenalised:
 
 
 class OnlyBounded:
-    """What a fit that only bounds hold is asked: whether its weights separate and may grow.
-
-    Attributes
-    ----------
-    reason : str or None
-        Why there is no finite optimum, once that is known.
-    """
+    """What a fit that only bounds hold is asked: whether what separates may grow."""
 
     def __init__(self, objective: Objective, nonsmooth: Nonsmooth, seed: int) -> None:
-        self.reason: str | None = None
+        self._reason: str | None = None
         self._nonsmooth = nonsmooth
         self._separation = Separation(objective, np.random.default_rng(seed))
 
     def stop_early(self, point: Point) -> str | None:
         """Return why a fit cannot go on from a point, if that is so."""
         if self._nonsmooth.lets_grow(point.theta):
-            self.reason = self._separation.completely(point)
-        return self.reason
+            self._reason = self._separation.completely(point)
+        return self._reason
 
     def doubt(self, solver: str, point: Point) -> bool:
         """Believe certificates, as wherever something holds the weights."""
         return False
+
+    def at_end(self) -> str | None:
+        """Return why there is no finite optimum, if that is so."""
+        return self._reason or self._separation.by_columns(self._nonsmooth)
 
 
 def separated_by(objective: Objective, columns: Rows, seed: int) -> str | None:

@@ -494,7 +494,7 @@ class Posed:
             return Review(outcome, False, ())
         if free is not None:
             return free.review(outcome)
-        separates = bounded.reason if bounded is not None else None
+        separates = bounded.at_end() if bounded is not None else None
         separates = separates or self.problem.separated_by(self)
         if separates is not None:
             return Review(outcome._replace(converged=False, reason=separates), True, ())

@@ -245,6 +245,19 @@ def test_bounds_may_hold_what_would_separate():
     separated(x, x[:, 0] < 4, "columns separate the classes completely", upper=0.0)
 
 
+@pytest.mark.parametrize("K", [2, 3])
+def test_a_column_within_bounds_separates(K):
+    X, y = normal(K=K)
+    A = with_dummy(X, y, 1)
+    separated(A, y, "column 4 separates", lower=-9.0)
+    B = A * [1, 1, 1, 1, -1]
+    separated(B, y, "column 4 separates", upper=9.0)
+    bounds = {"upper": 9.0} if K == 2 else {"lower": -9.0, "upper": 9.0}
+    result = fit(A, y, **bounds)
+    assert result.converged
+    assert (np.abs(result.w) <= 9).all()
+
+
 def test_a_callback_that_stops_is_not_asked_to_wait():
     X, y = normal()
     with pytest.warns(match="callback stopped it after iteration 2") as caught:
