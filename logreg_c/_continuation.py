@@ -157,7 +157,7 @@ class Continuation:
     def fit_next(self, posed: Posed, before: Fitted | None, older: Fitted | None = None) -> Fitted:
         """Fit with another penalty, from where those before it lead."""
         if before is None:
-            return self.fit(posed, posed.start())
+            return self.fit(posed, posed.null())
         theta = before.theta_for(posed)
         mine, theirs = before.posed, posed
         if theirs.objective.nonsmooth is None and mine.objective.nonsmooth is None:

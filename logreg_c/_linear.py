@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Self
+from functools import wraps
+from typing import Any, Self, TypeVar, cast
 
 import numpy as np
 import scipy.sparse
@@ -21,6 +22,31 @@ from ._validation import Floats, as_examples, as_floats, as_sample_weight
 FLOATS = (np.float64, np.float32)
 # Sparse formats that are taken as they are.
 FORMATS = ["csr", "csc"]
+
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+# What scikit-learn's checks set before a fit.
+FEATURES = ("n_features_in_", "feature_names_in_")
+
+
+def keeps_features(fit: Method) -> Method:
+    """Make a fit that is refused or interrupted leave the columns of the one before as they were.
+
+    Its coefficients are still there, and are for no others.
+    """
+
+    @wraps(fit)
+    def wrapped(self: Any, *arguments: Any, **keywords: Any) -> Any:
+        before = {name: self.__dict__[name] for name in FEATURES if name in self.__dict__}
+        try:
+            return fit(self, *arguments, **keywords)
+        except BaseException:
+            for name in FEATURES:
+                self.__dict__.pop(name, None)
+            self.__dict__.update(before)
+            raise
+
+    return cast(Method, wrapped)
 
 
 class LinearClassifier(ClassifierMixin, TellsNewSpelling):  # type: ignore[misc]

@@ -216,6 +216,12 @@ class Objective:
         ridge = 0.5 * inner(self.quadratic * theta, theta)
         return point.J - ridge - (0.0 if self.nonsmooth is None else self.nonsmooth.value(theta))
 
+    def without_weights(self, theta: Floats) -> float:
+        """Return J at a theta whose weights are all zero. Reads no X."""
+        Z = np.repeat(theta[:, -1:], self.n, axis=1)
+        offset = self.data.offset
+        return self.data.residuals(Z if offset is None else Z + offset)[0]
+
     # Passes
 
     def evaluate(self, theta: Floats) -> Point:

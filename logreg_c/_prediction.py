@@ -22,11 +22,14 @@ def scores(X: Matrix, W: Floats, b: Floats) -> Floats:
     Raises
     ------
     ValueError
-        If an entry of X is not finite.
+        If an entry of X is not finite, or the weights are not those of its columns.
     OverflowError
         If a score is not, though X is.
     """
-    theta, threads = np.column_stack((W, b)), _kernels.threads_of_call(None)
+    _require_weights_of(X, W, b)
+    # The kernels read it row by row, and W may be by columns.
+    theta = np.ascontiguousarray(np.column_stack((W, b)), dtype=np.float64)
+    threads = _kernels.threads_of_call(None)
     if isinstance(X, Compressed):
         Z = margins(X, theta, None, threads)
     else:
@@ -45,6 +48,7 @@ def probabilities(X: Matrix, W: Floats, b: Floats) -> Floats:
     """Compute the probability of each class, shape (n, K); raises as `scores` does."""
     if len(W) > 1:
         return softmax(scores(X, W, b))
+    _require_weights_of(X, W, b)
     a = forward(X, W[0], float(b[0]))
     P = np.empty((len(a), 2))
     P[:, 1] = a
@@ -66,6 +70,15 @@ def log_probabilities(X: Matrix, W: Floats, b: Floats) -> Floats:
     np.logaddexp(0.0, z, out=P[:, 0])
     np.logaddexp(0.0, -z, out=P[:, 1])
     return np.negative(P, out=P)
+
+
+def _require_weights_of(X: Matrix, W: Floats, b: Floats) -> None:
+    """Raise ValueError unless there is a weight for each column, and a bias for each class."""
+    if W.shape != (len(b), X.shape[1]):
+        raise ValueError(
+            f"coef_ has shape {W.shape}, where intercept_ has {len(b)} entries and X has "
+            f"{X.shape[1]} columns; give coef_ shape {(len(b), X.shape[1])}, or fit again"
+        )
 
 
 def softmax(Z: Floats) -> Floats:

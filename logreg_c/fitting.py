@@ -16,6 +16,7 @@ from . import _kernels
 from ._compressed import Compressed
 from ._data import Dense
 from ._entries import examined
+from ._examples import Examples
 from ._kept import MemoryThatStays
 from ._objective import Objective, Point
 from ._penalty import Penalty, as_penalty
@@ -39,7 +40,8 @@ from .solvers._driver import Goal, NotFiniteError, Record, Solver, drive
 # Entries of X that are looked at to centre and scale the columns, which are only coordinates.
 SCALED_BY = 200_000
 
-
+# How near the bias of a start is to be to the best one beside offsets.
+ROUGHLY = 0.1
 # Entries of a dense copy up to which it serves better than a sparse X.
 SMALL = 2**18
 # What columns are scaled by at most: squared and multiplied by a penalty it is still a number.
@@ -171,6 +173,25 @@ def _complain_of_squares(spread: Floats, j: int) -> NoReturn:
         f"X has entries around {spread[j]:.1g} in column {j}, whose squares are beyond the range "
         f"of float64; multiply the column by {10.0 ** -round(np.log10(spread[j])):.0e}"
     )
+
+
+def _bias_alone(data: Examples, offset: Floats, b: Floats, enough: float) -> Floats:
+    """Return the biases that are best beside offsets, by Newton's method from b. Reads no X."""
+    loss, R = data.residuals(offset + b[:, None])
+    share = (np.ones(data.n) if data.sample_weight is None else data.sample_weight) / data.total
+    for _ in range(100):
+        gradient = R.sum(axis=1)
+        a = data.predictions(offset + b[:, None])
+        H = np.diag((a * share).sum(axis=1)) - np.einsum("ki,li,i->kl", a, a, share)
+        step = np.linalg.lstsq(H, gradient, rcond=1e-12)[0]
+        new, R = data.residuals(offset + (b - step)[:, None])
+        while not new <= loss and np.abs(step).max() > enough:
+            step = 0.5 * step
+            new, R = data.residuals(offset + (b - step)[:, None])
+        b, loss = b - step, new
+        if np.abs(step).max() <= enough:
+            break
+    return b
 
 
 def fit(
@@ -327,10 +348,10 @@ def fit_quietly(
     posed = problem.pose(as_penalty(*penalty, problem.data.d))
     goal = Goal(as_number(tol, "tol", above=0.0))
     most_iter = as_count(max_iter, "max_iter")
-    theta = posed.start(w0, b0)
+    start = posed.start(w0, b0)
     names = choose(solver, posed.objective)
     solvers = [(name, SOLVERS[name]) for name in names]
-    review = posed.minimise(theta, solvers, goal, most_iter, callback, progress)
+    review = posed.minimise(start, solvers, goal, most_iter, callback, progress)
     return posed.report(review, goal, problem.data.meter.reads)
 
 
@@ -430,14 +451,16 @@ class Posed:
             nonsmooth=penalty.nonsmooth(scale, pair),
         )  # fmt: skip
 
-    def start(self, w0: Any = None, b0: Any = None) -> Floats:
-        """Return theta for w0 and b0; without them zero weights and the bias of the base rates."""
-        objective, problem = self.objective, self.problem
+    def start(self, w0: Any = None, b0: Any = None) -> Floats | Point:
+        """Return theta for w0 and b0, evaluated; without them zero weights and their bias.
+
+        That is no start where zero weights are better: predictions that are all sure, and many of
+        them wrong, have no curvature to get away by.
+        """
+        null = self.null()
         if w0 is None and b0 is None:
-            theta = objective.start()
-            if problem.data.offset is None and problem.fit_bias:
-                theta[:, -1] = problem.targets.base_bias
-            return theta
+            return null
+        objective, problem = self.objective, self.problem
         raw = problem.targets.from_model(w0, b0, objective.D - 1)
         if not problem.fit_bias:
             raw[:, -1] = 0.0
@@ -447,6 +470,18 @@ class Posed:
                 theta = objective.nonsmooth.clip(theta)
         if not np.isfinite(theta).all():
             explain_not_finite(problem.X, raw[0, :-1], float(raw[0, -1]))
+        point = objective.evaluate(theta)
+        return null if objective.without_weights(null) < point.J else point
+
+    def null(self, enough: float = ROUGHLY) -> Floats:
+        """Return zero weights, and the bias that is best with them, to so much of it."""
+        problem, theta = self.problem, self.objective.start()
+        offset = problem.data.offset
+        if problem.fit_bias:
+            theta[:, -1] = problem.targets.base_bias
+            if offset is not None:
+                about = theta[:, -1] - np.median(offset, axis=1)
+                theta[:, -1] = _bias_alone(problem.data, offset, about, enough)
         return theta
 
     def model(self, point: Point) -> tuple[Floats, Any]:
@@ -456,14 +491,14 @@ class Posed:
 
     def minimise(
         self,
-        theta: Floats,
+        start: Floats | Point,
         solvers: Sequence[tuple[str, Solver]],
         goal: Goal,
         max_iter: int,
         callback: Callable[[FitState], object] | None = None,
         progress: bool = False,
     ) -> Review:
-        """Go from theta to the goal by these solvers."""
+        """Go from a theta, or a point, to the goal by these solvers."""
         objective, seed, X = self.objective, self.problem.seed, self.problem.X
         free = Unpenalised(objective, goal, seed) if self.penalty.nothing else None
         bounded = None
@@ -485,7 +520,7 @@ class Posed:
         try:
             with Bar("fit", "iteration", None, progress) as bar, MemoryThatStays(stays):
                 outcome = drive(
-                    objective, theta, solvers, goal, seed, max_iter, watched, free or bounded
+                    objective, start, solvers, goal, seed, max_iter, watched, free or bounded
                 )
         except NotFiniteError:
             # The start is finite, which has been looked at already.

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._continuation import Continuation, Fitted
-from ._examples import Examples
 from ._objective import is_finite
 from ._penalty import Penalty, as_penalty
 from ._progress import Bar
@@ -31,6 +30,8 @@ ROUNDED_UP = 1.0 + 1e-6
 # How near to its optimum the model without the penalised columns is to be: gradients there are
 # about the root of it from what they should be.
 NULL_TOL = 1e-14
+# How near to its optimum the bias of that model is to be.
+BIAS_TOL = 1e-12
 
 
 @dataclass(frozen=True)
@@ -287,35 +288,12 @@ def _null_model(problem: Problem, penalty: Penalty) -> Fitted:
         lower = np.where(held, 0.0, -np.inf if penalty.lower is None else penalty.lower)
         upper = np.where(held, 0.0, np.inf if penalty.upper is None else penalty.upper)
         posed = problem.pose(penalty._replace(l1=0.0, l2=0.0, lower=lower, upper=upper))
-        return Continuation("auto", Goal(NULL_TOL), 100).fit(posed, posed.start())
+        return Continuation("auto", Goal(NULL_TOL), 100).fit(posed, posed.null())
     posed = problem.pose(penalty)
-    theta = posed.start()
-    if problem.fit_bias and problem.data.offset is not None:
-        theta[:, -1] = _bias_alone(problem.data, problem.data.offset)
-    point = posed.objective.evaluate(theta)
+    point = posed.objective.evaluate(posed.null(BIAS_TOL))
     if not is_finite(point):
         explain_not_finite(problem.X, np.zeros(problem.data.d), 0.0)
     return Fitted(posed, Review(Outcome(point, point.J, True, "", "", ()), False, ()), 0)
-
-
-def _bias_alone(data: Examples, offset: Floats) -> Floats:
-    """Return the biases that are best beside offsets, by Newton's method. Reads no X."""
-    b = np.zeros(data.K)
-    loss, R = data.residuals(offset)
-    share = (np.ones(data.n) if data.sample_weight is None else data.sample_weight) / data.total
-    for _ in range(100):
-        gradient = R.sum(axis=1)
-        a = data.predictions(offset + b[:, None])
-        H = np.diag((a * share).sum(axis=1)) - np.einsum("ki,li,i->kl", a, a, share)
-        step = np.linalg.lstsq(H, gradient, rcond=1e-12)[0]
-        new, R = data.residuals(offset + (b - step)[:, None])
-        while not new <= loss and np.abs(step).max() > 1e-12:
-            step = 0.5 * step
-            new, R = data.residuals(offset + (b - step)[:, None])
-        b, loss = b - step, new
-        if np.abs(step).max() <= 1e-12:
-            break
-    return b
 
 
 def _largest(null: Fitted, penalty: Penalty, ratio: float, deviance: float) -> float:

@@ -33,7 +33,7 @@ except ImportError as error:
 from . import _kernels
 from ._batches import one_pass
 from ._classes import encode, encode_plain, positions
-from ._linear import FLOATS, FORMATS, LinearClassifier, dense, require_two
+from ._linear import FLOATS, FORMATS, LinearClassifier, dense, keeps_features, require_two
 from ._validation import (
     as_count,
     as_examples,
@@ -170,6 +170,7 @@ class LogisticRegression(LinearClassifier):
         self.verbose = verbose
         self.n_jobs = n_jobs
 
+    @keeps_features
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit to the optimum.
 
@@ -241,6 +242,7 @@ class LogisticRegression(LinearClassifier):
             )
         return self
 
+    @keeps_features
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Make one pass of stochastic gradient descent, from the coefficients there are.
 

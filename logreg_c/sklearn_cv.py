@@ -30,7 +30,7 @@ except ImportError as error:
 from ._classes import encode
 from ._continuation import Continuation
 from ._folds import Grid, fit_grid, fold_weights
-from ._linear import FLOATS, LinearClassifier, require_two
+from ._linear import FLOATS, LinearClassifier, keeps_features, require_two
 from ._scoring import HeldOut
 from ._validation import Floats, as_array, as_count, as_number
 from .fitting import Problem
@@ -175,6 +175,7 @@ class LogisticRegressionCV(LinearClassifier):
         self.verbose = verbose
         self.n_jobs = n_jobs
 
+    @keeps_features
     def fit(self, X: Any, y: Any, sample_weight: Any = None, **params: Any) -> Self:
         """Fit all strengths to all folds, and choose.
 

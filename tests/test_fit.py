@@ -297,3 +297,30 @@ def test_labels_of_any_type_give_the_same_bits():
         spaced = np.zeros((n, 2), dtype=np.int64)
         spaced[:, 1] = y
         assert logreg_c.fit(X, spaced[:, 1], l2=1e-3).objective == expected.objective
+
+
+@pytest.mark.parametrize("K", [2, 3])
+@pytest.mark.parametrize("n", [40, 1000, 20_000])
+@pytest.mark.parametrize("far", [30.0, -40.0, 1000.0, 1e6])
+def test_an_offset_far_from_zero_is_made_up_for(K, n, far):
+    rng = np.random.default_rng(n)
+    X = rng.standard_normal((n, 5))
+    y = (X[:, :K] + rng.gumbel(size=(n, K))).argmax(axis=1)
+    offset = np.full(n, far) if K == 2 else far * np.eye(K)[1] * np.ones((n, 1))
+    plain = fit(X, y, l2=0.01)
+    result = fit(X, y, l2=0.01, offset=offset)
+    assert result.converged
+    assert result.objective == pytest.approx(plain.objective, rel=2e-6 + 1e-14 * abs(far))
+    assert result.n_iter <= plain.n_iter + 5
+
+
+@pytest.mark.parametrize("n", [100, 1000, 20_000])
+@pytest.mark.parametrize("start", [{"b0": 40.0}, {"b0": -50.0}, {"w0": [60.0, 0, 0]}])
+@pytest.mark.parametrize("solver", ["auto", "lbfgs", "newton-cg"])
+def test_a_start_that_is_worse_than_none_is_none(n, start, solver):
+    rng = np.random.default_rng(n)
+    X = rng.standard_normal((n, 3))
+    y = -X[:, 0] + rng.logistic(size=n) > 0
+    result = fit(X, y, l2=0.01, solver=solver, **start)
+    assert result.converged
+    assert result.objective == pytest.approx(fit(X, y, l2=0.01).objective, rel=2e-6)

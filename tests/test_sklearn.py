@@ -485,3 +485,39 @@ def test_sparsify_pickle_and_clone(name, request):
     assert clone(model).get_params() == model.get_params()
     with pytest.raises(NotFittedError):
         LogisticRegression().sparsify()
+
+
+@pytest.mark.parametrize("name", ["two", "three"])
+@pytest.mark.parametrize("method", ["decision_function", "predict_proba", "predict_log_proba"])
+def test_coefficients_of_other_columns_are_refused(name, method, request):
+    X, _, model = request.getfixturevalue(name)
+    copy = pickle.loads(pickle.dumps(model))
+    copy.coef_ = copy.coef_[:, :-1].copy()
+    for A in (X, scipy.sparse.csr_array(X), X.tolist()):
+        with pytest.raises(ValueError, match=r"coef_ has shape .* X has \d+ columns; give coef_"):
+            getattr(copy, method)(A)
+    copy.coef_, copy.intercept_ = model.coef_, model.intercept_[:0]
+    with pytest.raises(ValueError, match="intercept_ has 0 entries"):
+        getattr(copy, method)(X)
+
+
+@pytest.mark.parametrize("name", ["two", "three"])
+def test_coefficients_by_columns_predict_the_same(name, request):
+    X, _, model = request.getfixturevalue(name)
+    copy = pickle.loads(pickle.dumps(model))
+    copy.coef_ = np.asfortranarray(np.tile(copy.coef_, (1, 2))[:, : X.shape[1]])
+    for A in (X, np.asfortranarray(X), scipy.sparse.csr_array(X), scipy.sparse.csc_array(X)):
+        np.testing.assert_array_equal(copy.predict_proba(A), model.predict_proba(A))
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_refit_that_is_refused_leaves_the_fit_before_it(three, method):
+    X, y, fitted = three
+    model = pickle.loads(pickle.dumps(fitted))
+    wider = np.ones((len(y), 60)).tolist()
+    with pytest.raises(ValueError, match=r"y holds one class|classes are|features"):
+        getattr(model, method)(wider, np.zeros(len(y), int))
+    assert model.n_features_in_ == X.shape[1]
+    np.testing.assert_array_equal(model.predict_proba(X), fitted.predict_proba(X))
+    with pytest.raises(ValueError, match="60 features"):
+        model.predict(wider)

@@ -52,6 +52,8 @@ class Task:
     seed: int
     # What goes on where this solver gets no further, "" if nothing does.
     follower: str = ""
+    # The start, if it has been evaluated.
+    point: Point | None = None
 
     @cached_property
     def random(self) -> np.random.Generator:
@@ -60,7 +62,7 @@ class Task:
 
     def begin(self) -> Point:
         """Evaluate the start. Reads X once."""
-        point = self.objective.evaluate(self.theta)
+        point = self.objective.evaluate(self.theta) if self.point is None else self.point
         if not is_finite(point):
             raise NotFiniteError
         return point
@@ -101,7 +103,7 @@ class Questions(Protocol):
 
 def drive(
     objective: Objective,
-    theta: Floats,
+    start: Floats | Point,
     solvers: Sequence[tuple[str, Solver]],
     goal: Goal,
     seed: int,
@@ -109,11 +111,12 @@ def drive(
     watch: Callable[[Record, Point], object] | None = None,
     questions: Questions | None = None,
 ) -> Outcome:
-    """Run the solvers, each from where the one before got stuck, to the goal.
+    """Run the solvers, the first from a theta or a point, each from where the one before got stuck.
 
     `watch` sees each iterate and stops with a true value.
     """
     meter = objective.data.meter
+    theta, begun = (start.theta, start) if isinstance(start, Point) else (start, None)
     best: Point | None = None
     lower, count = 0.0, 0  # neither a loss nor a penalty is negative
     history: list[Record] = []
@@ -127,7 +130,8 @@ def drive(
 
     followers = [name for name, _ in solvers[1:]] + [""]
     for (name, solver), follower in zip(solvers, followers, strict=True):
-        task = Task(objective, theta, goal, seed, follower)
+        task = Task(objective, theta, goal, seed, follower, begun)
+        begun = None
         iterates = solver(task)
         while True:
             try:
