@@ -31,6 +31,11 @@ class Factor:
         _kernels.kernels.factor_solve(self._R, self._scale, x)
         return x
 
+    def step(self, g: Floats) -> tuple[Floats, float]:
+        """Return -H^-1 g, in the shape of g, and g'H^-1 g / 2."""
+        s = np.empty(g.shape)
+        return s, _kernels.kernels.factor_step(self._R, self._scale, g, s)
+
     def left(self) -> float:
         """Return what is left of a row's diagonal given the rows before it, as -log, on average."""
         return -2.0 * float(np.log(np.diagonal(self._R)).mean())

@@ -113,6 +113,12 @@ def factor(
 def factor_solve(
     R: NDArray[np.float64], scale: NDArray[np.float64], v: NDArray[np.float64]
 ) -> None: ...
+def factor_step(
+    R: NDArray[np.float64],
+    scale: NDArray[np.float64],
+    g: NDArray[np.float64],
+    s: NDArray[np.float64],
+) -> float: ...
 def block_factor(
     grams: NDArray[np.float64],
     f: float,

@@ -35,8 +35,7 @@ def model_step(objective: Objective, H: Floats, point: Point, enough: float = 0.
     Coordinate descent may end where no coordinate gains more than `enough`.
     """
     if objective.nonsmooth is None:
-        s = -Factor(H, objective.data.threads).solve(point.gradient)
-        return ModelStep(s, -0.5 * inner(point.gradient, s))
+        return ModelStep(*Factor(H, objective.data.threads).step(point.gradient))
     x, r = minimum(
         H, point.gradient, point.theta, objective.nonsmooth, objective.data.threads, enough
     )

@@ -16,7 +16,7 @@ from ._collinear import Dependencies, dependencies, least_norm, unseen_decrease
 from ._examples import Rows
 from ._names import columns_in_words
 from ._nonsmooth import Nonsmooth
-from ._objective import Objective, Point, inner
+from ._objective import Objective, Point
 from ._separation import Separation
 from .solvers import SOLVERS, choose
 from .solvers._driver import Goal, Outcome, drive
@@ -75,7 +75,7 @@ class Unpenalised:
         rows = rows[:: max(len(rows) // (FEWEST + ROWS * objective.D), 1)].astype(np.intp)
         part = objective.sample(rows, np.full(len(rows), objective.n / len(rows)))
         factor = part.factor(part.data.predictions(np.ascontiguousarray(point.Z[:, rows])))
-        decrement = 0.5 * inner(point.gradient, factor.solve(point.gradient))
+        decrement = factor.step(point.gradient)[1]
         return not decrement <= BELIEVED * self._goal.gap(point.J)
 
     def review(self, outcome: Outcome) -> Review:

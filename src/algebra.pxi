@@ -130,6 +130,24 @@ def factor_solve(cnp.ndarray R, cnp.ndarray scale, cnp.ndarray v):
         solve_scaled(triangle, size, D, x, q)
 
 
+def factor_step(cnp.ndarray R, cnp.ndarray scale, cnp.ndarray g, cnp.ndarray s):
+    """Fill s with -A^-1 g, R and scale being A's factor, and return g · A^-1 g / 2."""
+    g = cnp.PyArray_GETCONTIGUOUS(g)
+    cdef const double* triangle = doubles(R)
+    cdef const double* size = doubles(scale)
+    cdef const double* slope = doubles(g)
+    cdef double* step = doubles(s)
+    cdef Py_ssize_t D = cnp.PyArray_DIM(R, 0), i
+    cdef double fall
+    with nogil:
+        memcpy(step, slope, D * sizeof(double))
+        solve_scaled(triangle, size, D, step, 1)
+        fall = 0.5 * sum_of_products(slope, step, D)
+        for i in range(D):
+            step[i] = -step[i]
+    return fall
+
+
 def block_factor(cnp.ndarray grams, double f, cnp.ndarray diagonal, cnp.ndarray ends,
                  cnp.ndarray R, cnp.ndarray scale, int threads):
     """Fill R, float32, and scale with the factors of f · grams + diag(diagonal), block by block.

@@ -177,12 +177,19 @@ def inner(cnp.ndarray u, cnp.ndarray v):
     v = cnp.PyArray_GETCONTIGUOUS(v)
     cdef const double* a = doubles(u)
     cdef const double* b = doubles(v)
-    cdef Py_ssize_t m = cnp.PyArray_SIZE(u), begin = 0
-    cdef double total = 0
+    cdef Py_ssize_t m = cnp.PyArray_SIZE(u)
+    cdef double total
     with nogil:
-        while begin < m:
-            total += dot(a + begin, b + begin, min(<Py_ssize_t> PIECE, m - begin))
-            begin += PIECE
+        total = sum_of_products(a, b, m)
+    return total
+
+
+cdef double sum_of_products(const double* a, const double* b, Py_ssize_t m) noexcept nogil:
+    cdef Py_ssize_t begin = 0
+    cdef double total = 0
+    while begin < m:
+        total += dot(a + begin, b + begin, min(<Py_ssize_t> PIECE, m - begin))
+        begin += PIECE
     return total
 
 

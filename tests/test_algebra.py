@@ -195,6 +195,9 @@ def test_factor_and_solve(isa, D):
     one = V[1].copy()
     isa.factor_solve(R, S, one)
     assert one.tobytes() == X[1].tobytes()
+    step = np.empty(D)
+    assert isa.factor_step(R, S, V[::-1][1], step) == pytest.approx(0.5 * V[1] @ one, rel=1e-12)
+    assert step.tobytes() == (-one).tobytes()
     eps = np.finfo(float).eps
     size = np.abs(X / S) @ np.abs(R.T) @ np.abs(R) + np.abs(V * S)
     assert (np.abs(X @ A - V) * S <= 8 * np.sqrt(D) * eps * size).all()

@@ -40,10 +40,10 @@ class Factored:
 
     def model(self, point: Point, enough: float = 0.0) -> ModelStep:
         """Return the step, and the decrement of the factor alone."""
-        g = point.gradient
-        alone = self._factor.solve(g)
-        s = self._memory.apply(g, self._factor.solve) if self._memory else alone
-        return ModelStep(-s, 0.5 * inner(g, alone))
+        s, decrement = self._factor.step(point.gradient)
+        if self._memory:
+            s = -self._memory.apply(point.gradient, self._factor.solve)
+        return ModelStep(s, decrement)
 
     def learn(self, s: Floats, y: Floats) -> None:
         """Keep the pair."""

@@ -296,7 +296,7 @@ def factored_direction(
     H = H[np.ix_(moves, moves)]
     step = np.zeros((part.K, len(coordinates)))
     slope = where.slope[:, coordinates].ravel()[moves]
-    step.ravel()[moves] = -Factor(H, part.data.threads).solve(slope)
+    step.ravel()[moves] = Factor(H, part.data.threads).step(slope)[0]
     s = np.zeros_like(point.theta)
     s[:, coordinates] = step
     return Solution(s, few.direction_margins(step), True)

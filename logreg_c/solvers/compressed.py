@@ -92,7 +92,7 @@ def prove(
     Directions that are rounding beside the largest column may be all there is to learn from a
     small one: the dual residual of all columns knows of them. Reads X three times.
     """
-    direction = -small.factor(small.data.predictions(there.Z)).solve(there.gradient)
+    direction = small.factor(small.data.predictions(there.Z)).step(there.gradient)[0]
     s = weights(direction)
     U = objective.direction_margins(s)
     return lower_bound(objective, point, objective, objective.data.predictions(point.Z), U)
