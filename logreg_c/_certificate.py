@@ -21,8 +21,8 @@ unless r is zero there; the term with :math:`R_j = 10 \max(|\theta_j|, 1)` cover
 every optimum within ten times the present size. All of it is for the centred and scaled columns,
 which are only coordinates.
 
-The curvatures need not be those at a: where s was made with the Hessian of other ones w,
-:math:`a'_i = a_i + w_i u_i` leaves an r of -qs too, and what is lost is in the divergences alone.
+The curvatures need not be those at a: where s was made with a Hessian of others, M_i,
+:math:`a'_i = a_i + M_i u_i` leaves an r of -qs too, and what is lost is in the divergences alone.
 So a Hessian proves the steps of others like its own: of folds, and of the penalties after it.
 
 J is computed from margins that are rounded: those of columns far from zero are small differences of
@@ -108,7 +108,14 @@ def below(J: float, bound: float, sizes: tuple[float, float]) -> float:
     return J - EPS * (4.0 * abs(J) + margins + 1.0) - (1.0 + BOUND_ROUNDED) * bound
 
 
-def lower_bound(objective: Objective, point: Point, part: Objective, a: Floats, U: Floats) -> float:
+def lower_bound(
+    objective: Objective,
+    point: Point,
+    part: Objective,
+    a: Floats,
+    U: Floats,
+    bent: Floats | None = None,
+) -> float:
     """Return a proved lower bound on J*, -inf where it overflows.
 
     Parameters
@@ -123,8 +130,10 @@ def lower_bound(objective: Objective, point: Point, part: Objective, a: Floats, 
         The predictions of these rows at the point.
     U : ndarray of shape (K, m)
         The margins of the direction on the rows S.
+    bent : ndarray of shape (K, m), optional
+        The predictions of these rows whose Hessian the direction was made with, if not a.
     """
-    divergence, change = part.data.dual_step(a, U)
+    divergence, change = part.data.dual_step(a, U, bent)
     residual = point.gradient + part.pull_back(change)
     return bound_at(objective, point.J, point.theta, residual, divergence)
 

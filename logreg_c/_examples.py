@@ -145,14 +145,14 @@ class Examples:
         )
         return math.inf if outside or not math.isfinite(found) else found, moves
 
-    def dual_step(self, a: Floats, U: Floats) -> tuple[float, Floats]:
+    def dual_step(self, a: Floats, U: Floats, bent: Floats | None = None) -> tuple[float, Floats]:
         """Move a along the margins U to first order, within [0, 1]: the divergence, and the move.
 
-        The move is share · (a' - a).
+        The move is share · (a' - a), by the curvatures at the predictions `bent`, or at a.
         """
         change = np.empty(U.shape)
         divergence = _kernels.kernels.dual_step(
-            a, self.sample_weight, self.total, U, change, self.threads
+            a, self.sample_weight, self.total, U, change, self.threads, bent
         )
         return divergence, change
 

@@ -209,6 +209,7 @@ def dual_step(
     U: NDArray[np.float64],
     change: NDArray[np.float64],
     threads: int,
+    bent: NDArray[np.float64] | None = None,
 ) -> float: ...
 def dual_residuals(
     y: NDArray[Any],

@@ -55,6 +55,7 @@ cdef struct Pass:
     const int32_t* ids              # IN (n) or NULL: the class of each row; of two, y has it
     const double* Z                 # IN (K, n): z at a point
     const double* U                 # IN (K, n): what a direction adds to z
+    const double* bent              # IN (K, n) or NULL: the predictions whose curvatures U is for
     double step                     # how much of U
     const double** source           # IN (K, n) each: margins, whose predictions are combined, and
     const double* weights           # behind them what is combined as it is, with a weight each

@@ -27,13 +27,14 @@ cdef void problems_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
     cdef double share[MOST_ROWS]
     cdef double u[MOST_ROWS]
     cdef double predicted[MOST_ROWS]
+    cdef double bent[MOST_ROWS]
     cdef double* z = sums + sums_width(p)
     cdef double* moves = sums + parameters(p)
     cdef double* behind = sums + p.entries - PROBLEM_SUMS * p.K
     cdef bint proving = p.problems[0].Z != NULL
     cdef Py_ssize_t rows = rows_at_once(p), i = begin, m, j, k
     cdef const double* y
-    cdef const double* w = NULL
+    cdef const double* w
     cdef const double* a
     cdef const Problem* problem
     cdef double* zk
@@ -55,8 +56,6 @@ cdef void problems_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
             behind[k * PROBLEM_SUMS + PROBLEM_LOSS] += link(alike(problem), y, share, m, z + k * m)
         class_gradient(p, block, m, z, sums)
         if proving:
-            if p.r != NULL:
-                w = p.r + i
             for k in range(p.K):
                 problem = p.problems + k
                 zk = p.out + k * p.n + i
@@ -69,6 +68,11 @@ cdef void problems_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
                     memcpy(predicted, problem.Z + i, m * sizeof(double))
                     sigmoids(predicted, m)
                     a = predicted
+                if p.r != NULL:
+                    w = p.r + i
+                else:
+                    curve(a, m, bent)
+                    w = bent
                 behind[k * PROBLEM_SUMS + PROBLEM_DIVERGENCE] += move_dual(
                     a, w, u, share, m, z + k * m)
             class_gradient(p, block, m, z, moves)

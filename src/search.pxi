@@ -102,50 +102,57 @@ cdef inline double lost(double a, double other, double change) noexcept nogil:
     return a * excess(part(change, a)) + other * excess(part(-change, other))
 
 
+cdef inline void curve(const double* a, Py_ssize_t m, alone w) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(m):
+        w[j] = a[j] * (1.0 - a[j])
+
+
 cdef inline double move_dual(const double* a, const double* w, const double* u,
                              const double* share, Py_ssize_t m, alone out) noexcept nogil:
-    """What dual_pass does for two classes; or a' = a + w u, if there is a w. Returns the sum."""
+    """What dual_pass does for two classes, with a' = a + w u. Returns the sum."""
     cdef Py_ssize_t j
     cdef double change, other, divergence = 0
-    # A loop each: of one with the choice in it compilers make no vectors.
-    if w == NULL:
-        for j in range(m):
-            out[j] = a[j] * (1.0 - a[j]) * u[j]
-    else:
-        for j in range(m):
-            out[j] = w[j] * u[j]
     for j in range(m):
         other = 1.0 - a[j]
-        change = within(out[j], -a[j], other)
+        change = within(w[j] * u[j], -a[j], other)
         divergence += share[j] * lost(a[j], other, change)
         out[j] = share[j] * change
     return divergence
 
 
-cdef void relative_to(const Pass* p, Py_ssize_t begin, Py_ssize_t m, const double* a,
-                      Py_ssize_t stride, double* mean, double* over) noexcept nogil:
-    """For m rows of several classes, a · u, which moves are relative to, and what their
-    probabilities would add up to beyond 1 if moves below -1 stopped there.
+cdef void relative_moves(const Pass* p, Py_ssize_t begin, Py_ssize_t m, const double* a,
+                         Py_ssize_t stride, alone over) noexcept nogil:
+    """Fill out, for m rows of several classes, with how far predictions would move in parts of
+    themselves, and `over` with what they would add up to beyond 1 if moves below -1 stopped there.
 
     The predictions of a class are `stride` behind those of the one before.
     """
+    cdef double mean[MOST_ROWS]
     cdef Py_ssize_t k, j
     cdef const double* ak
+    cdef const double* b
     cdef const double* u
-    cdef double t
+    cdef double* t
     for j in range(m):
         mean[j] = over[j] = 0
     for k in range(p.K):
-        ak = a + k * stride
+        b = a + k * stride if p.bent == NULL else p.bent + k * p.n + begin
         u = p.U + k * p.n + begin
         for j in range(m):
-            mean[j] += ak[j] * u[j]
+            mean[j] += b[j] * u[j]
     for k in range(p.K):
         ak = a + k * stride
         u = p.U + k * p.n + begin
+        t = p.out + k * p.n + begin
         for j in range(m):
-            t = u[j] - mean[j]
-            over[j] += ak[j] * (-1.0 - t) if t < -1.0 else 0.0
+            t[j] = u[j] - mean[j]
+        if p.bent != NULL:
+            b = p.bent + k * p.n + begin
+            for j in range(m):
+                t[j] = part(b[j] * t[j], ak[j])
+        for j in range(m):
+            over[j] += ak[j] * (-1.0 - t[j]) if t[j] < -1.0 else 0.0
 
 
 cdef inline double clipped(double t, double over) noexcept nogil:
@@ -161,31 +168,30 @@ cdef double move_duals(const Pass* p, Py_ssize_t begin, Py_ssize_t m, const doub
 
     The predictions of a class are `stride` behind those of the one before.
     """
-    cdef double mean[MOST_ROWS]
-    cdef double over[MOST_ROWS]
+    cdef double row[MOST_ROWS]
     cdef Py_ssize_t k, j
-    cdef const double* u
     cdef const double* ak
     cdef double* out
     cdef double t, divergence = 0
     if p.K == 1:
-        return move_dual(a, NULL, p.U + begin, share, m, p.out + begin)
-    relative_to(p, begin, m, a, stride, mean, over)
+        curve(a if p.bent == NULL else p.bent + begin, m, row)
+        return move_dual(a, row, p.U + begin, share, m, p.out + begin)
+    relative_moves(p, begin, m, a, stride, row)
     for k in range(p.K):
-        u = p.U + k * p.n + begin
         ak = a + k * stride
         out = p.out + k * p.n + begin
         for j in range(m):
-            t = clipped(u[j] - mean[j], over[j])
+            t = clipped(out[j], row[j])
             divergence += share[j] * (ak[j] * excess(t))
             out[j] = share[j] * (ak[j] * t)
     return divergence
 
 
 cdef void dual_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sums) noexcept nogil:
-    """Move the predictions a, in Z, to a' = a + (diag(a) - a a') u along the margins U.
+    """Move the predictions a, in Z, to a' = a + (diag(b) - b b') u along the margins U, where the
+    predictions b are `bent`, or a.
 
-    Adds up a bound on share · KL(a' || a); out = share (a' - a). With t_k = u_k - a·u,
+    Adds up a bound on share · KL(a' || a); out = share (a' - a). With t_k = b_k / a_k (u_k - b·u),
     a'_k = a_k (1 + t_k) and KL(a' || a) = sum_k a_k h(t_k). Classes that a row is almost sure not
     to be of would leave [0, 1] long before it matters: they stop there (`within`, `clipped`).
     """

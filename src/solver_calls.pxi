@@ -166,11 +166,12 @@ def search(cnp.ndarray y, sample_weight, double total, cnp.ndarray Z, cnp.ndarra
 
 
 def dual_step(cnp.ndarray a, sample_weight, double total, cnp.ndarray U, cnp.ndarray change,
-              int threads):
-    """Fill change = share · (a' - a) for a' = a + (diag(a) - a a') u, kept in [0, 1]; return a
-    bound on the sum of share · KL(a' || a)."""
+              int threads, bent=None):
+    """Fill change = share · (a' - a) for a' = a + (diag(b) - b b') u, kept in [0, 1], b being the
+    predictions `bent` or a; return a bound on the sum of share · KL(a' || a)."""
     cdef Pass p
     set_rows(&p, a)
+    p.bent = doubles_or_null(bent)
     set_shares(&p, sample_weight, total)
     p.U = doubles(U)
     p.out = doubles(change)

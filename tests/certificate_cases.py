@@ -69,6 +69,13 @@ def directions(
         yield way, lower_bound(objective, point, objective, a, objective.direction_margins(s))
     newton, random = ways["newton"], ways["random"]
 
+    # By the Hessian of another point.
+    bent = objective.data.predictions(point.Z * (1.0 + 10.0 ** rng.uniform(-6, 0)))
+    s = model_step(objective, objective.hessian(bent), point).s
+    s = s + rng.choice([0.0, 1e-3]) * np.abs(s).max() * random
+    U = objective.direction_margins(s)
+    yield "another Hessian", lower_bound(objective, point, objective, a, U, bent)
+
     n = objective.n
     rows = np.sort(rng.choice(n, rng.integers(1, n + 1), replace=False)).astype(np.intp)
     model = Model(objective, rows, rng.uniform(0.5, 20, len(rows)))

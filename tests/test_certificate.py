@@ -16,7 +16,10 @@ from logreg_c.solvers._model import Model
 
 # Rows, columns and classes (1 for two), 400 problems of each.
 SHAPES = [(8, 2, 1), (30, 4, 1), (40, 3, 1), (12, 2, 3), (30, 3, 4)]
-WAYS = ["none", "newton", "scaled", "noisy", "random", "sample", "random of a sample", "fit"]
+WAYS = [
+    "none", "newton", "scaled", "noisy", "random", "another Hessian", "sample",
+    "random of a sample", "fit",
+]  # fmt: skip
 SMOOTH = [
     "plain", "conjugate gradients", "combination", "combination with a direction",
     "other curvatures",

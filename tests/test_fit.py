@@ -261,12 +261,42 @@ def test_a_hessian_serves_for_several_steps(monkeypatch, d, steps):
     y = X[:, 0] + 0.3 * rng.logistic(size=400) > 0
     result = fit(X, y, l2=1e-3, solver="newton")
     assert result.converged
-    # The last one serves for the proof.
-    assert steps * (len(made) - 1) < result.n_iter <= steps * len(made)
+    # The last step, which proves the gap, may be one more by the Hessian at hand.
+    assert steps * (len(made) - 1) < result.n_iter <= steps * len(made) + 1
     made.clear()
     result = fit(X, y, l2=1e-3, l1=1e-3, solver="newton")
     assert result.converged
     assert len(made) == result.n_iter
+
+
+def test_further_steps_are_as_long_as_curvatures_say():
+    X, y = breast_cancer()
+    # The start, four Hessians, a proof, and seven steps, of which one is searched: two would be if
+    # the further ones were not stretched.
+    assert fit(X, y, l2=1 / 569, solver="newton").n_passes <= 14
+
+
+@pytest.mark.parametrize("K", [2, 3])
+@pytest.mark.parametrize("d", [5, 100])
+def test_no_hessian_is_made_for_the_proof_alone(monkeypatch, d, K):
+    made, hessian = [], Objective.hessian
+    monkeypatch.setattr(Objective, "hessian", lambda *a: made.append(1) or hessian(*a))
+    rng = np.random.default_rng(d)
+    X, y = rng.standard_normal((400, d)), rng.integers(0, K, 400)
+    result = fit(X, y, l2=1.0, solver="newton")
+    assert result.converged
+    assert len(made) == 1
+    assert 0.0 < result.gap <= 1e-6 * result.objective
+
+
+def test_a_hessian_does_not_prove_where_curvatures_are_others(monkeypatch):
+    made, hessian = [], Objective.hessian
+    monkeypatch.setattr(Objective, "hessian", lambda *a: made.append(1) or hessian(*a))
+    X, y = breast_cancer()
+    result = fit(X, y, l2=1 / 569, tol=1e-3, solver="newton")
+    # The second Hessian serves for a further step, not for a proof that is tried in vain.
+    assert result.converged
+    assert len(made) == 3
 
 
 @pytest.mark.parametrize("solver", [*TALL, "auto"])

@@ -31,8 +31,9 @@ def test_it_ends_near_the_minimum_along_the_direction(K, length):
     s = newton(objective, point) / length
     step = advance(objective, point, s)
     assert step.point.J < point.J
-    at = step.length
-    assert abs(inner(step.point.gradient, s)) <= 0.4 * abs(inner(point.gradient, s))
+    at, left = step.length, inner(step.point.gradient, s) / inner(point.gradient, s)
+    assert abs(left) <= 0.4
+    assert step.left == (pytest.approx(left) if at == 1.0 else 0.0)
     np.testing.assert_allclose(step.point.theta, point.theta + at * s, rtol=1e-14)
     np.testing.assert_allclose(step.margins(point), objective.direction_margins(s), atol=1e-9)
     best = min(objective.evaluate(point.theta + t * at * s).J for t in (0.5, 0.8, 1.2, 2.0))

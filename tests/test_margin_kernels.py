@@ -109,18 +109,20 @@ def excess(t):
     return np.where(t < 0, low, high)
 
 
+@pytest.mark.parametrize("by_others", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("n", SIZES)
-def test_dual_step_moves_predictions_and_bounds_the_divergence(isa, n, kind):
+def test_dual_step_moves_predictions_and_bounds_the_divergence(isa, n, kind, by_others):
     Z, U, *_, weight = rows(n, kind)
     # Predictions with a sum of one to rounding, and steps that keep most of them in [0, 1].
     a = reference.sigmoid_or_softmax(Z / 10).astype(float)
+    bent = reference.sigmoid_or_softmax(Z / 11).astype(float) if by_others else None
     U = U / 40
     share, total = shares(n, weight)
     change = np.full_like(a, np.nan)
-    divergence = isa.dual_step(a, weight, total, U, change, 2)
+    divergence = isa.dual_step(a, weight, total, U, change, 2, bent)
     # What would leave [0, 1] stops there, and all are divided by what they then add up to.
-    move = reference.turned(a, U)
+    move = reference.turned(bent if by_others else a, U)
     after = a + move
     stopped = np.clip(after, 0, 1) if len(a) == 1 else np.maximum(after, 0)
     over = 0 if len(a) == 1 else (stopped - after).sum(axis=0)

@@ -30,10 +30,14 @@ SPLIT = 1e5
 
 
 class Step(NamedTuple):
-    """Where a step along s led: to theta + length · s."""
+    """Where a step along s led: to theta + length · s.
+
+    `left` is the part of the slope that a full step has left, 0 where one was searched.
+    """
 
     point: Point
     length: float
+    left: float = 0.0
 
     def margins(self, before: Point) -> Floats:
         """Return the margins of s itself."""
@@ -60,10 +64,9 @@ def advance(objective: Objective, point: Point, s: Floats, flat: float = FLAT) -
     if objective.K > 1 and objective.n * objective.D > SPLIT:
         return _searched(objective, point, s, objective.direction_margins(s), slope)
     new = objective.evaluate(point.theta + s)
-    if is_finite(new):
-        end = inner(new.gradient, s)
-        if abs(end) <= flat * -slope and new.J <= point.J:
-            return Step(new, 1.0)
+    left = inner(new.gradient, s) / slope  # no number if the gradient has one that is not finite
+    if abs(left) <= flat and new.J <= point.J:
+        return Step(new, 1.0, left)
     return _searched(objective, point, s, new.Z - point.Z, slope, new)
 
 

@@ -9,9 +9,10 @@ where the first led to: about as many steps, and half the Hessians. One that cos
 more, and learns from them as in L-BFGS. Proximal steps have a Hessian each, for the minimum of a
 model costs as much.
 
-For small problems, and the strongest of the solvers on hard ones. The direction of a first step is
-the certificate of the point before it, which bounds J* for the point after it as well; near the
-optimum that proves the quadratic convergence at the price of one read.
+For small problems, and the strongest of the solvers on hard ones. The direction of a step by the
+Hessian alone is the certificate of the point before it, which bounds J* for the point after it as
+well; near the optimum that proves the convergence at the price of one read, and no Hessian is made
+for it alone.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ ROUGH = 1e-6
 # Steps with a Hessian after its first: for one of less than so many times the arithmetic of a
 # gradient, and for others.
 CHEAP, FURTHER, MORE = 16, 1, 3
+# What a proof by an older Hessian misses by, about, in parts of the decrement and of what steps are
+# stretched by: in some rows curvatures change more than on the whole.
+UNEVEN = 2.0
 
 
 def newton(task: Task) -> Iterator[Iterate]:
@@ -39,7 +43,6 @@ def newton(task: Task) -> Iterator[Iterate]:
     objective, point = task.objective, task.begin()
     decrement, level = math.inf, 0
     further = FURTHER if objective.D * (objective.K + 1) < 8 * CHEAP else MORE
-    further = further if objective.nonsmooth is None else 0
     while level < ROUNDED:
         a = objective.data.predictions(point.Z)
         gap = task.goal.gap(point.J)
@@ -61,14 +64,28 @@ def newton(task: Task) -> Iterator[Iterate]:
             return
         yield Iterate(step.point, lower)
         level = 0 if step.point.J < point.J else level + 1
-        for _ in range(further):
+        # Of the curvature that the Hessian has along a step there was 1 - left on the whole, hence
+        # the square of that at its end, and the cube on a way as long again.
+        stretch = (1.0 - step.left) ** -3
+        for count in range(further + 1 if objective.nonsmooth is None else 0):
+            # The decrement is no less than left^2 of what it was (Cauchy, Schwarz).
+            if count == further and step.left**2 * decrement > gap:
+                break
             if further > 1:
                 metric.learn(step.point.theta - point.theta, step.point.gradient - point.gradient)
             point = step.point
-            s, decrement = metric.model(point, ROUGH * gap)
-            following = advance(objective, point, s) if decrement > gap else None
+            s, decrement = metric.model(point)
+            last = max(1.0, UNEVEN * abs(stretch - 1.0)) * decrement <= gap
+            if last and further > 1:
+                s = metric.afresh(MORE).model(point).s  # what pairs add proves nothing
+            following = advance(objective, point, stretch * s) if last or count < further else None
             if following is None:
                 break
-            step = following
-            yield Iterate(step.point, -math.inf)
+            step, lower = following, -math.inf
+            if last:
+                here, U = objective.data.predictions(point.Z), step.margins(point) / stretch
+                lower = lower_bound(objective, point, objective, here, U, bent=a)
+            yield Iterate(step.point, lower)
+            if last:
+                break
         point = step.point
