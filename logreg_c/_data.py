@@ -70,6 +70,14 @@ class Dense(Examples):
         self.meter.add_half(self.n)
         return Z
 
+    def piece_margins(self, theta: Floats, ends: Rows, out: Floats) -> None:
+        """Fill out (groups, K, n) with X_g W_g' + b_g for columns from ends[g] to ends[g + 1].
+
+        theta (K, d + groups) has each group's weights and then its bias. Reads X once.
+        """
+        _kernels.kernels.piece_margins(self.X, theta, ends, out, self.threads)
+        self.meter.add_half(self.n)
+
     def transpose_product(self, R: Floats) -> Floats:
         """Return R [X, 1]. Reads X once."""
         out = np.empty((len(R), self.d + 1))

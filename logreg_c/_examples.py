@@ -119,6 +119,18 @@ class Examples:
         )
         return loss, moved, R
 
+    def along_pieces(self, Z: Floats, U: Floats, c: Floats) -> tuple[float, Floats, Floats, Floats]:
+        """Return the averaged loss at Z + the sum of c · U, for the margins U of pieces.
+
+        Less what all of several classes have in common there, which changes no prediction. Also
+        its gradient by c, (groups, K), those margins, and share · (a - y).
+        """
+        gradient, moved, R = np.empty_like(c), np.empty_like(Z), np.empty_like(Z)
+        loss = _kernels.kernels.along_pieces(
+            self.y, self.sample_weight, self.total, Z, U, c, gradient, moved, R, self.threads
+        )
+        return loss, gradient, moved, R
+
     def search(self, Z: Floats, U: Floats, step: float) -> tuple[float, float, float]:
         """Return the averaged loss at Z + step · U and its two derivatives by step."""
         return _kernels.kernels.search(

@@ -202,6 +202,25 @@ def search(
     step: float,
     threads: int,
 ) -> tuple[float, float, float]: ...
+def piece_margins(
+    X: NDArray[Any],
+    theta: NDArray[np.float64],
+    ends: NDArray[np.intp],
+    out: NDArray[np.float64],
+    threads: int,
+) -> None: ...
+def along_pieces(
+    y: NDArray[Any],
+    sample_weight: NDArray[np.float64] | None,
+    total: float,
+    Z: NDArray[np.float64],
+    U: NDArray[np.float64],
+    c: NDArray[np.float64],
+    gradient: NDArray[np.float64],
+    moved: NDArray[np.float64],
+    R: NDArray[np.float64],
+    threads: int,
+) -> float: ...
 def dual_step(
     a: NDArray[np.float64],
     sample_weight: NDArray[np.float64] | None,

@@ -250,6 +250,16 @@ class Objective:
         """Return what a step s adds to the margins. Reads X once."""
         return self.data.margins(self.to_raw(s), offset=False)
 
+    def piece_margins(self, s: Floats, ends: Rows, out: Floats) -> None:
+        """Fill out (groups, K, n) with what a step s adds to the margins by groups of columns.
+
+        Group g are those from ends[g] to ends[g + 1]; the bias is with the last. Reads X once.
+        """
+        weights = s[:, :-1] * self.scale
+        terms = np.append(-weights * self.center, s[:, -1:], axis=1)
+        biases = np.add.reduceat(terms, ends[:-1], axis=1)
+        self.dense.piece_margins(np.insert(weights, ends[1:], biases, axis=1), ends, out)
+
     def pull_back(self, R: Floats) -> Floats:
         """Return the gradient of sum(R · margins) by theta. Reads X once."""
         return self._chain(self.data.transpose_product(R))
@@ -320,6 +330,12 @@ class Objective:
         return H
 
     # What sparse data are preconditioned by: one curvature a row, shared by all classes
+
+    @property
+    def dense(self) -> Dense:
+        """The examples, which must be dense."""
+        assert isinstance(self.data, Dense)
+        return self.data
 
     @property
     def sparse(self) -> Sparse:

@@ -56,7 +56,8 @@ cdef inline void dense_class_margins(const real* x, Py_ssize_t row, Py_ssize_t c
     i = 0
     while i < m:
         if column == 1 and i + step < m:
-            ask_for_rows(x + (i + step) * row, min(step, m - i - step) * row)
+            for k in range(min(step, m - i - step)):
+                ask_for_rows(x + (i + step + k) * row, d)
         class_lines(x + i * row, row, column, min(step, m - i), d, w, lanes, by_rows + i * lanes)
         i += step
     for k in range(K):

@@ -54,7 +54,7 @@ cdef struct Pass:
     const double* Y                 # IN (K, n) or NULL: what a should be, for more than two classes
     const int32_t* ids              # IN (n) or NULL: the class of each row; of two, y has it
     const double* Z                 # IN (K, n): z at a point
-    const double* U                 # IN (K, n): what a direction adds to z
+    const double* U                 # IN (K, n): what a direction adds to z; or (groups, K, n)
     const double* bent              # IN (K, n) or NULL: the predictions whose curvatures U is for
     double step                     # how much of U
     const double** source           # IN (K, n) each: margins, whose predictions are combined, and
@@ -63,6 +63,8 @@ cdef struct Pass:
     const double* scale             # IN (d): what a centred column is multiplied by
     const double* inverse           # IN (K, d + 1) or NULL: what leverage divides squares by
     const Problem* problems         # K of them (problems.pxi), or NULL
+    const Py_ssize_t* ends          # IN (groups + 1): where groups of columns end (pieces.pxi)
+    Py_ssize_t groups
     Py_ssize_t entries              # of the sums
     Py_ssize_t behind               # where those behind dw are
     bint ranges                     # the sums are ranges.pxi's, which are not added

@@ -165,6 +165,64 @@ def search(cnp.ndarray y, sample_weight, double total, cnp.ndarray Z, cnp.ndarra
     return result
 
 
+def piece_margins(cnp.ndarray X, cnp.ndarray theta, cnp.ndarray ends, cnp.ndarray out,
+                  int threads):
+    """Fill out (groups, K, n) with X_g W_g' + b_g for the columns from ends[g] to ends[g + 1].
+
+    theta (K, d + groups) has each group's weights and then its bias.
+    """
+    cdef Pass p
+    set_data(&p, X)
+    set_classes(&p, cnp.PyArray_DIM(theta, 0), 1)
+    p.groups = cnp.PyArray_DIM(out, 0)
+    p.ends = <const Py_ssize_t*> cnp.PyArray_DATA(ends)
+    p.out = doubles(out)
+    cdef double* sums = new_sums(&p)
+    cdef Py_ssize_t D = p.d + p.groups
+    cdef const double* weights = doubles(theta)
+    cdef double* turned = <double*> malloc(D * lanes_of(p.K) * sizeof(double))
+    try:
+        if turned == NULL:
+            raise MemoryError(f"no memory for the weights of {p.K} classes")
+        with nogil:
+            turn_lanes(weights, p.K, D, False, threads, turned)
+            p.theta = turned
+            run(&p, piece_margins_pass, 0, p.n, threads, sums)
+    finally:
+        free(turned)
+        free(sums)
+
+
+def along_pieces(cnp.ndarray y, sample_weight, double total, cnp.ndarray Z, cnp.ndarray U,
+                 cnp.ndarray c, cnp.ndarray gradient, cnp.ndarray moved, cnp.ndarray R,
+                 int threads):
+    """Return the averaged loss at Z + the sum of c · U, U (groups, K, n) being margins of pieces.
+
+    Less what all of several classes have in common; fill its gradient by c, those margins, and
+    R = share · (a - Y) there.
+    """
+    cdef Pass p
+    set_rows(&p, Z)
+    set_targets(&p, y)
+    set_shares(&p, sample_weight, total)
+    p.groups = cnp.PyArray_DIM(U, 0)
+    p.U = doubles(U)
+    p.theta = doubles(c)
+    p.out_b = doubles(moved)
+    p.out = doubles(R)
+    p.entries = p.groups * p.K + 1
+    cdef double* sums = new_sums(&p)
+    cdef double loss
+    try:
+        with nogil:
+            run(&p, pieces_pass, 0, p.n, threads, sums)
+        memcpy(doubles(gradient), sums, p.groups * p.K * sizeof(double))
+        loss = sums[p.groups * p.K]
+    finally:
+        free(sums)
+    return loss
+
+
 def dual_step(cnp.ndarray a, sample_weight, double total, cnp.ndarray U, cnp.ndarray change,
               int threads, bent=None):
     """Fill change = share · (a' - a) for a' = a + (diag(b) - b b') u, kept in [0, 1], b being the

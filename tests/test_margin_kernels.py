@@ -102,6 +102,29 @@ def test_residuals_along_a_line_are_those_of_its_margins(isa, n, kind):
     assert (R == expected).all()
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("n", SIZES)
+def test_loss_and_gradient_along_pieces(isa, n, kind, weighted):
+    Z, U, y, _, weight = rows(n, kind)
+    weight = weight if weighted else None
+    total = shares(n, weight)[1]
+    K = len(Z)
+    pieces = np.array([U, 0.3 * U[::-1], U * np.cos(np.arange(n))])
+    c = np.random.default_rng(3).standard_normal((3, K))
+    gradient, moved, R = np.empty_like(c), np.empty_like(Z), np.empty_like(Z)
+    J = isa.along_pieces(y, weight, total, Z, pieces, c, gradient, moved, R, 2)
+    step = (c.astype(BIG)[:, :, None] * pieces).sum(axis=0)
+    exact = Z + (step - step.mean(axis=0) if K > 1 else step)
+    wobble = (np.abs(Z) + np.abs(c[:, :, None] * pieces).sum(axis=0).max(axis=0) + 1).max(axis=0)
+    assert (np.abs(moved - exact) <= 10 * TOLERANCE * wobble).all()
+    expected = np.empty_like(Z)
+    assert J == isa.residuals(y, weight, total, moved, expected, 2)
+    assert (R == expected).all()
+    terms = np.abs(R * pieces).sum(axis=2) + np.finfo(float).tiny
+    assert (np.abs(gradient - (R.astype(BIG) * pieces).sum(axis=2)) <= TOLERANCE * terms).all()
+
+
 def excess(t):
     """The polynomial as it is proved, in the type of t."""
     near = t * t / 2 - t**3 / 6
@@ -263,10 +286,12 @@ def test_same_bits_for_any_number_of_threads(isa, kind, weighted):
     weight = weight if weighted else None
     total = shares(n, weight)[1]
     pairs = max(len(Z) * (len(Z) - 1) // 2, 1)
+    pieces, c = np.array([U, -0.2 * U]), np.array([[1.0], [0.5]]) * np.ones(len(Z))
 
     def everything(threads):
         a, R, change, moved, along, turned = (np.empty_like(Z) for _ in range(6))
-        out = np.empty((pairs, n))
+        out, slopes = np.empty((pairs, n)), np.empty(c.shape)
+        on, there = np.empty((2, *Z.shape))
         isa.predictions(Z, a, threads)
         numbers = (
             isa.residuals(y, weight, total, Z, R, threads),
@@ -274,10 +299,11 @@ def test_same_bits_for_any_number_of_threads(isa, kind, weighted):
             isa.residuals_along(y, weight, total, Z, U, 0.3, moved, along, threads),
             *divergence(isa, Z, U / 1e9, weight, total, threads),
             isa.dual_step(a, weight, total, U / 40, change, threads),
+            isa.along_pieces(y, weight, total, Z, pieces, c, slopes, on, there, threads),
         )
         isa.curvatures(a, weight, total, out, threads)
         isa.turned(a, weight, total, U, turned, threads)
-        parts = (numbers, a, R, change, moved, along, turned, out)
+        parts = (numbers, a, R, change, moved, along, turned, out, slopes, on, there)
         return [np.asarray(part).tobytes() for part in parts]
 
     one = everything(1)

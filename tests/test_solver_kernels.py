@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -169,6 +170,26 @@ def test_margins_products_and_hessian_vectors(isa, shape, kind):
         assert again.tolist() == out.tolist()
 
 
+def groups_of(d):
+    """Ends of some groups of d columns, of all widths."""
+    return np.unique([0, d // 7, d // 2, d]).astype(np.intp)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_margins_of_pieces(isa, shape, kind):
+    case, ends = problem(*shape, kind), groups_of(shape[1])
+    biases = np.random.default_rng(1).standard_normal((len(case.theta), len(ends) - 1))
+    theta = np.insert(case.theta[:, :-1], ends[1:], biases, axis=1)
+    for layout in LAYOUTS:
+        out = np.full((len(ends) - 1, *case.offset.shape), np.nan)
+        isa.piece_margins(held(case.X, layout), theta, ends, out, 2)
+        for g, (begin, end) in enumerate(pairwise(ends)):
+            W, X = case.theta[:, begin:end].astype(BIG), case.X[:, begin:end]
+            b = biases[:, g, None]
+            assert_near(out[g], W @ X.T + b, np.abs(W) @ np.abs(X).T + np.abs(b))
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_take_copies_rows_centred_and_scaled(isa, layout, shape):
@@ -191,23 +212,28 @@ def test_same_bits_for_any_number_of_threads(isa, shape, layout, kind):
     given = arguments(case, layout, True)
     center, ones = np.full(shape[1], 0.3), np.ones(shape[1])
     rows = np.arange(shape[0])[::-1].astype(np.intp)
+    ends = groups_of(shape[1])
+    theta = np.insert(case.theta[:, :-1], ends[1:], 0.1, axis=1)
 
     def everything(threads):
         per_row = [np.empty_like(case.offset) for _ in range(4)]
         sums = [np.empty_like(case.theta) for _ in range(5)]
         leverage, taken = np.empty_like(case.offset), np.empty(shape)
+        pieces = np.empty((len(ends) - 1, *case.offset.shape))
         J = isa.evaluate(*given, case.theta, per_row[0], sums[0], threads)
         isa.evaluate_and_survey(
             *given, case.theta, center, np.ones_like(case.theta), per_row[1], sums[1],
             sums[2], leverage, threads,
         )  # fmt: skip
         isa.class_margins_of(given[0], case.theta, None, per_row[2], threads)
+        isa.piece_margins(given[0], theta, ends, pieces, threads)
         isa.class_transpose_product(given[0], case.offset, sums[3], threads)
         isa.hessian_vector(
             given[0], a, given[2], given[3], case.direction, per_row[3], sums[4], threads
         )
         isa.take(given[0], rows, center, ones, taken, threads)
-        return [np.asarray(part).tobytes() for part in (J, leverage, taken, *per_row, *sums)]
+        parts = (J, leverage, taken, pieces, *per_row, *sums)
+        return [np.asarray(part).tobytes() for part in parts]
 
     one = everything(1)
     for threads in (2, 3, 8):
