@@ -35,7 +35,8 @@ def model_of(objective, a, trouble):
         objective.class_hessian(k, a, rows, weight, objective.quadratic) for k in range(objective.K)
     ]
     start = blocks.ClassFactors(objective, np.array(hessians))
-    return blocks.Model(objective, start, blocks.Trouble.of(objective, trouble))
+    exact = blocks.Trouble.of(objective, trouble)
+    return blocks.Model(objective, start, exact, np.ones(objective.n))
 
 
 def test_the_exact_rows_are_solved_for():

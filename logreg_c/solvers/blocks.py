@@ -15,6 +15,7 @@ model and kept as they are,
 which Newton-CG solves, preconditioned by :math:`B^{-1}`. A direction made of
 :math:`B^{-1} r` has :math:`B p` known, so B is never formed. With few rows for each column the
 penalty comes down by tens from where it matters, each stage starting where the one before got to.
+How classes go together the factors do not know: steps are searched over their pieces.
 """
 
 from __future__ import annotations
@@ -27,18 +28,19 @@ import numpy as np
 from .._certificate import newton_lower_bound, plain_lower_bound
 from .._examples import Examples, Rows
 from .._factor import BlockFactor
-from .._objective import Objective, Point, inner, reciprocal
-from .._sampling import by_importance
+from .._objective import Objective, Point, inner, is_finite, reciprocal
+from .._sampling import by_importance, stratified
 from .._validation import Floats
-from ._driver import Iterate, Task
-from ._line_search import advance
+from ._driver import Iterate, NotFiniteError, Task
 from ._memory import Memory
+from ._pieces import Pieces
 from .lbfgs import few_passes
 from .newton_cg import conjugate_gradients
 
 MEMORY = 50
-# Passes from the diagonal alone, at the first stage.
-DIAGONAL_PASSES = 8
+# Steps of L-BFGS from the diagonal at the first stage, on a sample as large as those for Hessians;
+# and the ridge, in parts of the parameters a row, that keeps it from what only the sample says.
+STEPS, HELD = 16, 0.05
 # Stages of the penalty: the strongest, in parts of the Hessian's diagonal, and from one to the
 # next; passes in each but the last, and the decrement that ends one, in J.
 STRONGEST, STAGE = 3e-3, 10.0
@@ -98,10 +100,13 @@ class Trouble(NamedTuple):
 class Model:
     """What a step minimises: B by classes' factors and L-BFGS, and the troublesome rows."""
 
-    def __init__(self, objective: Objective, initial: ClassFactors, trouble: Trouble) -> None:
+    def __init__(
+        self, objective: Objective, initial: ClassFactors, trouble: Trouble, leverage: Floats
+    ) -> None:
         self.objective = objective
         self.initial = initial
         self.trouble = trouble
+        self.leverage = leverage
         self.memory = Memory(MEMORY, objective.data.threads)
 
     def apply(self, r: Floats) -> Floats:
@@ -232,11 +237,10 @@ def penalties(objective: Objective, diagonal: Floats) -> list[float]:
 
 
 def build(
-    task: Task, stage: Objective, point: Point, wrong: Floats | None, diagonal: Floats
-) -> tuple[Model, Floats, Floats]:
-    """Survey the rows at a point and return a model of them. Reads X once."""
+    task: Task, stage: Objective, point: Point, wrong: Floats | None, leverage: Floats
+) -> Model:
+    """Return a model of the rows at a point, given their leverages, which it overwrites."""
     full = task.objective
-    _, diagonal, leverage = full.evaluate_and_survey(point.theta, reciprocal(diagonal))
     n, D = full.n, full.D
     count = max(int(TROUBLE * n), min(n // 10, 30))
     total = leverage.sum(axis=0)
@@ -256,13 +260,13 @@ def build(
         keep = ~np.isin(taken, rows)
         taken, weight = taken[keep], weight[keep]
         hessians[k] = full.class_hessian(k, a, taken, weight, stage.quadratic)
-    return Model(stage, ClassFactors(full, hessians), trouble), diagonal, total
+    return Model(stage, ClassFactors(full, hessians), trouble, total)
 
 
-def prove(task: Task, model: Model, point: Point, leverage: Floats, gap: float) -> float:
+def prove(task: Task, model: Model, point: Point, gap: float) -> float:
     """Return a lower bound on J* by moving the dual variables of the rows that matter most."""
     full = task.objective
-    rows, _ = by_importance(leverage.copy(), int(PROVED_BY * full.n), task.random)
+    rows, _ = by_importance(model.leverage.copy(), int(PROVED_BY * full.n), task.random)
     rows = np.union1d(rows, model.trouble.rows).astype(np.intp)
     part = full.sample(rows, np.ones(len(rows)))
     if full.K * full.D <= FACTORED:
@@ -281,23 +285,41 @@ def prove(task: Task, model: Model, point: Point, leverage: Floats, gap: float) 
 def blocks(task: Task) -> Iterator[Iterate]:
     """Yield an iterate a full pass."""
     full = task.objective
-    point = task.begin()
-    diagonal = full.evaluate_and_survey(point.theta, np.ones_like(point.theta))[1]
-    factor = penalties(full, diagonal)[0]
-    stage = full.with_terms(full.quadratic * factor, None)
-    harder = diagonal + (factor - 1.0) * full.quadratic
-    for here in few_passes(stage, at_penalty(full, stage, point), harder, DIAGONAL_PASSES):
-        point = at_penalty(stage, full, here)
-        yield Iterate(point, plain_lower_bound(full, point))
-    yield from through_penalties(task, point, diagonal)
-
-
-def through_penalties(task: Task, point: Point, diagonal: Floats) -> Iterator[Iterate]:
-    """Yield an iterate a full pass, from a point near which this is the Hessian's diagonal."""
-    full = task.objective
+    start, diagonal, _ = full.evaluate_and_survey(task.theta, np.ones_like(task.theta))
+    if not is_finite(start):
+        raise NotFiniteError
     stages = penalties(full, diagonal)
+    first = full.with_terms(full.quadratic * stages[0], None)
+    theta = on_sample(task, first, diagonal)
+    found = full.evaluate_and_survey(theta, reciprocal(diagonal))
+    if not at_penalty(full, first, found[0]).J < at_penalty(full, first, start).J:
+        found = full.evaluate_and_survey(start.theta, reciprocal(diagonal))
+    yield Iterate(found[0], plain_lower_bound(full, found[0]))
+    yield from through_penalties(task, stages, *found)
+
+
+def on_sample(task: Task, stage: Objective, diagonal: Floats) -> Floats:
+    """Return where a few steps on a sample lead, from this diagonal of all rows' Hessian."""
+    n, D = stage.n, stage.D
+    m = min(max(int(SAMPLED * n), FEWEST * D), n // 2)
+    part = stage.sample(*stratified(stage.data, m, task.random))
+    held = stage.quadratic.copy()
+    held[:-1] += HELD * D / max(m, 1)
+    part = part.with_terms(held, None)
+    harder = diagonal + (held - task.objective.quadratic)
+    points = [part.evaluate(task.theta)]
+    points.extend(few_passes(part, points[0], harder, STEPS))
+    return points[-1].theta
+
+
+def through_penalties(
+    task: Task, stages: list[float], point: Point, diagonal: Floats, leverage: Floats
+) -> Iterator[Iterate]:
+    """Yield an iterate a full pass, from a point where the rows have been surveyed."""
+    full = task.objective
     wrong: Floats | None = None
     model: Model | None = None
+    pieces = Pieces(full, task.random)
     for number, factor in enumerate(stages):
         last = number == len(stages) - 1
         stage = full.with_terms(full.quadratic * factor, None)
@@ -306,13 +328,17 @@ def through_penalties(task: Task, point: Point, diagonal: Floats) -> Iterator[It
         trigger = PROVED_AT
         while True:
             if model is None or (passes == 0 and (number % 2 == 0 or last)) or since >= REFRESH:
-                model, diagonal, leverage = build(task, stage, here, wrong, diagonal)
+                if model is not None:
+                    inverse = reciprocal(diagonal)
+                    _, diagonal, leverage = full.evaluate_and_survey(point.theta, inverse)
+                model = build(task, stage, here, wrong, leverage)
+                pieces.draw(model.leverage)
                 since = 0
             decrement = 0.5 * inner(here.gradient, model.apply(here.gradient))
             lower = plain_lower_bound(full, point)
             gap = task.goal.gap(point.J)
             if last and decrement <= trigger * gap:
-                lower = max(lower, prove(task, model, point, leverage, gap))
+                lower = max(lower, prove(task, model, point, gap))
                 if point.J - lower <= gap:
                     yield Iterate(point, lower)
                     return
@@ -322,28 +348,29 @@ def through_penalties(task: Task, point: Point, diagonal: Floats) -> Iterator[It
             if not last and (passes >= STAGE_PASSES or decrement <= STAGE_DECREMENT * here.J):
                 break
             s = model.step(here)
-            step = advance(stage, here, s)
-            if step is None:
+            moved = pieces.advance(stage, here, s)
+            if moved is None:
                 if since == 0:
                     yield Iterate(point, lower)
                     return
                 since = REFRESH
                 continue
-            wrong = excess(full, here.Z, step.margins(here))
-            _remember(model, here, step.point, step.length * s)
+            wrong = excess(full, here.Z, moved.margins)
+            _remember(model, here, moved.point)
             _join(model, full, wrong, -0.5 * inner(here.gradient, s))
-            here = step.point
+            here = moved.point
             point = at_penalty(stage, full, here)
             passes += 1
             since += 1
             yield Iterate(point, lower)
 
 
-def _remember(model: Model, before: Point, after: Point, s: Floats) -> None:
+def _remember(model: Model, before: Point, after: Point) -> None:
     """Keep the pair of a step, without what the exact rows did."""
     part, rows = model.trouble.part, model.trouble.rows
     _, R0 = part.data.residuals(np.ascontiguousarray(before.Z[:, rows]))
     _, R1 = part.data.residuals(np.ascontiguousarray(after.Z[:, rows]))
+    s = after.theta - before.theta
     model.memory.add(s, after.gradient - before.gradient - part.pull_back(R1 - R0))
 
 

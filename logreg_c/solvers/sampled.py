@@ -24,7 +24,7 @@ from ._driver import Iterate, NotFiniteError, Task
 from ._line_search import advance
 from ._model import Model, minimise_sample
 from ._price import price_of_gram, price_of_step
-from .blocks import through_penalties
+from .blocks import penalties, through_penalties
 from .lbfgs import few_passes
 
 # Rows of X for each column from where on a sample's optimum is worth more than passes.
@@ -88,7 +88,9 @@ def sampled(task: Task) -> Iterator[Iterate]:
         diagonal, leverage = survey(task, point, reciprocal(diagonal))
         lever = total(leverage)
         if float(lever.max()) > HEAVY * float(lever.mean()):
-            yield from through_penalties(task, point, diagonal)
+            yield from through_penalties(
+                task, penalties(objective, diagonal), point, diagonal, leverage
+            )
             return
     while 2 * m < objective.n:
         rows, weight = by_importance(total(leverage), m, task.random)
