@@ -12,6 +12,9 @@ from fit_problems import KINDS, QUICK, TALL, problem, raw, twin, unscaled
 import logreg_c
 from logreg_c import ConvergenceWarning, FitResult, fit
 from logreg_c._objective import Objective
+from logreg_c._penalty import as_penalty
+from logreg_c.fitting import Problem
+from logreg_c.solvers import choose
 
 
 @cache
@@ -354,3 +357,28 @@ def test_a_start_that_is_worse_than_none_is_none(n, start, solver):
     result = fit(X, y, l2=0.01, solver=solver, **start)
     assert result.converged
     assert result.objective == pytest.approx(fit(X, y, l2=0.01).objective, rel=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("n", "d", "K", "penalty", "solvers"),
+    [
+        (500, 10, 2, {}, ["newton"]),
+        (20_000, 30, 2, {}, ["sampled", "newton"]),
+        (100, 2000, 2, {}, ["compressed", "newton"]),
+        (100, 2000, 2, {"penalty_factor": [1.0, 2.0] * 1000}, ["lbfgs", "newton"]),
+        (1000, 700, 2, {}, ["lbfgs", "newton"]),
+        (1000, 700, 2, {"l2": 0.0}, ["newton"]),
+        (2400, 4500, 2, {}, ["lbfgs", "newton-cg"]),
+        (900, 300, 10, {}, ["lbfgs", "newton-cg"]),
+        (900, 300, 10, {"l2": 0.0}, ["blocks", "newton-cg"]),
+        (910, 300, 10, {}, ["blocks", "newton-cg"]),
+        (20_000, 10, 3, {"l1": 0.1}, ["sampled", "newton"]),
+        (100, 300, 2, {"lower": 0.0}, ["working-set", "newton"]),
+    ],
+)
+def test_what_auto_takes(n, d, K, penalty, solvers):
+    strengths = {"l2": 0.1, "l1": 0.0, "penalty_factor": None, "lower": None, "upper": None}
+    X, y = np.random.default_rng(0).standard_normal((n, d)), np.arange(n) % K
+    problem = Problem(X, y, None, None, True, 0, None)
+    objective = problem.pose(as_penalty(*(strengths | penalty).values(), d)).objective
+    assert choose("auto", objective) == solvers

@@ -46,8 +46,11 @@ FEW_ROWS = 50
 FACTORED, FACTORED_PAIR = 1500, 4000
 # Rows whose own Gram is worth an eigendecomposition, and up to which it is bearable.
 FEW_EXAMPLES, MOST_EXAMPLES = 1500, 4000
-# Doubles that a factor per class may take.
+# Doubles that a Hessian per class may take.
 BLOCKS = 3e7
+# Rows a column from where on these are worth their solves, of which a step takes some dozens: with
+# fewer L-BFGS takes two to four times as many passes, and a seventh to two thirds of the time.
+BLOCKS_ROWS = 3
 
 
 def choose(name: str, objective: Objective) -> list[str]:
@@ -55,13 +58,14 @@ def choose(name: str, objective: Objective) -> list[str]:
 
     The rule of "auto", for n rows, D = d + 1 columns and K classes (1 for two):
 
-    - n at most D/2, and K n at most 1,500: compressed;
+    - n at most D/2, K n at most 1,500, and one penalty for all columns: compressed;
     - else K D at most 1,500 (4,000 for two classes), and n below 50 D or a Hessian of all rows
       below 10 Mflop: newton, if that Hessian takes at most 100 Gflop; for two
       classes after lbfgs if that costs 30 passes, which it does from about 500 columns on, and
       all are penalised;
     - else K D within the same limits and n at least 50 D: sampled;
-    - else several classes whose factors take at most 240 MB: blocks;
+    - else several classes whose Hessians, one each, take at most 240 MB, and n at least 3 D or some
+      columns without a penalty: blocks;
     - else lbfgs.
 
     With a sparse X, but for small ones, which are copied as dense: preconditioned, or working-set
@@ -75,8 +79,9 @@ def choose(name: str, objective: Objective) -> list[str]:
     - else working-set.
 
     What gets stuck, or lbfgs where a Hessian costs 30 passes and it takes longer than two, is
-    followed by newton if a Hessian of all rows takes at most 1,000 Gflop, else by newton-cg; with
-    an L1 penalty or bounds, by newton if K D is at most 1,500 too, else by working-set.
+    followed by newton if K D is within the limits above and a Hessian of all rows takes at most
+    1,000 Gflop, else by newton-cg; with an L1 penalty or bounds, by newton if K D is at most 1,500
+    and its Hessian the same, else by working-set.
     """
     if name != "auto" and name not in SOLVERS:
         raise ValueError(f"solver is {name!r}; give 'auto' or one of {', '.join(SOLVERS)}")
@@ -106,18 +111,19 @@ def choose(name: str, objective: Objective) -> list[str]:
     if objective.nonsmooth is not None:
         return _choose_nonsmooth(name, flops, objective)
     if name == "auto":
+        # L-BFGS proves little without a penalty.
+        penalised = bool((objective.quadratic[:-1] > WEAKEST).all())
         if 2 * n <= D and K * n <= FEW_EXAMPLES and uniform:
             name = "compressed"
         elif factored and flops < SMALL:
             name = "newton"
         elif factored and n < FEW_ROWS * D and flops < LARGE:
-            # L-BFGS proves little without a penalty, and with several classes gains little.
+            # With several classes L-BFGS gains little.
             cheap = K == 1 and hessian_in_steps(objective, D) >= MANY_STEPS
-            penalised = (objective.quadratic[:-1] > WEAKEST).all()
             name = "lbfgs" if cheap and penalised else "newton"
         elif factored and n >= FEW_ROWS * D:
             name = "sampled"
-        elif K > 1 and K * D * D <= BLOCKS:
+        elif K > 1 and K * D * D <= BLOCKS and (n >= BLOCKS_ROWS * D or not penalised):
             name = "blocks"
         else:
             name = "lbfgs"
