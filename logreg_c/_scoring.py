@@ -75,7 +75,10 @@ class HeldOut:
             None if weight is None else np.ascontiguousarray(weight, dtype=np.float64), MOST_LOSS,
         )  # fmt: skip
         if not total > 0.0:
-            raise ZeroDivisionError(f"the weights of the rows of fold {fold} add up to {total:g}")
+            raise ValueError(
+                f"cv holds out rows in fold {fold} whose weights add up to {total:g}; give folds "
+                "that hold out some rows with a weight"
+            )
         return (hits if self._name == "accuracy" else -losses) / total
 
     def _by_estimator(self, fold: int, coefficients: Floats) -> float:

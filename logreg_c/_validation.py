@@ -280,6 +280,12 @@ def as_count(value: Any, name: str, most: float = math.inf) -> int:
     return count
 
 
+def require_callable(value: Any, name: str) -> None:
+    """Raise TypeError unless it is None or can be called."""
+    if value is not None and not callable(value):
+        raise TypeError(f"{name} is {value!r}, a {type(value).__name__}; give a function, or None")
+
+
 def require_labels_in_range(y: NDArray[Any]) -> None:
     """Raise if a label is not in [0, 1]."""
     inside = (y >= 0) & (y <= 1)

@@ -26,6 +26,7 @@ from ._validation import (
     as_labels,
     as_number,
     as_sample_weight,
+    require_callable,
 )
 from .api import loss
 
@@ -176,6 +177,7 @@ def gradient_descent(
     l2 = as_number(l2, "l2", least=0.0)
     change = -1.0 if tol is None else as_number(tol, "tol", least=0.0)
     passes = as_count(n_iter, "n_iter", MOST_PASSES)
+    require_callable(callback, "callback")
     batch = n if batch_size is None else min(n, as_count(batch_size, "batch_size"))
     threads = _kernels.threads_of_call(n_threads)
     if isinstance(X, Compressed):

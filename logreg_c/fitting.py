@@ -33,6 +33,7 @@ from ._validation import (
     as_number,
     as_sample_weight,
     explain_not_finite,
+    require_callable,
 )
 from .solvers import SOLVERS, choose
 from .solvers._driver import Goal, NotFiniteError, Record, Solver, drive
@@ -73,7 +74,7 @@ class FitResult:
     gap : float
         Proved: J - J* is at most this, and never more than J.
     converged : bool
-        Whether the gap is at most tol · J* (or 1e-15).
+        Whether there is an optimum and the gap is at most tol · J* (or 1e-15).
     reason : str
         Why the fit ended, in words.
     n_iter : int
@@ -171,7 +172,7 @@ def _complain_of_squares(spread: Floats, j: int) -> NoReturn:
     """Raise because the squares of a column's entries are beyond the range of float64."""
     raise ValueError(
         f"X has entries around {spread[j]:.1g} in column {j}, whose squares are beyond the range "
-        f"of float64; multiply the column by {10.0 ** -round(np.log10(spread[j])):.0e}"
+        f"of float64; multiply the column by 1e{-round(np.log10(spread[j])):+03d}"
     )
 
 
@@ -348,6 +349,7 @@ def fit_quietly(
     posed = problem.pose(as_penalty(*penalty, problem.data.d))
     goal = Goal(as_number(tol, "tol", above=0.0))
     most_iter = as_count(max_iter, "max_iter")
+    require_callable(callback, "callback")
     start = posed.start(w0, b0)
     names = choose(solver, posed.objective)
     solvers = [(name, SOLVERS[name]) for name in names]

@@ -100,7 +100,7 @@ class RegularizationPath:
             from matplotlib import pyplot
         except ImportError as error:
             raise ImportError(
-                f'a plot needs matplotlib ({error}); python -m pip install "logreg_c[plot]"'
+                f"a plot needs matplotlib ({error}); python -m pip install matplotlib"
             ) from error
         ax = pyplot.gca() if ax is None else ax
         classes = self.w[:, None, :] if self.w.ndim == 2 else self.w

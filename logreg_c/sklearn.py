@@ -27,7 +27,7 @@ try:
 except ImportError as error:
     raise ImportError(
         f"logreg_c.LogisticRegression needs scikit-learn 1.6 or newer ({error}); "
-        'python -m pip install "logreg_c[sklearn]"'
+        'python -m pip install "scikit-learn>=1.6"'
     ) from error
 
 from . import _kernels
@@ -110,7 +110,7 @@ class LogisticRegression(LinearClassifier):
     n_iter_ : ndarray of shape (1,)
         Iterations done.
     converged_ : bool
-        Whether `gap_` is at most tol · J* (or 1e-15).
+        Whether there is an optimum and `gap_` is at most tol · J* (or 1e-15).
     gap_ : float
         Proved: J − J* is at most this, and never more than J.
     objective_ : float
@@ -118,7 +118,7 @@ class LogisticRegression(LinearClassifier):
     history_ : tuple
         A record an iteration: n_iter, n_passes, objective, gap.
     solver_ : str
-        The solver that was used.
+        The solver that ended the fit.
     n_passes_ : float
         Passes over the examples: those of `fit`, samples counted pro rata, and one for each
         `partial_fit` since.

@@ -24,7 +24,7 @@ try:
 except ImportError as error:
     raise ImportError(
         f"logreg_c.LogisticRegressionCV needs scikit-learn 1.6 or newer ({error}); "
-        'python -m pip install "logreg_c[sklearn]"'
+        'python -m pip install "scikit-learn>=1.6"'
     ) from error
 
 from ._classes import encode
@@ -182,8 +182,7 @@ class LogisticRegressionCV(LinearClassifier):
         Parameters
         ----------
         X : array_like, data frame or sparse matrix of shape (n, d)
-            Examples in rows; float32 or float64, C- or Fortran-contiguous or compressed, is used
-            as it is.
+            Examples in rows; float32 or float64, C- or Fortran-contiguous or CSR, is used as it is.
         y : array_like of shape (n,)
             Labels of any type, at least two different ones.
         sample_weight : array_like of shape (n,), optional
@@ -224,6 +223,12 @@ class LogisticRegressionCV(LinearClassifier):
         cv = min(5, max(2, int(np.bincount(ids).min()))) if self.cv is None else self.cv
         splitter = check_cv(cv, y, classifier=True)
         splits = list(splitter.split(X, y, **split_params))
+        fewest = 1 if self.selection == "best" else 2
+        if len(splits) < fewest:
+            raise ValueError(
+                f"cv gives {len(splits)} folds, where selection={self.selection!r} needs {fewest} "
+                "or more"
+            )
         tests = [np.asarray(test) for _, test in splits]
         problem = Problem(X, ids, s, None, self.fit_intercept, self._seed(), self._threads())
         folds = fold_weights(

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# The only file with threads: rows are cut into chunks, threads take chunks, sums are added in
-# the order of the chunks.
+# Threads of passes: rows are cut into chunks, threads take chunks, sums are added in the order of
+# the chunks.
 #
 # Where the cuts are depends on the shape of the data alone, so the same call gives the same bits
 # with any number of threads.

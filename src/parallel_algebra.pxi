@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # The threads of gram.pxi, products.pxi and cholesky.pxi, as parallel.pxi has those of the
-# passes. No other file has threads.
+# passes.
 #
 # Where the cuts are depends on shapes alone, and every number is added up by one thread in one
 # order, so the same call gives the same bits with any number of threads. A small Gram matrix is

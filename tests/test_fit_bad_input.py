@@ -24,6 +24,7 @@ def changed(array, at, value):
 
 
 BAD = [
+    ({"X": X * 5e-324}, ValueError, r"X has entries around 5e-324 in column 0.*by 1e\+323"),
     ({"solver": "sgd"}, ValueError, "solver is 'sgd'; give 'auto' or one of newton, sampled"),
     ({"solver": None}, ValueError, "solver is None"),
     ({"tol": 0}, ValueError, r"tol is 0\.0; give a finite number above 0"),
@@ -42,6 +43,7 @@ BAD = [
     ({"random_state": None}, TypeError, "random_state is None, a NoneType; give an integer"),
     ({"random_state": 1.5}, TypeError, "random_state is 1.5, a float"),
     ({"n_threads": 0}, ValueError, "n_threads is 0"),
+    ({"callback": 3}, TypeError, "callback is 3, a int; give a function, or None"),
     ({"offset": np.zeros(39)}, ValueError, r"offset has shape \(39,\); give \(40,\)"),
     ({"offset": np.zeros((40, 1))}, ValueError, r"offset has shape \(40, 1\); give \(40,\)"),
     ({"offset": changed(np.zeros(40), 7, np.inf)}, ValueError, "offset has entries.*not finite"),

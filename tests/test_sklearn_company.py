@@ -113,7 +113,7 @@ def test_without_scikit_learn():
         except ImportError as error:
             print(error)
     """
-    assert 'python -m pip install "logreg_c[sklearn]"' in run(code)
+    assert 'python -m pip install "scikit-learn>=1.6"' in run(code)
     with pytest.raises(AttributeError, match="no attribute 'LinearRegression'"):
         logreg_c.LinearRegression  # noqa: B018
 

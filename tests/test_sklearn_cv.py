@@ -331,6 +331,17 @@ def test_a_fit_that_is_not_proved_is_told_of():
         ({"max_iter": 0}, ValueError, "max_iter is"),
         ({"solver": "magic"}, ValueError, "solver is 'magic'"),
         ({"n_jobs": 0}, ValueError, "n_jobs is"),
+        ({"cv": []}, ValueError, "cv gives 0 folds, where selection='best' needs 1 or more"),
+        (
+            {"cv": [(np.arange(5, 15), np.arange(5))], "selection": "one_standard_error"},
+            ValueError,
+            "cv gives 1 folds, where selection='one_standard_error' needs 2 or more",
+        ),
+        (
+            {"cv": [(np.arange(5, 15), np.arange(0))]},
+            ValueError,
+            "cv holds out rows in fold 0 whose weights add up to 0",
+        ),
         ({"cv": KFold(2)}, ValueError, "training rows of fold 0 hold no example of class 0"),
         ({"scoring": lambda *args: np.nan}, ValueError, "score of fold 0 at C=0.01"),
     ],

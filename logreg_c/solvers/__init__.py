@@ -37,6 +37,8 @@ SPARSE_NONSMOOTH = ("newton", "working-set")
 # Those that a sparse X is for.
 SPARSE = ("preconditioned", "newton", "lbfgs", "newton-cg", "gradient-descent")
 
+NEEDS_KINKS = "solver is 'working-set', which is for an L1 penalty or bounds; take 'auto'"
+
 # Flops of a Hessian of all rows: nothing beside the rest of a fit; worth it; too many even for a
 # solver that gets where others do not.
 SMALL, LARGE, TOO_LARGE = 1e7, 1e11, 1e12
@@ -99,9 +101,7 @@ def choose(name: str, objective: Objective) -> list[str]:
             f"is for up to {MOST_EXAMPLES} rows: take 'auto'"
         )
     if name == "working-set" and objective.nonsmooth is None:
-        raise ValueError(
-            "solver is 'working-set', which is for an L1 penalty or bounds; take 'auto'"
-        )
+        raise ValueError(NEEDS_KINKS)
     uniform = isinstance(objective.penalty, float)
     if name == "compressed" and not uniform:
         raise ValueError(
@@ -136,6 +136,8 @@ def _choose_sparse(name: str, stronger: str, objective: Objective) -> list[str]:
         return _choose_sparse_nonsmooth(name, objective)
     if name == "auto":
         name = "preconditioned"
+    if name == "working-set":
+        raise ValueError(NEEDS_KINKS)
     if name not in SPARSE:
         raise ValueError(
             f"solver is {name!r}, which is for a dense X; give 'auto' or one of {', '.join(SPARSE)}"
