@@ -97,6 +97,11 @@ class Examples:
             self._offset_size = 0.0 if self.offset is None else float(np.abs(self.offset).max())
         return self._offset_size
 
+    def bias_margins(self, b: Floats) -> Floats:
+        """Return the margins where all weights are zero."""
+        Z = np.repeat(b[:, None], self.n, axis=1)
+        return Z if self.offset is None else Z + self.offset
+
     def predictions(self, Z: Floats) -> Floats:
         """Return the predictions a at margins Z."""
         a = np.empty(Z.shape)

@@ -218,9 +218,7 @@ class Objective:
 
     def without_weights(self, theta: Floats) -> float:
         """Return J at a theta whose weights are all zero. Reads no X."""
-        Z = np.repeat(theta[:, -1:], self.n, axis=1)
-        offset = self.data.offset
-        return self.data.residuals(Z if offset is None else Z + offset)[0]
+        return self.data.residuals(self.data.bias_margins(theta[:, -1]))[0]
 
     # Passes
 

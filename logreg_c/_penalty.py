@@ -34,21 +34,25 @@ class Penalty(NamedTuple):
     upper: Floats | None
 
     @property
+    def unpenalised(self) -> bool:
+        """Whether there is no penalty."""
+        return self.l2 == 0.0 and self.l1 == 0.0
+
+    @property
     def nothing(self) -> bool:
         """Whether there is no penalty and no bound."""
-        return self.l2 == 0.0 and self.l1 == 0.0 and self.lower is None
+        return self.unpenalised and self.lower is None
 
     @property
     def only_bounds(self) -> bool:
         """Whether there are bounds and no penalty."""
-        return self.l2 == 0.0 and self.l1 == 0.0 and self.lower is not None
+        return self.unpenalised and self.lower is not None
 
     def unheld(self, d: int) -> Rows:
         """Return the columns with neither a penalty nor a bound, where others have one."""
-        nothing = self.l1 == 0.0 and self.l2 == 0.0
-        if self.factor is None and not nothing:
+        if self.factor is None and not self.unpenalised:
             return np.zeros(0, dtype=np.intp)
-        unpenalised = np.full(d, nothing)
+        unpenalised = np.full(d, self.unpenalised)
         if self.factor is not None:
             unpenalised |= self.factor == 0.0
         if self.lower is not None and self.upper is not None:

@@ -43,8 +43,7 @@ class Sparse(Examples):
             return loss, Z, self.transpose_product(R)
         if not theta[:, :-1].any():
             # Where most fits start there is nothing to gather.
-            Z = np.repeat(theta[:, -1:], self.n, axis=1)
-            Z = Z if self.offset is None else Z + self.offset
+            Z = self.bias_margins(theta[:, -1])
             loss, R = self.residuals(Z)
             return loss, Z, self.transpose_product(R)
         Z = np.empty((self.K, self.n))

@@ -176,19 +176,19 @@ def _complain_of_squares(spread: Floats, j: int) -> NoReturn:
     )
 
 
-def _bias_alone(data: Examples, offset: Floats, b: Floats, enough: float) -> Floats:
+def _bias_alone(data: Examples, b: Floats, enough: float) -> Floats:
     """Return the biases that are best beside offsets, by Newton's method from b. Reads no X."""
-    loss, R = data.residuals(offset + b[:, None])
+    loss, R = data.residuals(data.bias_margins(b))
     share = (np.ones(data.n) if data.sample_weight is None else data.sample_weight) / data.total
     for _ in range(100):
         gradient = R.sum(axis=1)
-        a = data.predictions(offset + b[:, None])
+        a = data.predictions(data.bias_margins(b))
         H = np.diag((a * share).sum(axis=1)) - np.einsum("ki,li,i->kl", a, a, share)
         step = np.linalg.lstsq(H, gradient, rcond=1e-12)[0]
-        new, R = data.residuals(offset + (b - step)[:, None])
+        new, R = data.residuals(data.bias_margins(b - step))
         while not new <= loss and np.abs(step).max() > enough:
             step = 0.5 * step
-            new, R = data.residuals(offset + (b - step)[:, None])
+            new, R = data.residuals(data.bias_margins(b - step))
         b, loss = b - step, new
         if np.abs(step).max() <= enough:
             break
@@ -483,7 +483,7 @@ class Posed:
             theta[:, -1] = problem.targets.base_bias
             if offset is not None:
                 about = theta[:, -1] - np.median(offset, axis=1)
-                theta[:, -1] = _bias_alone(problem.data, offset, about, enough)
+                theta[:, -1] = _bias_alone(problem.data, about, enough)
         return theta
 
     def model(self, point: Point) -> tuple[Floats, Any]:

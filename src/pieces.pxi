@@ -31,14 +31,6 @@ cdef void piece_margins_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
         i += m
 
 
-cdef inline double along(const double* u, const double* r, Py_ssize_t m) noexcept nogil:
-    cdef Py_ssize_t j
-    cdef double s = 0
-    for j in range(m):
-        s += u[j] * r[j]
-    return s
-
-
 cdef inline void sum_to_zero(Py_ssize_t K, Py_ssize_t m, alone u) noexcept nogil:
     """Take from all classes what they have in common, which changes no prediction."""
     cdef double mean[MOST_ROWS]
@@ -75,5 +67,5 @@ cdef void pieces_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* s
         sums[p.groups * p.K] += class_link(p, i, m, share, z)
         keep(p, i, m, z, p.out)
         for q in range(p.groups * p.K):
-            sums[q] += along(p.U + q * p.n + i, z + q % p.K * m, m)
+            sums[q] += dot(p.U + q * p.n + i, z + q % p.K * m, m)
         i += m

@@ -67,6 +67,13 @@ class Task:
             raise NotFiniteError
         return point
 
+    def begin_and_survey(self, theta: Floats, inverse: Floats) -> tuple[Point, Floats, Floats]:
+        """Evaluate a start and survey the rows there. Reads X once."""
+        found = self.objective.evaluate_and_survey(theta, inverse)
+        if not is_finite(found[0]):
+            raise NotFiniteError
+        return found
+
 
 Solver = Callable[[Task], Iterator[Iterate]]
 

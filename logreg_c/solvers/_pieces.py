@@ -130,8 +130,7 @@ class _Search:
             at = self.at(at.c * _shorter(slope, float(at.gradient.sum())))
         sampled = self._margins.transpose(2, 0, 1)[self._rows]
         for _ in range(ROUNDS):
-            d = -Factor(self._hessian(at, sampled), 1).solve(at.gradient)
-            decrement = -0.5 * inner(at.gradient, d)
+            d, decrement = Factor(self._hessian(at, sampled), 1).step(at.gradient)
             if not decrement > GAINED * (start - at.J):
                 break
             t, new = 1.0, self.at(at.c + d)

@@ -28,10 +28,10 @@ import numpy as np
 from .._certificate import newton_lower_bound, plain_lower_bound
 from .._examples import Examples, Rows
 from .._factor import BlockFactor
-from .._objective import Objective, Point, inner, is_finite, reciprocal
+from .._objective import Objective, Point, inner, reciprocal
 from .._sampling import by_importance, stratified
 from .._validation import Floats
-from ._driver import Iterate, NotFiniteError, Task
+from ._driver import Iterate, Task
 from ._memory import Memory
 from ._pieces import Pieces
 from .lbfgs import few_passes
@@ -285,9 +285,7 @@ def prove(task: Task, model: Model, point: Point, gap: float) -> float:
 def blocks(task: Task) -> Iterator[Iterate]:
     """Yield an iterate a full pass."""
     full = task.objective
-    start, diagonal, _ = full.evaluate_and_survey(task.theta, np.ones_like(task.theta))
-    if not is_finite(start):
-        raise NotFiniteError
+    start, diagonal, _ = task.begin_and_survey(task.theta, np.ones_like(task.theta))
     stages = penalties(full, diagonal)
     first = full.with_terms(full.quadratic * stages[0], None)
     theta = on_sample(task, first, diagonal)

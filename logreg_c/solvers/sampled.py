@@ -17,10 +17,10 @@ from collections.abc import Generator, Iterator
 
 import numpy as np
 
-from .._objective import Objective, Point, is_finite, reciprocal
+from .._objective import Objective, Point, reciprocal
 from .._sampling import by_importance, rarely_other, stratified
 from .._validation import Floats
-from ._driver import Iterate, NotFiniteError, Task
+from ._driver import Iterate, Task
 from ._line_search import advance
 from ._model import Model, minimise_sample
 from ._price import price_of_gram, price_of_step
@@ -78,10 +78,10 @@ def sampled(task: Task) -> Iterator[Iterate]:
     objective = task.objective
     m = sample_size(task)
     if objective.n > SAMPLE_START * objective.D or objective.nonsmooth is not None:
-        point, diagonal, leverage = begin(task, *sample_start(task, m))
+        point, diagonal, leverage = task.begin_and_survey(*sample_start(task, m))
         yield Iterate(point, -math.inf)
     else:
-        start, diagonal, _ = begin(task, task.theta, np.ones_like(task.theta))
+        start, diagonal, _ = task.begin_and_survey(task.theta, np.ones_like(task.theta))
         point, passes = start, PAIR_PASSES if objective.K == 1 else CLASS_PASSES
         for point in few_passes(objective, start, diagonal, passes):
             yield Iterate(point, -math.inf)
@@ -103,14 +103,6 @@ def sampled(task: Task) -> Iterator[Iterate]:
         # Until a sample is so large that its Hessian is as good as that of all rows.
         m *= 2
         diagonal, leverage = survey(task, point, reciprocal(diagonal))
-
-
-def begin(task: Task, theta: Floats, inverse: Floats) -> tuple[Point, Floats, Floats]:
-    """Evaluate a start and survey the rows there. Reads X once."""
-    found = task.objective.evaluate_and_survey(theta, inverse)
-    if not is_finite(found[0]):
-        raise NotFiniteError
-    return found
 
 
 def total(leverage: Floats) -> Floats:
