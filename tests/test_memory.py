@@ -243,3 +243,23 @@ def test_more_iterations_are_to_come_while_a_bound_is_far():
     assert proof.iterations_left() == 0.0
     proof._excess = 1e9
     assert proof.iterations_left() > module.RECENT
+
+
+def test_what_was_never_written_is_never_read(monkeypatch):
+    empty = np.empty
+
+    def full_of_nan(*arguments, **keywords):
+        out = empty(*arguments, **keywords)
+        if out.dtype == np.float64:
+            out.fill(np.nan)
+        return out
+
+    monkeypatch.setattr(np, "empty", full_of_nan)
+    rng = np.random.default_rng(0)
+    diagonal = rng.uniform(1.0, 2.0, (1, 50))
+    memory = Memory(10, 1)
+    for _ in range(25):
+        s, g = rng.standard_normal((2, 1, 50))
+        memory.add(s, diagonal * s if rng.random() < 0.8 else -s)
+        assert np.isfinite(memory.apply(g, lambda q: q)).all()
+        assert np.isfinite(memory.at(np.arange(40)).apply(g[:, :40], lambda q: q)).all()

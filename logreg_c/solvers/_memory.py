@@ -93,11 +93,15 @@ class Memory:
         self._keep(k)
 
     def _free(self, shape: tuple[int, ...]) -> int:
-        """Return the place of a further pair, the oldest one's if there is no other."""
+        """Return the place of a further pair, the oldest one's if there is no other.
+
+        The first that is free: what stands below the last one is read, if only to be multiplied
+        by 0, and has to be numbers.
+        """
         if not len(self._S):
             self._make_room(shape)
         full = len(self._order) == self._most
-        return self._order.pop(0) if full else (set(range(self._most)) - set(self._order)).pop()
+        return self._order.pop(0) if full else min(set(range(self._most)) - set(self._order))
 
     def _keep(self, k: int) -> None:
         """Take what stands in a place for a pair if its curvature is positive beyond rounding."""
