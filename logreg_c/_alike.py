@@ -17,8 +17,8 @@ import numpy as np
 
 from ._compressed import Compressed
 from ._data import Dense
-from ._examples import Rows
 from ._sparse import Sparse
+from ._validation import Indices
 
 # What part of the rows may differ, and of the first few ones, which repeat each other less.
 PART, FEW, FEW_PART = 0.5, 1024, 0.96
@@ -26,7 +26,7 @@ PART, FEW, FEW_PART = 0.5, 1024, 0.96
 FULL = 0.25
 
 
-def distinct_rows(data: Sparse) -> tuple[Sparse, Rows] | None:
+def distinct_rows(data: Sparse) -> tuple[Sparse, Indices] | None:
     """Return the rows that differ, and for each row of X which of them it is.
 
     None where that is not worth it, and where margins have offsets, or there are several classes.
@@ -67,7 +67,7 @@ def filled_in(data: Sparse) -> Dense | None:
     return Dense(out, data.y, data.K, data.sample_weight, data.total, data.offset, data.threads)
 
 
-def _are(X: Compressed, distinct: Compressed, group: Rows) -> bool:
+def _are(X: Compressed, distinct: Compressed, group: Indices) -> bool:
     """Whether each row of X is that of its group, which products do not prove."""
     lengths = np.diff(X.indptr)
     if not np.array_equal(lengths, np.diff(distinct.indptr)[group]):

@@ -9,21 +9,20 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ._prediction import softmax
-from ._validation import Floats
+from ._validation import Floats, Indices
 from .api import sigmoid
 
 
 def one_pass(
     X: Any,
-    ids: NDArray[np.intp],
+    ids: Indices,
     share: Floats,
     W: Floats,
     b: Floats,
     *,
-    order: NDArray[np.intp],
+    order: Indices,
     batch: int,
     rate: float,
     l2: float,

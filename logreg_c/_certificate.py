@@ -53,11 +53,10 @@ import math
 import numpy as np
 
 from . import _kernels
-from ._examples import Rows
 from ._nonsmooth import Nonsmooth
 from ._objective import Objective, Point
 from ._quadratic import model_step
-from ._validation import Floats
+from ._validation import Floats, Indices
 
 # How far from the present weights the optimum may be where rounding leaves a dual residual.
 REACH = 10.0
@@ -151,7 +150,7 @@ def bound_at(
 
 
 def newton_lower_bound(
-    objective: Objective, point: Point, part: Objective, rows: Rows | None
+    objective: Objective, point: Point, part: Objective, rows: Indices | None
 ) -> float:
     """Return the bound of the Newton direction of `part`, over these rows (None: all)."""
     Z = point.Z if rows is None else np.ascontiguousarray(point.Z[:, rows])

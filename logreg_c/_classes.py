@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._validation import Floats, as_number
+from ._validation import Floats, Indices, as_number
 
 # Integer labels this far apart or less are counted, more are sorted.
 _WIDEST_COUNT = 1 << 16
@@ -70,7 +70,7 @@ def encode_plain(y: Any, n: int) -> tuple[NDArray[Any], NDArray[Any]] | None:
     return classes, ids
 
 
-def positions(y: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.intp]:
+def positions(y: NDArray[Any], classes: NDArray[Any]) -> Indices:
     """Return the position of each label in the sorted classes, or say which one is not there."""
     ids = np.searchsorted(classes, y)
     ids[ids == len(classes)] = 0

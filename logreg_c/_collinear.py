@@ -16,10 +16,9 @@ from typing import NamedTuple
 import numpy as np
 
 from . import _kernels
-from ._examples import Rows
 from ._names import columns_in_words
 from ._objective import Objective, Point
-from ._validation import Floats
+from ._validation import Floats, Indices
 
 # Rows that are looked at: so many, and so many for each column.
 FEWEST, ROWS = 500, 3
@@ -67,7 +66,7 @@ class Dependencies(NamedTuple):
         return f"{columns_in_words(parts(self.near[-1], 0.1))} nearly depend on each other"
 
 
-def centred(objective: Objective, rows: Rows) -> Floats:
+def centred(objective: Objective, rows: Indices) -> Floats:
     """Copy some rows, centred and scaled, with a column of ones for a free bias."""
     data = objective.data
     X = data.take(rows, np.ones(len(rows)), objective.center, objective.scale).X
@@ -124,7 +123,7 @@ def echelon(basis: Floats) -> Floats:
 
 
 def dependencies(
-    objective: Objective, extremes: Rows | None, random: np.random.Generator
+    objective: Objective, extremes: Indices | None, random: np.random.Generator
 ) -> Dependencies:
     """Find the dependencies among the columns of X, exact to rounding, in rows of weight.
 
@@ -198,7 +197,7 @@ def parts(direction: Floats, least: float) -> list[int]:
     return [int(j) for j in np.flatnonzero(size > least * size.max()) if j < d]
 
 
-def some_rows(objective: Objective, extremes: Rows | None) -> Rows:
+def some_rows(objective: Objective, extremes: Indices | None) -> Indices:
     """Return rows of weight at equal distances, and the extreme ones."""
     data = objective.data
     weighted = data.sample_weight
@@ -212,7 +211,7 @@ def some_rows(objective: Objective, extremes: Rows | None) -> Rows:
 
 def not_constant(
     objective: Objective, directions: Floats, rounding: float, random: np.random.Generator
-) -> Rows:
+) -> Indices:
     """Return rows of weight whose margins along the directions are not zero, the largest first.
 
     Held against all rows are random combinations: what is zero along these is zero along all, but
@@ -254,7 +253,7 @@ def unseen_decrease(objective: Objective, point: Point, directions: Floats) -> f
     return float((slope * slope / np.maximum(2.0 * curvature, 1e-300)).max())
 
 
-def linked(directions: Floats) -> list[Rows]:
+def linked(directions: Floats) -> list[Indices]:
     """Return the directions in sets that have no column in common."""
     support = directions[:, :-1] != 0.0
     sets, left = [], np.ones(len(directions), dtype=bool)

@@ -8,11 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._examples import Rows
 from ._objective import Objective, Point, is_finite
 from ._several import Curved, evaluate_all, without_rows
 from ._unpenalised import Review
-from ._validation import Floats
+from ._validation import Floats, Indices
 from .fitting import Posed
 from .solvers import SOLVERS, choose
 from .solvers._driver import Goal, Outcome, Solver
@@ -88,7 +87,7 @@ class Continuation:
         return self._finished([posed], found)[0]
 
     def fit_folds(
-        self, folds: Sequence[Posed], thetas: Sequence[Floats], rows: Sequence[Rows]
+        self, folds: Sequence[Posed], thetas: Sequence[Floats], rows: Sequence[Indices]
     ) -> list[Fitted]:
         """Fit problems whose weights differ in some rows each from those that were fitted last."""
         if not self._small(folds[0]):

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _kernels
-from ._examples import Examples, Rows
-from ._validation import Floats
+from ._examples import Examples
+from ._validation import Floats, Indices
 
 
 class Ranges(NamedTuple):
@@ -24,7 +24,7 @@ class Ranges(NamedTuple):
 
     low: Floats
     high: Floats
-    rows: Rows
+    rows: Indices
 
 
 class Dense(Examples):
@@ -70,7 +70,7 @@ class Dense(Examples):
         self.meter.add_half(self.n)
         return Z
 
-    def piece_margins(self, theta: Floats, ends: Rows, out: Floats) -> None:
+    def piece_margins(self, theta: Floats, ends: Indices, out: Floats) -> None:
         """Fill out (groups, K, n) with X_g W_g' + b_g for columns from ends[g] to ends[g + 1].
 
         theta (K, d + groups) has each group's weights and then its bias. Reads X once.
@@ -112,7 +112,7 @@ class Dense(Examples):
         self.meter.add(self.n)
         return out
 
-    def gram_of(self, rows: Rows, h: Floats, center: Floats, scale: Floats) -> Floats:
+    def gram_of(self, rows: Indices, h: Floats, center: Floats, scale: Floats) -> Floats:
         """As `gram`, of some rows with a weight each."""
         D = self.d + 1
         out = np.empty((h.shape[0], D, D))
@@ -122,12 +122,12 @@ class Dense(Examples):
 
     def block_grams(
         self,
-        rows: Rows,
+        rows: Indices,
         h: Floats,
         center: Floats,
         scale: Floats,
-        ends: Rows,
-        which: Rows,
+        ends: Indices,
+        which: Indices,
         out: Floats,
     ) -> None:
         """As `gram_of`, of neighbouring columns without that of ones.
@@ -145,12 +145,12 @@ class Dense(Examples):
         rows = np.concatenate((out[:, 1], out[:, 3]))
         return Ranges(-out[:, 2], out[:, 0], np.unique(rows[rows >= 0.0]).astype(np.intp))
 
-    def rows(self, rows: Rows) -> Floats:
+    def rows(self, rows: Indices) -> Floats:
         """Return some rows as they are, as float64. Counts them as read."""
         self.meter.add(len(rows))
         return np.asarray(self.X[rows], dtype=np.float64)
 
-    def take(self, rows: Rows, weight: Floats, center: Floats, scale: Floats) -> Dense:
+    def take(self, rows: Indices, weight: Floats, center: Floats, scale: Floats) -> Dense:
         """Copy rows, centred and scaled, as examples that share this total and this meter.
 
         An example's weight is multiplied by its entry of `weight`, what it stands for.
@@ -164,7 +164,7 @@ class Dense(Examples):
         y = np.ascontiguousarray(self.y[..., rows])
         return Dense(X, y, self.K, weights, self.total, offset, self.threads, self.meter)
 
-    def columns(self, columns: Rows) -> Dense:
+    def columns(self, columns: Indices) -> Dense:
         """Copy some columns of the same examples; reads of them are counted apart."""
         order: Any = "C" if self.X.flags.c_contiguous else "F"
         X = np.array(self.X[:, columns], order=order)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from . import _kernels
 from ._compressed import Compressed
-from ._validation import Floats, require_finite_examples
+from ._validation import Floats, Indices, require_finite_examples
 
 # Rows that tell whether one-hot fields are worth looking for in all.
 FEW = 512
@@ -52,8 +52,8 @@ class Fields(NamedTuple):
         1 / the entry of each column in a field, 0 elsewhere.
     """
 
-    first: NDArray[np.intp]
-    last: NDArray[np.intp]
+    first: Indices
+    last: Indices
     combination: Floats
 
 
@@ -71,7 +71,7 @@ def transposed(X: Compressed, threads: int) -> Compressed:
     return Compressed(narrowed(starts), places, values, X.shape, not X.by_rows, True)
 
 
-def selected(X: Compressed, columns: NDArray[np.intp], threads: int) -> Compressed:
+def selected(X: Compressed, columns: Indices, threads: int) -> Compressed:
     """Copy some columns, which rise, of a sound X by rows."""
     n, d = X.shape
     place = places_among(columns, d)
@@ -84,7 +84,7 @@ def selected(X: Compressed, columns: NDArray[np.intp], threads: int) -> Compress
     return Compressed(narrowed(starts), places, values, (n, len(columns)), True, True)
 
 
-def places_among(columns: NDArray[np.intp], d: int) -> NDArray[np.int32]:
+def places_among(columns: Indices, d: int) -> NDArray[np.int32]:
     """Return where each of d columns stands among some of them, -1 if it does not."""
     place = np.full(d, -1, dtype=np.int32)
     place[columns] = np.arange(len(columns), dtype=np.int32)
@@ -182,7 +182,7 @@ def one_hot_fields(
     return Fields(blocks[:MOST_FIELDS, 0], blocks[:MOST_FIELDS, 1], combination)
 
 
-def _blocks(pattern: Compressed, random: np.random.Generator, threads: int) -> NDArray[np.intp]:
+def _blocks(pattern: Compressed, random: np.random.Generator, threads: int) -> Indices:
     """Return where blocks of columns begin and end, (q, 2), that may be fields."""
     n, d = pattern.shape
     # Whole numbers whose sum over all rows is exact.

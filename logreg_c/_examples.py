@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 from . import _kernels
 from ._validation import Floats
 
-Rows = NDArray[np.intp]
-
 
 class Meter:
     """Counts passes over X: reads of all of it.

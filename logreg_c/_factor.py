@@ -4,10 +4,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from . import _kernels
-from ._validation import Floats
+from ._validation import Floats, Indices
 
 
 class Factor:
@@ -48,7 +47,7 @@ class BlockFactor:
     is half as much to read.
     """
 
-    def __init__(self, ends: NDArray[np.intp], threads: int) -> None:
+    def __init__(self, ends: Indices, threads: int) -> None:
         self._ends, self._threads = ends, threads
         self._R = np.empty((len(ends) - 1, int(np.diff(ends).max()) ** 2), np.float32)
         self._scale = np.empty(ends[-1])

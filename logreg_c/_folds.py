@@ -18,7 +18,7 @@ from ._continuation import Continuation, Fitted
 from ._objective import Point
 from ._penalty import Penalty
 from ._progress import Bar
-from ._validation import Floats
+from ._validation import Floats, Indices
 from .fitting import Posed, Problem
 
 
@@ -49,7 +49,7 @@ Score = Callable[[int, Point, Floats], float]
 
 
 def fold_weights(
-    problem: Problem, trains: Sequence[NDArray[np.intp]], describe: Callable[[int], str]
+    problem: Problem, trains: Sequence[Indices], describe: Callable[[int], str]
 ) -> list[Floats]:
     """Return the weights of each fold's training rows; `describe` names a class by its number."""
     folds = []

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _kernels
-from ._validation import Floats
+from ._validation import Floats, Indices
 
 
 class Nonsmooth(NamedTuple):
@@ -53,6 +53,6 @@ class Nonsmooth(NamedTuple):
         _kernels.kernels.extrapolate(theta, older, ratio, *self, out)
         return out
 
-    def of(self, columns: NDArray[np.intp]) -> Nonsmooth:
+    def of(self, columns: Indices) -> Nonsmooth:
         """Return what belongs to some of the coordinates."""
         return Nonsmooth(self.l1[columns], self.lower[columns], self.upper[columns])

@@ -25,11 +25,10 @@ import numpy as np
 from . import _kernels
 from ._alike import distinct_rows, filled_in
 from ._data import Dense
-from ._examples import Rows
 from ._factor import Factor
 from ._nonsmooth import Nonsmooth
 from ._sparse import Sparse
-from ._validation import Floats
+from ._validation import Floats, Indices
 
 Source = Dense | Sparse
 
@@ -78,7 +77,7 @@ def subtract(
     _kernels.kernels.difference(a, b, out, threads if out.size >= PARALLEL else 1, q, s)
 
 
-def and_bias(columns: Rows, D: int) -> Rows:
+def and_bias(columns: Indices, D: int) -> Indices:
     """Return the coordinates of some columns, and of the bias."""
     coordinates = np.empty(len(columns) + 1, dtype=np.intp)
     coordinates[:-1] = columns
@@ -248,7 +247,7 @@ class Objective:
         """Return what a step s adds to the margins. Reads X once."""
         return self.data.margins(self.to_raw(s), offset=False)
 
-    def piece_margins(self, s: Floats, ends: Rows, out: Floats) -> None:
+    def piece_margins(self, s: Floats, ends: Indices, out: Floats) -> None:
         """Fill out (groups, K, n) with what a step s adds to the margins by groups of columns.
 
         Group g are those from ends[g] to ends[g + 1]; the bias is with the last. Reads X once.
@@ -284,7 +283,7 @@ class Objective:
         _kernels.kernels.finish_diagonal(H, self.quadratic, least, self.fit_bias)
         return H
 
-    def grams(self, h: Floats, rows: Rows | None = None) -> Floats:
+    def grams(self, h: Floats, rows: Indices | None = None) -> Floats:
         """Return sum_i h_qi v_i v_i' for each row q of h, v_i the centred, scaled [x_i, 1].
 
         Over these rows, for each of which h has an entry; None is all.
@@ -314,7 +313,7 @@ class Objective:
         return H
 
     def class_hessian(
-        self, k: int, a: Floats, rows: Rows, weight: Floats, quadratic: Floats
+        self, k: int, a: Floats, rows: Indices, weight: Floats, quadratic: Floats
     ) -> Floats:
         """Return class k's block of the Hessian from some rows, each for `weight`, (D, D)."""
         ak = a[k, rows]
@@ -369,7 +368,7 @@ class Objective:
         column[-1] *= self.fit_bias
         return np.asarray(column)
 
-    def head_gram(self, rows: Rows | None, h: Floats, columns: Rows) -> Floats:
+    def head_gram(self, rows: Indices | None, h: Floats, columns: Indices) -> Floats:
         """Return sum_i h_i v_i v_i' over rows, for some columns and the bias."""
         size = np.append(self.scale[columns], 1.0)
         return np.asarray(self.sparse.head_gram(rows, h, columns) * size * size[:, None])
@@ -386,17 +385,17 @@ class Objective:
 
     # Smaller problems over some of the rows
 
-    def sample(self, rows: Rows, weight: Floats) -> Objective:
+    def sample(self, rows: Indices, weight: Floats) -> Objective:
         """Return an objective over copied rows that count `weight` times, in the same theta."""
         data = self.data.take(rows, weight, self.center, self.scale)
         return self._of_copy(data)
 
-    def sample_again(self, part: Objective, rows: Rows) -> Objective:
+    def sample_again(self, part: Objective, rows: Indices) -> Objective:
         """Return the sample `part` of these rows with every row counted once."""
         s, total = self.data.sample_weight, self.data.total
         return self._of_copy(part.data.weighing(None if s is None else s[rows], total))
 
-    def columns(self, columns: Rows, copied: Objective | None = None) -> Objective:
+    def columns(self, columns: Indices, copied: Objective | None = None) -> Objective:
         """Return the objective for some of the columns, all other weights being zero.
 
         They are copied, unless `copied` has their data from another penalty.
@@ -409,7 +408,7 @@ class Objective:
             None if self.nonsmooth is None else self.nonsmooth.of(among),
         )  # fmt: skip
 
-    def condensed(self, repeats: bool = True) -> tuple[Objective, Rows | None]:
+    def condensed(self, repeats: bool = True) -> tuple[Objective, Indices | None]:
         """Return the same with fewer rows or with zeros filled in, where passes are then faster.
 
         And for each row which of the fewer it is, None if they are what they were. Rows that are

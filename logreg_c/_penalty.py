@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._examples import Rows
 from ._nonsmooth import Nonsmooth
-from ._validation import Floats, as_array, as_floats, as_number
+from ._validation import Floats, Indices, as_array, as_floats, as_number
 
 
 class Penalty(NamedTuple):
@@ -48,7 +47,7 @@ class Penalty(NamedTuple):
         """Whether there are bounds and no penalty."""
         return self.unpenalised and self.lower is not None
 
-    def unheld(self, d: int) -> Rows:
+    def unheld(self, d: int) -> Indices:
         """Return the columns with neither a penalty nor a bound, where others have one."""
         if self.factor is None and not self.unpenalised:
             return np.zeros(0, dtype=np.intp)

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _kernels
-from ._examples import Examples, Rows
-from ._validation import Floats
+from ._examples import Examples
+from ._validation import Floats, Indices
 
 # The part of an importance sample's probability that is the same for every row.
 UNIFORM_MIX = 0.3
@@ -18,7 +18,7 @@ UNIFORM_MIX = 0.3
 ENOUGH = 2.0
 
 
-def _class_rows(data: Examples) -> list[Rows]:
+def _class_rows(data: Examples) -> list[Indices]:
     """Return the rows of each class; a soft label belongs to its likeliest class."""
     if data.K == 1:
         positive = data.y[0] > 0.5
@@ -29,17 +29,17 @@ def _class_rows(data: Examples) -> list[Rows]:
     return np.split(order, ends)
 
 
-def spread_out(count: int, n: int, random: np.random.Generator) -> Rows:
+def spread_out(count: int, n: int, random: np.random.Generator) -> Indices:
     """Draw a number below n from each of `count` ranges of equal length, in their order.
 
     As random as any draw for what stands anywhere, and quicker to read than rows in no order.
     """
     ends = np.arange(count + 1) * n // count
-    drawn: Rows = ends[:-1] + (random.random(count) * np.diff(ends)).astype(np.intp)
+    drawn: Indices = ends[:-1] + (random.random(count) * np.diff(ends)).astype(np.intp)
     return drawn
 
 
-def stratified(data: Examples, m: int, random: np.random.Generator) -> tuple[Rows, Floats]:
+def stratified(data: Examples, m: int, random: np.random.Generator) -> tuple[Indices, Floats]:
     """Draw about m rows, no class less than a part of its equal share, in random order.
 
     Returns the rows and 1 / probability of each: case-control sampling with weights that correct
@@ -56,7 +56,9 @@ def stratified(data: Examples, m: int, random: np.random.Generator) -> tuple[Row
     return np.concatenate(chosen)[order], np.concatenate(weights)[order]
 
 
-def by_importance(importance: Floats, m: int, random: np.random.Generator) -> tuple[Rows, Floats]:
+def by_importance(
+    importance: Floats, m: int, random: np.random.Generator
+) -> tuple[Indices, Floats]:
     """Draw about m rows with probabilities min(1, k (importance / mean + 0.3)).
 
     Rows that matter for a column of their own are taken for certain, and count in the mean no more

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from . import _kernels
 from ._objective import Point
-from ._validation import Floats
+from ._validation import Floats, Indices
 from .sklearn import LogisticRegression
 
 # Scorers whose scores are sums over rows that follow from their margins.
@@ -49,7 +49,7 @@ class HeldOut:
         y: NDArray[Any],
         ids: NDArray[Any],
         classes: NDArray[Any],
-        tests: Sequence[NDArray[np.intp]],
+        tests: Sequence[Indices],
         parameters: dict[str, Any],
     ) -> None:
         every = np.arange(len(y))
@@ -108,7 +108,7 @@ def with_labels(scorer: Any, classes: NDArray[Any]) -> Any:
     return scorer
 
 
-def _rows_of(parameters: dict[str, Any], n: int, rows: NDArray[np.intp]) -> dict[str, Any]:
+def _rows_of(parameters: dict[str, Any], n: int, rows: Indices) -> dict[str, Any]:
     """Return the parameters with arrays that have an entry a row cut to these rows."""
     cut = {}
     for name, value in parameters.items():

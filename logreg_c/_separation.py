@@ -27,12 +27,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._data import Ranges
-from ._examples import Examples, Rows
+from ._examples import Examples
 from ._names import columns_in_words
 from ._nonsmooth import Nonsmooth
 from ._objective import Objective, Point
 from ._sampling import stratified
-from ._validation import Floats
+from ._validation import Floats, Indices
 
 # Iterations between which a fit is looked at for the first time, then 1.5 times as many.
 FIRST_LOOK, SECOND_LOOK = 4, 8
@@ -274,7 +274,7 @@ class Separation:
         constant = ranges.low.min(axis=0) >= ranges.high.max(axis=0)
         return found + [Separating(int(j), 0, True) for j in np.flatnonzero(constant)]
 
-    def _some(self, rows: Rows) -> Ranges:
+    def _some(self, rows: Indices) -> Ranges:
         d = self._objective.D - 1
         data = self._objective.data.take(rows, np.ones(len(rows)), np.zeros(d), np.ones(d))
         return data.ranges(np.ascontiguousarray(self._groups[rows]), self._K + 1)

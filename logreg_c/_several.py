@@ -14,10 +14,9 @@ import numpy as np
 
 from . import _kernels
 from ._certificate import REACH, WEAKEST, below, bound_of_gaps
-from ._examples import Rows
 from ._nonsmooth import Nonsmooth
 from ._objective import Objective, Point
-from ._validation import Floats
+from ._validation import Floats, Indices
 
 
 class Curved(NamedTuple):
@@ -40,7 +39,7 @@ def bend(objectives: Sequence[Objective], points: Sequence[Point]) -> tuple[Floa
 
 
 def without_rows(
-    objective: Objective, curved: Curved, others: Sequence[Objective], rows: Sequence[Rows]
+    objective: Objective, curved: Curved, others: Sequence[Objective], rows: Sequence[Indices]
 ) -> Curved:
     """Return the Hessians of objectives whose weights differ from `objective`'s in some rows.
 

@@ -18,8 +18,8 @@ from . import _kernels
 from ._compressed import Compressed
 from ._data import Dense, Ranges
 from ._entries import Fields, one_hot_fields, places_among, scattered, selected, transposed
-from ._examples import Examples, Rows
-from ._validation import Floats
+from ._examples import Examples
+from ._validation import Floats, Indices
 
 _ENTRIES_AT_ONCE = 1_000_000
 # Entries a row below which the loops over rows are too short: processors guess their ends wrong.
@@ -107,7 +107,7 @@ class Sparse(Examples):
             h *= self.sample_weight
         return loss, Z, gradient, self.diagonal(h), np.zeros_like(Z)
 
-    def head_gram(self, rows: Rows | None, h: Floats, columns: NDArray[np.intp]) -> Floats:
+    def head_gram(self, rows: Indices | None, h: Floats, columns: Indices) -> Floats:
         """Return the Gram matrix of some columns, which rise, and of one of ones behind them.
 
         Over the rows (None: all), each with its weight h. X is as `_entries.examined` or `columns`
@@ -130,7 +130,7 @@ class Sparse(Examples):
         """What a Gram matrix costs, in multiplications of `Dense.gram`, about."""
         return self._gram_work(self.X.entries, self.d)
 
-    def gram_work_of(self, columns: Rows) -> float:
+    def gram_work_of(self, columns: Indices) -> float:
         """As `gram_work`, of some columns."""
         return self._gram_work(float(self.column_entries[columns].sum()), len(columns))
 
@@ -140,7 +140,7 @@ class Sparse(Examples):
         return pair * entries**2 / self.n + 150.0 * (columns + 1.0) ** 2
 
     @cached_property
-    def column_entries(self) -> NDArray[np.intp]:
+    def column_entries(self) -> Indices:
         """How many entries each column has, (d,)."""
         if not self.X.by_rows:
             return np.diff(self.X.indptr).astype(np.intp)
@@ -156,11 +156,11 @@ class Sparse(Examples):
             out *= size[:, None]
         return out
 
-    def gram_of(self, rows: Rows, h: Floats, center: Floats, scale: Floats) -> Floats:
+    def gram_of(self, rows: Indices, h: Floats, center: Floats, scale: Floats) -> Floats:
         """As `gram`, of some rows with a weight each."""
         return self.take(rows, np.ones(len(rows)), center, scale).gram(h, center, np.ones(self.d))
 
-    def rows(self, rows: Rows) -> Floats:
+    def rows(self, rows: Indices) -> Floats:
         """Return some rows as a dense array."""
         X = self.X
         first, lengths = X.indptr[rows], np.diff(X.indptr)[rows]
@@ -172,7 +172,7 @@ class Sparse(Examples):
         self.meter.add(len(rows))
         return out
 
-    def take(self, rows: Rows, weight: Floats, center: Floats, scale: Floats) -> Dense:
+    def take(self, rows: Indices, weight: Floats, center: Floats, scale: Floats) -> Dense:
         """Copy rows as `Dense.take` does: they are few, and columns not very many."""
         X = (self.rows(rows) - center) * scale
         weights = weight if self.sample_weight is None else weight * self.sample_weight[rows]
@@ -237,7 +237,7 @@ class Sparse(Examples):
             self._row_wise = transposed(self.X, self.threads)
         return self._row_wise
 
-    def columns(self, columns: Rows) -> Sparse:
+    def columns(self, columns: Indices) -> Sparse:
         """Copy some columns, which rise, of the same examples; their reads are counted apart.
 
         Where rows are left with few entries each the copy is by columns, whose loops are longer.

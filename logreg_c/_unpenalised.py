@@ -13,11 +13,11 @@ from typing import NamedTuple
 import numpy as np
 
 from ._collinear import Dependencies, dependencies, least_norm, unseen_decrease
-from ._examples import Rows
 from ._names import columns_in_words
 from ._nonsmooth import Nonsmooth
 from ._objective import Objective, Point
 from ._separation import Separation
+from ._validation import Indices
 from .solvers import SOLVERS, choose
 from .solvers._driver import Goal, Outcome, drive
 
@@ -139,7 +139,7 @@ class OnlyBounded:
         return self._reason or self._separation.by_columns(self._nonsmooth)
 
 
-def separated_by(objective: Objective, columns: Rows, seed: int) -> str | None:
+def separated_by(objective: Objective, columns: Indices, seed: int) -> str | None:
     """Return why there is no finite optimum if these columns, which nothing holds, separate.
 
     Along a direction of theirs that does, the others' weights can stay where they are, and J falls

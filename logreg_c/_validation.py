@@ -20,6 +20,8 @@ from ._compressed import Compressed
 from ._kernels import kernels
 
 Floats = NDArray[np.float64]
+# Positions of rows, columns or parameters.
+Indices = NDArray[np.intp]
 # X as the passes take it.
 Matrix = NDArray[Any] | Compressed
 

@@ -7,13 +7,14 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from . import graph
 from ._compressed import Compressed
 from ._entries import examined, transposed
 from ._validation import (
     Floats,
+    Indices,
     Matrix,
     MatrixLike,
     as_bias,
@@ -166,7 +167,7 @@ def check_gradient(X: MatrixLike, y: ArrayLike, w: ArrayLike, b: float = 0.0) ->
 
 def _some_rows(
     X: Matrix,
-) -> tuple[Matrix, Floats, NDArray[np.intp], NDArray[np.intp]]:
+) -> tuple[Matrix, Floats, Indices, Indices]:
     """Return some rows of X: as X is held, and dense; which they are; the dense columns."""
     n, d = X.shape
     if not isinstance(X, Compressed):
@@ -185,5 +186,5 @@ def _some_rows(
     return rows if X.by_rows else transposed(rows, 1), narrow.dense(), kept, used
 
 
-def _evenly(n: int, most: int) -> NDArray[np.intp]:
+def _evenly(n: int, most: int) -> Indices:
     return np.unique(np.linspace(0, n - 1, max(1, min(n, most))).astype(np.intp))

@@ -11,12 +11,11 @@ Either has a factor of f C + q, for `_expected`.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .._data import Dense
 from .._factor import BlockFactor, Factor
 from .._objective import Objective, Point, inner
-from .._validation import Floats
+from .._validation import Floats, Indices
 
 # Columns of a block; rows that it is made of for each of them, if there are as many, and at least.
 # With fewer a block is made of accidents.
@@ -70,7 +69,7 @@ class ColumnBlocks:
     def __init__(
         self,
         grams: Floats,
-        ends: NDArray[np.intp],
+        ends: Indices,
         quadratic: Floats,
         signs: Floats,
         threads: int,
@@ -117,7 +116,7 @@ def column_blocks(
     grams = np.zeros((count + 1, int(widths.max()) ** 2))
     grams[count, 0] = 1.0
 
-    def make(which: NDArray[np.intp]) -> None:
+    def make(which: Indices) -> None:
         data.block_grams(rows, h, objective.center, objective.scale, ends, which, grams)
         for k in which:
             diagonal = grams[k, : widths[k] ** 2 : widths[k] + 1]

@@ -19,9 +19,8 @@ import math
 
 import numpy as np
 
-from .._examples import Rows
 from .._objective import Objective, inner
-from .._validation import Floats
+from .._validation import Floats, Indices
 
 # Columns near the penalty at first, how many for each one with a weight, and what part of X they
 # may be.
@@ -53,7 +52,7 @@ class Distant:
             total, s, out=np.zeros_like(s), where=s > 0.0
         )  # fmt: skip
         self._worthwhile = True
-        self.columns: Rows | None = None
+        self.columns: Indices | None = None
 
     @staticmethod
     def suits(objective: Objective) -> bool:
@@ -64,7 +63,7 @@ class Distant:
         bounded = np.isfinite(kinks.lower).any() or np.isfinite(kinks.upper).any()
         return not bounded and bool((kinks.l1[:-1] > 0.0).all())
 
-    def refer(self, objective: Objective, R: Floats, g: Floats, used: Rows) -> None:
+    def refer(self, objective: Objective, R: Floats, g: Floats, used: Indices) -> None:
         """Know from here on what g = X'R is, and choose the columns near; `used` are some of them.
 
         There are none where they would be too large a part of X.

@@ -28,11 +28,10 @@ from functools import cached_property
 import numpy as np
 
 from .._entries import Fields
-from .._examples import Rows
 from .._factor import Factor
 from .._objective import Objective, Point, inner, reciprocal
 from .._sampling import spread_out
-from .._validation import Floats
+from .._validation import Floats, Indices
 from ._expected import from_means
 from ._price import price_of_step, size_of_factor
 
@@ -48,7 +47,7 @@ LEAST, TINY = 1e-6, 1e-300
 WORTH = 0.5
 
 
-def rows_for(k: int, n: int, random: np.random.Generator) -> Rows | None:
+def rows_for(k: int, n: int, random: np.random.Generator) -> Indices | None:
     """Return the rows that the block of k columns comes from, None for all n."""
     m = max(int(PART * n), ROWS * k, FEWEST)
     if m > 0.7 * n:
@@ -74,7 +73,7 @@ class Head:
     def __init__(self, objective: Objective, random: np.random.Generator) -> None:
         self._objective = objective
         self._random = random
-        self._rows: Rows | None = None
+        self._rows: Indices | None = None
         self._deflation: Deflation | None = None
         self.resize(HEAD)
 
@@ -143,7 +142,7 @@ class Blocks:
     """
 
     def __init__(
-        self, objective: Objective, h: Floats, k: int, rows: Rows | None, centred: bool
+        self, objective: Objective, h: Floats, k: int, rows: Indices | None, centred: bool
     ) -> None:
         self._threads = objective.data.threads
         self.h = h

@@ -20,7 +20,6 @@ from collections.abc import Callable
 import numpy as np
 
 from .. import _kernels
-from .._examples import Rows
 from .._objective import (
     PARALLEL,
     Point,
@@ -30,7 +29,7 @@ from .._objective import (
     reciprocal,
     subtract,
 )
-from .._validation import Floats
+from .._validation import Floats, Indices
 
 # A curvature this small beside its step and change is rounding.
 ROUNDING = 1e-12
@@ -112,7 +111,7 @@ class Memory:
             self._order.append(k)
             self._R[:lines, k] = column
 
-    def at(self, places: Rows, inverse: Floats | None = None) -> Memory:
+    def at(self, places: Indices, inverse: Floats | None = None) -> Memory:
         """Return what is known of the coordinates at these places, -1 for one that never moved.
 
         Of a pair cut short like that the change may have little to do with the step. It is left out

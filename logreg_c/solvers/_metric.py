@@ -6,11 +6,10 @@ from __future__ import annotations
 from typing import Protocol
 
 from .. import _kernels
-from .._examples import Rows
 from .._factor import Factor
 from .._objective import Objective, Point, inner
 from .._quadratic import ModelStep, model_step
-from .._validation import Floats
+from .._validation import Floats, Indices
 from ._memory import Memory
 
 
@@ -66,7 +65,7 @@ class Updated:
         """Return the step to the minimum of the model."""
         return model_step(self._objective, self._H, point, enough)
 
-    def fill(self, coordinates: Rows, curvatures: Floats) -> None:
+    def fill(self, coordinates: Indices, curvatures: Floats) -> None:
         """Take curvatures of coordinates that have none yet."""
         self._H[coordinates, coordinates] = curvatures
 

@@ -6,9 +6,8 @@ from __future__ import annotations
 import numpy as np
 
 from .._certificate import newton_lower_bound
-from .._examples import Rows
 from .._objective import Objective, Point
-from .._validation import Floats
+from .._validation import Floats, Indices
 from ._line_search import advance
 from ._metric import Metric, metric_of
 
@@ -38,7 +37,7 @@ class Model:
         How many rows each stands for.
     """
 
-    def __init__(self, objective: Objective, rows: Rows, weight: Floats) -> None:
+    def __init__(self, objective: Objective, rows: Indices, weight: Floats) -> None:
         self._objective = objective
         self._rows = rows
         self._weighted = objective.sample(rows, weight)

@@ -17,12 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._certificate import REACH
-from .._examples import Rows
 from .._factor import Factor
 from .._nonsmooth import Nonsmooth
 from .._objective import Objective, Point, inner, is_finite, reciprocal
 from .._sparse import Sparse
-from .._validation import Floats
+from .._validation import Floats, Indices
 from ._expected import from_means
 from ._head import HEAD, Blocks
 from ._line_search import DECREASE, Step, advance
@@ -84,7 +83,7 @@ class Refaced(NamedTuple):
 
 
 # Columns of a head that move, and their factor if there are any.
-Head = tuple[Rows, Factor | None]
+Head = tuple[Indices, Factor | None]
 
 
 class Inverse:
@@ -99,7 +98,7 @@ class Inverse:
     """
 
     def __init__(
-        self, part: Objective, point: Point, rows: Rows | None, centred: bool = True
+        self, part: Objective, point: Point, rows: Indices | None, centred: bool = True
     ) -> None:
         self._part = part
         self._blocks: Blocks | None = None

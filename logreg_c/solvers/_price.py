@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from .._examples import Rows
 from .._objective import Objective
 from .._sparse import Sparse
+from .._validation import Indices
 
 # A product in a Gram and a row of one, and the calls; a product in a factor.
 GRAM, GRAM_ROW, MAKE, FACTOR = 3e-11, 1e-8, 1e-4, 2.4e-11
@@ -17,7 +17,7 @@ MANY_STEPS = 30.0
 
 
 def price_of_gram(
-    objective: Objective, rows: int | None = None, columns: Rows | None = None
+    objective: Objective, rows: int | None = None, columns: Indices | None = None
 ) -> float:
     """Return what making a Hessian costs, from all rows or from so many.
 

@@ -14,10 +14,9 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import _kernels
-from .._examples import Rows
 from .._objective import Objective, Point, and_bias
 from .._sparse import Sparse
-from .._validation import Floats
+from .._validation import Floats, Indices
 from ._line_search import SHORT, advance, careful
 from ._metric import Updated
 from ._price import price_of_gram, price_of_step
@@ -45,7 +44,7 @@ class Solved(NamedTuple):
     decrement: float
     after: Point
 
-    def of_all_rows(self, group: Rows) -> Solved:
+    def of_all_rows(self, group: Indices) -> Solved:
         """Return the same for rows of which each is one of those that there are."""
         before, after = (
             point._replace(Z=point.Z.take(group, axis=1)) for point in (self.before, self.after)
@@ -136,7 +135,7 @@ class Curvature:
         self._diagonal: Floats | None = None
         # Of the last Hessian: the weights of its rows, and the columns that it lacks.
         self._h: Floats | None = None
-        self._others: Rows | None = None
+        self._others: Indices | None = None
 
     def metric(self, point: Point) -> Updated:
         """Return the Hessian at a point."""
@@ -168,7 +167,7 @@ class Curvature:
         """Return what the Hessian at a point costs, in steps."""
         return price_of_gram(self._part, columns=self._moving(point)) / price_of_step(self._part)
 
-    def _moving(self, point: Point) -> Rows | None:
+    def _moving(self, point: Point) -> Indices | None:
         """Return the columns that a Hessian at a point is of, None for all."""
         part = self._part
         if not self._narrow:

@@ -26,11 +26,11 @@ from typing import NamedTuple
 import numpy as np
 
 from .._certificate import newton_lower_bound, plain_lower_bound
-from .._examples import Examples, Rows
+from .._examples import Examples
 from .._factor import BlockFactor
 from .._objective import Objective, Point, inner, reciprocal
 from .._sampling import by_importance, stratified
-from .._validation import Floats
+from .._validation import Floats, Indices
 from ._driver import Iterate, Task
 from ._memory import Memory
 from ._pieces import Pieces
@@ -87,11 +87,11 @@ class ClassFactors:
 class Trouble(NamedTuple):
     """The rows that are kept exact: their numbers, and an objective without penalty over them."""
 
-    rows: Rows
+    rows: Indices
     part: Objective
 
     @staticmethod
-    def of(objective: Objective, rows: Rows) -> Trouble:
+    def of(objective: Objective, rows: Indices) -> Trouble:
         """Copy these rows."""
         part = objective.sample(rows, np.ones(len(rows)))
         return Trouble(rows, part.with_terms(np.zeros(objective.D), None))

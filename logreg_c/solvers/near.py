@@ -17,11 +17,10 @@ import numpy as np
 
 from .._certificate import newton_lower_bound, plain_lower_bound
 from .._data import Dense
-from .._examples import Rows
 from .._factor import Factor
 from .._objective import Objective, Point, inner, reciprocal
 from .._sampling import by_importance
-from .._validation import Floats
+from .._validation import Floats, Indices
 from . import FACTORED, FACTORED_PAIR
 from ._driver import Iterate, Solver, Task
 from ._line_search import advance
@@ -58,7 +57,7 @@ class Metric:
         self._factor: Factor | None = None
         self._quadratic: Floats | None = None
         self._bent = self._factored_bent = 0.0
-        self._rows: Rows | None = None
+        self._rows: Indices | None = None
         self._part: Objective | None = None
 
     @staticmethod
@@ -119,7 +118,7 @@ class Metric:
         self._factored_bent = bent
         return self._factor
 
-    def part(self, objective: Objective) -> tuple[Objective, Rows] | None:
+    def part(self, objective: Objective) -> tuple[Objective, Indices] | None:
         """Return the sample that proves, with the weights its rows have now."""
         if self._part is None or self._rows is None:
             return None

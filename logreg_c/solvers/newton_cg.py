@@ -15,9 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from .._certificate import REACH, bound_of, lower_bound
-from .._examples import Rows
 from .._objective import Objective, Point, inner
-from .._validation import Floats
+from .._validation import Floats, Indices
 from ._driver import Iterate, Task
 from ._line_search import advance
 from ._memory import Apply
@@ -81,7 +80,7 @@ def conjugate_gradients(
     gap: float,
     most: int = MOST_PRODUCTS,
     part: Objective | None = None,
-    rows: Rows | None = None,
+    rows: Indices | None = None,
 ) -> Direction:
     """Solve H s = -g until |residual| is `forcing` of |g|, or until s proves J - J* <= gap.
 

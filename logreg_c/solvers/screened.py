@@ -16,9 +16,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from .._examples import Rows
 from .._objective import Objective, Point, and_bias
-from .._validation import Floats
+from .._validation import Floats, Indices
 from ._distant import Distant
 from ._driver import Iterate, Solver, Task
 from ._proximal import scores, solve
@@ -50,13 +49,13 @@ class Screen:
     """The copied columns of one X, and what the last solution says about all."""
 
     def __init__(self) -> None:
-        self._columns: Rows | None = None
+        self._columns: Indices | None = None
         self._held: Mask | None = None
         self._part: Objective | None = None
-        self._group: Rows | None = None
+        self._group: Indices | None = None
         self._repeats = True
         self._unfactored: Unfactored | None = None
-        self._learnt: Rows = np.zeros(0, dtype=np.intp)
+        self._learnt: Indices = np.zeros(0, dtype=np.intp)
         self._distant: Distant | None = None
 
     @staticmethod
@@ -65,7 +64,7 @@ class Screen:
         kinks = objective.nonsmooth
         return kinks is not None and bool(kinks.l1.any()) and objective.D > WORTH
 
-    def near(self, objective: Objective, point: Point) -> tuple[Objective, Rows | None]:
+    def near(self, objective: Objective, point: Point) -> tuple[Objective, Indices | None]:
         """Return the columns that have to be looked at (None: all), and their objective."""
         distant = self._distant
         if distant is None and Distant.suits(objective):
@@ -91,7 +90,7 @@ class Screen:
 
     def part(
         self, objective: Objective, needed: Mask, score: Floats
-    ) -> tuple[Rows, Objective, Rows | None]:
+    ) -> tuple[Indices, Objective, Indices | None]:
         """Return some columns, those needed among them, and the `condensed` objective for these."""
         columns, held, part = self._columns, self._held, self._part
         count = int(np.count_nonzero(needed))
@@ -115,7 +114,7 @@ class Screen:
         return columns, part, self._group
 
     def solver(
-        self, objective: Objective, part: Objective, columns: Rows, count: int
+        self, objective: Objective, part: Objective, columns: Indices, count: int
     ) -> PartSolver:
         """Return what solves the part with these columns, `count` of which have a weight."""
         if self._unfactored is None:
@@ -182,7 +181,7 @@ def _screened(task: Task, screen: Screen, before: Point, l1: Floats) -> Iterator
         theta, l1 = point.theta, objective.nonsmooth.l1
 
 
-def _among(point: Point, coordinates: Rows) -> Point:
+def _among(point: Point, coordinates: Indices) -> Point:
     """Return what is known of some coordinates."""
     return point._replace(
         theta=point.theta.take(coordinates, axis=1),
@@ -190,7 +189,7 @@ def _among(point: Point, coordinates: Rows) -> Point:
     )
 
 
-def _of_all(point: Point, coordinates: Rows, objective: Objective) -> Point:
+def _of_all(point: Point, coordinates: Indices, objective: Objective) -> Point:
     """Return a point with the weights of all columns; gradients of others are not known."""
     theta, gradient = objective.start(), np.full((objective.K, objective.D), np.nan)
     theta[:, coordinates], gradient[:, coordinates] = point.theta, point.gradient

@@ -18,10 +18,9 @@ import numpy as np
 
 from .._certificate import bound_at
 from .._entries import places_among
-from .._examples import Rows
 from .._objective import Objective, Point, and_bias, inner
 from .._sparse import Sparse
-from .._validation import Floats
+from .._validation import Floats, Indices
 from ._driver import Iterate, Task
 from ._head import HEAD, rows_for
 from ._memory import Memory
@@ -66,9 +65,9 @@ def working_set(task: Task) -> Iterator[Iterate]:
     point = task.begin()
     begun: Point | None = point
     enough, before = ENOUGH * point.J, math.inf
-    among: Rows = np.zeros(0, dtype=np.intp)
+    among: Indices = np.zeros(0, dtype=np.intp)
     part: Objective | None = None
-    group: Rows | None = None
+    group: Indices | None = None
     unfactored = Unfactored(objective)
     while True:
         # The columns with a weight, and those that are to get one.
@@ -106,12 +105,12 @@ def working_set(task: Task) -> Iterator[Iterate]:
 def solve_part(
     objective: Objective,
     part: Objective,
-    among: Rows,
+    among: Indices,
     start: Point | Floats,
     solver: PartSolver,
     enough: float,
     least: float,
-    group: Rows | None = None,
+    group: Indices | None = None,
 ) -> Solved:
     """Solve the problem of some columns from a point of theirs, or from a theta of all columns.
 
@@ -129,7 +128,7 @@ def solve_part(
     return last
 
 
-def choose_columns(objective: Objective, point: Point, score: Floats) -> Rows:
+def choose_columns(objective: Objective, point: Point, score: Floats) -> Indices:
     """Return the columns with a weight and those whose gradient is largest beside the penalty."""
     assert objective.nonsmooth is not None
     penalty = objective.nonsmooth.l1[:-1]
@@ -144,7 +143,7 @@ def choose_columns(objective: Objective, point: Point, score: Floats) -> Rows:
     return np.sort(np.argpartition(-score, wanted)[:wanted])
 
 
-def places_of(columns: Rows, among: Rows, objective: Objective) -> Rows:
+def places_of(columns: Indices, among: Indices, objective: Objective) -> Indices:
     """Return where the parameters of some columns stand in those of others, -1 if they do not."""
     D = len(among) + 1
     place = places_among(among, objective.D - 1)[columns].astype(np.intp)
@@ -179,7 +178,7 @@ class Unfactored:
         self._made = 0  # steps since that was made
         self._hard = False
 
-    def move(self, places: Rows) -> None:
+    def move(self, places: Indices) -> None:
         """Go over to the problem of other columns; `places` is where its parameters stand now."""
         self._memory, self._inverse, self._hard = self._memory.at(places), None, False
 
@@ -245,7 +244,7 @@ class Unfactored:
 
 
 def prove(
-    objective: Objective, coordinates: Rows, last: Solved
+    objective: Objective, coordinates: Indices, last: Solved
 ) -> tuple[Point, float, Floats, Floats]:
     """Return the point with all columns, a lower bound on J*, and its R and X'R.
 
