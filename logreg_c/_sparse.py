@@ -162,7 +162,7 @@ class Sparse(Examples):
 
     def rows(self, rows: Indices) -> Floats:
         """Return some rows as a dense array."""
-        X = self.X
+        X = self.row_wise
         first, lengths = X.indptr[rows], np.diff(X.indptr)[rows]
         ends = np.cumsum(lengths)
         at = np.arange(ends[-1] if len(ends) else 0) + np.repeat(first - (ends - lengths), lengths)
@@ -207,7 +207,7 @@ class Sparse(Examples):
 
     def ranges(self, groups: NDArray[np.int32], count: int) -> Ranges:
         """Return the ranges of the columns in groups 0 to count - 1 of the rows, zeros included."""
-        X, d = self.X, self.d
+        X, d = self.row_wise, self.d
         group = np.repeat(groups, np.diff(X.indptr))
         line = np.repeat(np.arange(self.n), np.diff(X.indptr))
         used = np.flatnonzero(group >= 0)

@@ -126,6 +126,17 @@ def test_a_dense_x_without_a_hessian(unfactored):
     assert violation(X, y, result, l1=0.01)[0].max() < 1e-4
 
 
+def test_rare_columns_without_a_penalty():
+    """Are fitted alone, to see whether they separate the classes, from few entries in each row."""
+    X, y = text()
+    factor = (np.arange(X.shape[1]) >= 4).astype(float)
+    l1 = 0.1 * largest(X, y)
+    dense = fit(X.toarray(), y, l1=l1, penalty_factor=factor, tol=1e-8)
+    found = fit(X, y, l1=l1, penalty_factor=factor, tol=1e-8)
+    assert found.converged
+    assert found.objective == pytest.approx(dense.objective, rel=1e-7)
+
+
 @pytest.mark.parametrize("part", [0.1, 0.01])
 def test_the_same_bits_for_any_number_of_threads(part, unfactored):
     X, y = text()
