@@ -16,7 +16,7 @@ from .fitting import Posed
 from .solvers import SOLVERS, choose
 from .solvers._driver import Goal, Outcome, Solver
 from .solvers.blocks import at_penalty
-from .solvers.near import Metric, near
+from .solvers.near import LastHessian, near
 from .solvers.screened import Screen, screened
 from .solvers.together import MOST, Reached, suits, together
 
@@ -64,7 +64,7 @@ class Continuation:
         self._solver = solver
         self._goal = goal
         self._max_iter = max_iter
-        self._metric = Metric()
+        self._last_hessian = LastHessian()
         self._screen = Screen()
         # The objective of the last small fit, and the Hessian of its last step.
         self._whole: tuple[Objective, Curved] | None = None
@@ -103,7 +103,7 @@ class Continuation:
         objective = posed.objective
         if self._solver != "auto" or self._max_iter <= MOST or objective.K > 1:
             return False
-        if objective.nonsmooth is None and not self._metric.suits(objective):
+        if objective.nonsmooth is None and not self._last_hessian.suits(objective):
             return False
         # Columns that nothing holds may separate the classes, which fits alone look for.
         return not len(posed.penalty.unheld(objective.D - 1)) and suits(objective)
@@ -119,8 +119,8 @@ class Continuation:
         """Fit from theta, after some rounds with others, by certain solvers first."""
         objective = posed.objective
         solvers = [(name, SOLVERS[name]) for name in choose(self._solver, objective)]
-        if self._solver == "auto" and self._metric.suits(objective):
-            first = [("near", near(self._metric, start))]
+        if self._solver == "auto" and self._last_hessian.suits(objective):
+            first = [("near", near(self._last_hessian, start))]
         solvers = [*first, *solvers]
         review = posed.minimise(theta, solvers, self._goal, self._max_iter - rounds)
         return Fitted(posed, review, rounds + len(review.outcome.history))

@@ -3,9 +3,9 @@
 
 On the way through penalties and folds a Hessian changes little, and making one costs as much as
 many passes where there are several classes or columns. So the last one made, without its
-penalty, is kept as a `Metric`: with the new penalty added and factored it is the initial matrix of
-L-BFGS. Where that gets on slowly a new one is made. Conjugate gradients preconditioned by it prove
-the gap, on some rows if there are many more than columns.
+penalty, is kept as the `LastHessian`: with the new penalty added and factored it is the initial
+matrix of L-BFGS. Where that gets on slowly a new one is made. Conjugate gradients preconditioned by
+it prove the gap, on some rows if there are many more than columns.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ PROOF = 40
 TRIGGER = 0.7
 
 
-class Metric:
+class LastHessian:
     """The Hessian that was made last, without a penalty, and a sample of rows to prove by."""
 
     def __init__(self) -> None:
@@ -130,25 +130,25 @@ def _bend(objective: Objective, point: Point) -> float:
     return max(float(np.add.reduce(objective.mean_curvature(point))), 1e-300)
 
 
-def near(metric: Metric, start: Point | None = None) -> Solver:
-    """Return a solver that begins with this metric, at `start` if that is given."""
+def near(last: LastHessian, start: Point | None = None) -> Solver:
+    """Return a solver that begins with this Hessian, at `start` if that is given."""
 
     def solver(task: Task) -> Iterator[Iterate]:
-        return _near(task, metric, task.begin() if start is None else start)
+        return _near(task, last, task.begin() if start is None else start)
 
     return solver
 
 
-def _near(task: Task, metric: Metric, point: Point) -> Iterator[Iterate]:
+def _near(task: Task, last: LastHessian, point: Point) -> Iterator[Iterate]:
     objective = task.objective
-    fresh = not metric.serves(objective)
+    fresh = not last.serves(objective)
     if fresh:
-        metric.make(task, point)
-    factor = metric.factor(objective, point)
-    part = metric.part(objective)
+        last.make(task, point)
+    factor = last.factor(objective, point)
+    part = last.part(objective)
     memory = Memory(MEMORY, objective.data.threads)
     first = trigger = TRIGGER * (1.0 if part is None else len(part[1]) / objective.n)
-    price = metric.price(objective)
+    price = last.price(objective)
     before = math.inf
 
     def apply(g: Floats) -> Floats:
@@ -161,7 +161,7 @@ def _near(task: Task, metric: Metric, point: Point) -> Iterator[Iterate]:
         # The plain bound is never less than the decrement below J.
         lower = plain_lower_bound(objective, point) if decrement <= gap else -math.inf
         if point.J - lower > gap and decrement <= trigger * gap:
-            if part is not None and metric.price(part[0]) <= CHEAP:
+            if part is not None and last.price(part[0]) <= CHEAP:
                 lower = max(lower, newton_lower_bound(objective, point, *part))
             else:
                 rows = (None, None) if part is None else part
@@ -185,8 +185,8 @@ def _near(task: Task, metric: Metric, point: Point) -> Iterator[Iterate]:
             if fresh:
                 yield Iterate(point, lower)
                 return
-            metric.make(task, point)
-            factor, fresh, before = metric.factor(objective, point), True, math.inf
+            last.make(task, point)
+            factor, fresh, before = last.factor(objective, point), True, math.inf
             memory.clear()
             continue
         memory.add_step(point, step.point)
