@@ -41,22 +41,22 @@ def test_a_hessian_is_exact_where_columns_may_move(l2, fit_bias):
     assert 5 < np.count_nonzero(moving) < len(moving) - 5
     exact = objective.hessian(objective.data.predictions(point.Z))
     curvature = Curvature(objective)
-    metric = curvature.metric(point)
-    found = metric._H
+    hessian = curvature.hessian(point)
+    found = hessian._H
     inside = np.ix_(moving, moving)
     np.testing.assert_allclose(found[inside], exact[inside], rtol=1e-12, atol=1e-15)
     others = found.copy()
     others[inside] = 0.0
     assert np.count_nonzero(others) == (0 if l2 == 0.0 else np.count_nonzero(~moving))
     # What does not move has a curvature of its own once the Hessian is to learn.
-    curvature.complete(metric)
+    curvature.complete(hessian)
     np.testing.assert_allclose(np.diagonal(found), np.diagonal(exact), rtol=1e-12)
 
 
 def test_a_last_step_is_a_step_without_its_gradient():
     objective = posed()
     point = objective.evaluate(objective.start())
-    s, decrement = Curvature(objective).metric(point).model(point)
+    s, decrement = Curvature(objective).hessian(point).step(point)
     last = last_step(objective, point, s, decrement)
     there = objective.evaluate(point.theta + s)
     assert last.after.J == pytest.approx(there.J, rel=1e-14)
@@ -69,8 +69,8 @@ def test_a_last_step_is_a_step_without_its_gradient():
 def test_hessians_are_as_many_as_they_are_worth(monkeypatch):
     X, y = table(20_000, 120)
     made = []
-    metric = Curvature.metric
-    monkeypatch.setattr(Curvature, "metric", lambda *a: made.append(1) or metric(*a))
+    hessian = Curvature.hessian
+    monkeypatch.setattr(Curvature, "hessian", lambda *a: made.append(1) or hessian(*a))
     counts = []
     for price in (1e9, 0.0):
         monkeypatch.setattr(_proximal, "price_of_gram", lambda *a, price=price, **k: price)

@@ -8,8 +8,8 @@ import numpy as np
 from .._certificate import newton_lower_bound
 from .._objective import Objective, Point
 from .._validation import Floats, Indices
+from ._learning_hessian import LearningHessian, learning_hessian
 from ._line_search import advance
-from ._metric import Metric, metric_of
 
 # A Hessian that leaves more of the decrement than this after a step is made anew.
 LEARNT = 0.2
@@ -48,33 +48,33 @@ class Model:
     def _predictions(self, point: Point) -> Floats:
         return self._weighted.data.predictions(np.ascontiguousarray(point.Z[:, self._rows]))
 
-    def metric(self, point: Point, least: Floats | None = None) -> Metric:
+    def hessian(self, point: Point, least: Floats | None = None) -> LearningHessian:
         """Return the Hessian at a point, its diagonal raised to `least`, to make steps with."""
         H = self._weighted.hessian(self._predictions(point), least)
-        return metric_of(self._objective, H, MEMORY)
+        return learning_hessian(self._objective, H, MEMORY)
 
     def lower_bound(self, point: Point) -> float:
         """Return a proved lower bound on J* by moving the dual variables of these rows."""
         return newton_lower_bound(self._objective, point, self._alone, self._rows)
 
-    def tilted_step(self, point: Point, metric: Metric, prox: Floats) -> Floats:
+    def tilted_step(self, point: Point, hessian: LearningHessian, prox: Floats) -> Floats:
         """Return the step to the minimum of the sample's J, tilted and held near the point.
 
         That is f_S(theta) + <g - g_S, theta> + sum of prox / 2 (theta - theta_k)^2, whose
-        gradient at the point is that of all rows; by BFGS from the metric, on the sample alone.
+        gradient at the point is that of all rows; by BFGS from the Hessian, on the sample alone.
         """
         here = self._weighted.evaluate(point.theta)
         linear = point.gradient - here.gradient - prox * point.theta
         tilted = self._weighted.with_terms(self._weighted.quadratic + prox, linear)
         now = tilted.evaluate(point.theta)
-        inner_metric = metric.afresh(INNER_MEMORY)
+        inner_hessian = hessian.afresh(INNER_MEMORY)
         start = now.J
         for _ in range(INNER_STEPS):
-            s = inner_metric.model(now).s
+            s = inner_hessian.step(now).s
             step = advance(tilted, now, s)
             if step is None:
                 break
-            inner_metric.learn(step.length * s, step.point.gradient - now.gradient)
+            inner_hessian.learn(step.length * s, step.point.gradient - now.gradient)
             fallen = now.J - step.point.J
             now = step.point
             if fallen <= GAINED * (start - now.J):
@@ -96,14 +96,14 @@ def minimise_sample(
         if before == 0.0:
             H = part.hessian(part.data.predictions(point.Z))
             diagonal = H.ravel()[:: len(H) + 1].reshape(theta.shape).copy()
-            metric = metric_of(part, H, INNER_MEMORY)
-        s, decrement = metric.model(point)
+            hessian = learning_hessian(part, H, INNER_MEMORY)
+        s, decrement = hessian.step(point)
         if before != 0.0 and decrement <= STALE * noise:
             break
         step = advance(part, point, s)
         if step is None:
             break
-        metric.learn(step.length * s, step.point.gradient - point.gradient)
+        hessian.learn(step.length * s, step.point.gradient - point.gradient)
         point = step.point
         if decrement <= noise:
             break

@@ -17,8 +17,8 @@ from .. import _kernels
 from .._objective import Objective, Point, and_bias
 from .._sparse import Sparse
 from .._validation import Floats, Indices
+from ._learning_hessian import UpdatedHessian
 from ._line_search import SHORT, advance, careful
-from ._metric import Updated
 from ._price import price_of_gram, price_of_step
 
 # What part of the decrement the step of a new Hessian leaves, about.
@@ -67,20 +67,20 @@ def solve(part: Objective, point: Point, enough: float, least: float) -> Solved:
     The last step is that of the Hessian there, to rounding, if it could prove `least`, unless 0.
     """
     curvature = Curvature(part)
-    metric: Updated | None = None
+    hessian: UpdatedHessian | None = None
     fresh = False
     before, price = math.inf, curvature.price(point)
     while True:
-        if metric is None:
-            metric, fresh = curvature.metric(point), True
+        if hessian is None:
+            hessian, fresh = curvature.hessian(point), True
         cheap = price <= CHEAP
         # What may be the last step is to rounding at once.
         exact = fresh and (cheap or least > 0.0)
-        s, decrement = metric.model(point, 0.0 if exact else ROUGH * enough)
+        s, decrement = hessian.step(point, 0.0 if exact else ROUGH * enough)
         provable = decrement <= max(PROVABLE * least, point.J ** (1 / 3) * least ** (2 / 3))
         done = decrement <= enough or provable
         if done and not fresh and (cheap or provable):
-            metric = None
+            hessian = None
             continue
         if done:
             last = last_step(part, point, s, decrement)
@@ -91,7 +91,7 @@ def solve(part: Objective, point: Point, enough: float, least: float) -> Solved:
             step = careful(part, point, step)
         if step is None:
             if not fresh:
-                metric = None
+                hessian = None
                 continue
             return Solved(point, s, part.direction_margins(s), decrement, point)
         if done:
@@ -101,10 +101,10 @@ def solve(part: Objective, point: Point, enough: float, least: float) -> Solved:
         price = curvature.price(step.point)
         slow = ratio > LEFT ** (1.0 / (1.0 + price))
         if step.length < 1.0 or slow:
-            metric = None
+            hessian = None
         else:
-            curvature.complete(metric)
-            metric.learn(step.length * s, step.point.gradient - point.gradient)
+            curvature.complete(hessian)
+            hessian.learn(step.length * s, step.point.gradient - point.gradient)
         fresh = False
         before = decrement
         point = step.point
@@ -137,14 +137,14 @@ class Curvature:
         self._h: Floats | None = None
         self._others: Indices | None = None
 
-    def metric(self, point: Point) -> Updated:
+    def hessian(self, point: Point) -> UpdatedHessian:
         """Return the Hessian at a point."""
         part = self._part
         a = part.data.predictions(point.Z)
         columns = self._moving(point)
         self._others = None
         if columns is None:
-            return Updated(part, part.hessian(a))
+            return UpdatedHessian(part, part.hessian(a))
         self._h = part.data.curvatures(a)[0]
         coordinates = and_bias(columns, part.D)
         self._others = np.delete(np.arange(part.D), coordinates)
@@ -152,15 +152,15 @@ class Curvature:
         H[np.ix_(coordinates, coordinates)] = part.head_gram(None, self._h, columns)
         if not part.fit_bias:
             H[-1] = H[:, -1] = 0.0
-        return Updated(part, part.finished(H))
+        return UpdatedHessian(part, part.finished(H))
 
-    def complete(self, metric: Updated) -> None:
+    def complete(self, hessian: UpdatedHessian) -> None:
         """Give the last Hessian what it lacks to learn from steps."""
         if self._others is None or self._h is None:
             return
         if self._diagonal is None:
             self._diagonal = self._part.mean_diagonal(self._h) + self._part.quadratic
-        metric.fill(self._others, self._diagonal[self._others])
+        hessian.fill(self._others, self._diagonal[self._others])
         self._others = None
 
     def price(self, point: Point) -> float:

@@ -22,8 +22,8 @@ from collections.abc import Iterator
 
 from .._certificate import lower_bound
 from ._driver import Iterate, Task
+from ._learning_hessian import learning_hessian
 from ._line_search import SHORT, advance, careful
-from ._metric import metric_of
 
 # Steps in a row that may leave J as it is: the gradient, and the proof, may gain from one.
 ROUNDED = 3
@@ -46,14 +46,14 @@ def newton(task: Task) -> Iterator[Iterate]:
     while level < ROUNDED:
         a = objective.data.predictions(point.Z)
         gap = task.goal.gap(point.J)
-        metric = metric_of(objective, objective.hessian(a), MORE)
-        s, decrement = metric.model(point, ROUGH * gap if decrement > gap else 0.0)
+        hessian = learning_hessian(objective, objective.hessian(a), MORE)
+        s, decrement = hessian.step(point, ROUGH * gap if decrement > gap else 0.0)
         step = advance(objective, point, s)
         lower = -math.inf
         if step is None:
             # At the limit of rounding the direction, to its last digit, may still prove where the
             # point is.
-            U = objective.direction_margins(metric.model(point).s)
+            U = objective.direction_margins(hessian.step(point).s)
             lower = lower_bound(objective, point, objective, a, U)
         elif abs(step.point.J - (point.J - decrement)) <= gap:
             lower = lower_bound(objective, point, objective, a, step.margins(point))
@@ -72,12 +72,12 @@ def newton(task: Task) -> Iterator[Iterate]:
             if count == further and step.left**2 * decrement > gap:
                 break
             if further > 1:
-                metric.learn(step.point.theta - point.theta, step.point.gradient - point.gradient)
+                hessian.learn(step.point.theta - point.theta, step.point.gradient - point.gradient)
             point = step.point
-            s, decrement = metric.model(point)
+            s, decrement = hessian.step(point)
             last = max(1.0, UNEVEN * abs(stretch - 1.0)) * decrement <= gap
             if last and further > 1:
-                s = metric.afresh(MORE).model(point).s  # what pairs add proves nothing
+                s = hessian.afresh(MORE).step(point).s  # what pairs add proves nothing
             following = advance(objective, point, stretch * s) if last or count < further else None
             if following is None:
                 break

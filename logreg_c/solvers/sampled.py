@@ -151,11 +151,11 @@ def with_model(
     # In units of each column's curvature, that of a common column being a quarter at most.
     prox = 4.0 / size
     patience = max(3.0, gram_cost(task, int(size)))
-    metric = model.metric(point, diagonal)
+    hessian = model.hessian(point, diagonal)
     before = math.inf
     passes = 0
     while True:
-        s, decrement = metric.model(point)
+        s, decrement = hessian.step(point)
         gap = goal.gap(point.J)
         lower = -math.inf
         if decrement <= (0.3 if dane else 2.0 * model.fraction) * gap:
@@ -170,9 +170,9 @@ def with_model(
         if dane and passes > 1:
             # Where two steps were not enough the curvature has changed. Not before the certificate
             # was tried: its Gram is another one.
-            metric = model.metric(point)
+            hessian = model.hessian(point)
         if dane:
-            s = model.tilted_step(point, metric, prox * diagonal.mean(axis=0))
+            s = model.tilted_step(point, hessian, prox * diagonal.mean(axis=0))
         step = advance(objective, point, s)
         if step is None:
             return point
@@ -180,7 +180,7 @@ def with_model(
         if step.length < 1.0:
             before = 0.0
         if not dane:
-            metric.learn(step.length * s, step.point.gradient - point.gradient)
+            hessian.learn(step.length * s, step.point.gradient - point.gradient)
         point = step.point
         passes += 1
         yield Iterate(point, lower)

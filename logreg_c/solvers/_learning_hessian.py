@@ -13,10 +13,10 @@ from .._validation import Floats, Indices
 from ._memory import Memory
 
 
-class Metric(Protocol):
-    """What a step is measured with."""
+class LearningHessian(Protocol):
+    """What steps are made with."""
 
-    def model(self, point: Point, enough: float = 0.0) -> ModelStep:
+    def step(self, point: Point, enough: float = 0.0) -> ModelStep:
         """Return the step to the minimum of the quadratic model at a point.
 
         `enough` is that of `model_step`.
@@ -25,11 +25,11 @@ class Metric(Protocol):
     def learn(self, s: Floats, y: Floats) -> None:
         """Take in what the gradient changed by, y, along a step s."""
 
-    def afresh(self, most: int) -> Metric:
+    def afresh(self, most: int) -> LearningHessian:
         """Return the matrix as it was at first, which will keep so many pairs if not all."""
 
 
-class Factored:
+class FactoredHessian:
     """A Cholesky factor and the pairs of L-BFGS, for objectives that are smooth."""
 
     def __init__(self, factor: Factor, most: int, threads: int) -> None:
@@ -37,7 +37,7 @@ class Factored:
         self._threads = threads
         self._memory = Memory(most, threads)
 
-    def model(self, point: Point, enough: float = 0.0) -> ModelStep:
+    def step(self, point: Point, enough: float = 0.0) -> ModelStep:
         """Return the step, and the decrement of the factor alone."""
         s, decrement = self._factor.step(point.gradient)
         if self._memory:
@@ -48,12 +48,12 @@ class Factored:
         """Keep the pair."""
         self._memory.add(s, y)
 
-    def afresh(self, most: int) -> Factored:
+    def afresh(self, most: int) -> FactoredHessian:
         """Return the factor without pairs."""
-        return Factored(self._factor, most, self._threads)
+        return FactoredHessian(self._factor, most, self._threads)
 
 
-class Updated:
+class UpdatedHessian:
     """The matrix itself, updated by BFGS, for objectives with an L1 penalty or bounds."""
 
     def __init__(self, objective: Objective, H: Floats) -> None:
@@ -61,7 +61,7 @@ class Updated:
         self._first = H
         self._H = H
 
-    def model(self, point: Point, enough: float = 0.0) -> ModelStep:
+    def step(self, point: Point, enough: float = 0.0) -> ModelStep:
         """Return the step to the minimum of the model."""
         return model_step(self._objective, self._H, point, enough)
 
@@ -80,9 +80,9 @@ class Updated:
         if curvature > 0.0:
             self._H = self._H + (y[:, None] * (y / sy) - Hs[:, None] * (Hs / curvature))
 
-    def afresh(self, most: int) -> Updated:
+    def afresh(self, most: int) -> UpdatedHessian:
         """Return the matrix before all updates."""
-        return Updated(self._objective, self._first)
+        return UpdatedHessian(self._objective, self._first)
 
 
 def product(H: Floats, s: Floats) -> Floats:
@@ -93,9 +93,9 @@ def product(H: Floats, s: Floats) -> Floats:
     return out
 
 
-def metric_of(objective: Objective, H: Floats, most: int) -> Metric:
+def learning_hessian(objective: Objective, H: Floats, most: int) -> LearningHessian:
     """Return what starts from a Hessian; of pairs, if it keeps them, the last `most`."""
     if objective.nonsmooth is None:
         threads = objective.data.threads
-        return Factored(Factor(H, threads), most, threads)
-    return Updated(objective, H)
+        return FactoredHessian(Factor(H, threads), most, threads)
+    return UpdatedHessian(objective, H)
