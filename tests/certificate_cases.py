@@ -17,9 +17,9 @@ from logreg_c._quadratic import model_step
 from logreg_c._several import evaluate_and_prove
 from logreg_c.fitting import fit_quietly
 from logreg_c.solvers import NONSMOOTH, SPARSE, SPARSE_NONSMOOTH
-from logreg_c.solvers._model import Model
 from logreg_c.solvers._orthant import Inverse, face, newton_direction
 from logreg_c.solvers._proximal import Solved
+from logreg_c.solvers._sample import Sample
 from logreg_c.solvers.newton_cg import conjugate_gradients
 from logreg_c.solvers.working_set import prove
 
@@ -78,8 +78,8 @@ def directions(
 
     n = objective.n
     rows = np.sort(rng.choice(n, rng.integers(1, n + 1), replace=False)).astype(np.intp)
-    model = Model(objective, rows, rng.uniform(0.5, 20, len(rows)))
-    yield "sample", model.lower_bound(point)
+    sample = Sample(objective, rows, rng.uniform(0.5, 20, len(rows)))
+    yield "sample", sample.lower_bound(point)
     part = objective.sample(rows, np.ones(len(rows)))
     U = part.direction_margins(random)
     yield "random of a sample", lower_bound(objective, point, part, a[:, rows].copy(), U)

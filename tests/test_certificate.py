@@ -12,7 +12,7 @@ from hard_problems import FLAVOURS, Exact, draw, solve
 
 from logreg_c._certificate import EPS, below, bound_of, lower_bound, plain_lower_bound
 from logreg_c.solvers._driver import Goal, Iterate, drive
-from logreg_c.solvers._model import Model
+from logreg_c.solvers._sample import Sample
 
 # Rows, columns and classes (1 for two), 400 problems of each.
 SHAPES = [(8, 2, 1), (30, 4, 1), (40, 3, 1), (12, 2, 3), (30, 3, 4)]
@@ -180,5 +180,5 @@ def test_a_sample_of_all_rows_is_newtons_direction():
     s = -objective.factor(a).solve(point.gradient)
     expected = lower_bound(objective, point, objective, a, objective.direction_margins(s))
     # What the rows stand for is not the certificate's business.
-    model = Model(objective, rows, np.full(objective.n, 17.0))
-    assert model.lower_bound(point) == pytest.approx(expected, rel=1e-9)
+    sample = Sample(objective, rows, np.full(objective.n, 17.0))
+    assert sample.lower_bound(point) == pytest.approx(expected, rel=1e-9)

@@ -14,7 +14,7 @@ from logreg_c._data import Dense
 from logreg_c._factor import Factor
 from logreg_c._objective import Objective, Ray, inner
 from logreg_c.solvers._line_search import search
-from logreg_c.solvers._model import minimise_sample
+from logreg_c.solvers._sample import minimise_sample
 from logreg_c.solvers.newton_cg import Smooth, conjugate_gradients
 
 # The package has the solver of that name in its place.

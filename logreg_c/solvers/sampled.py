@@ -22,8 +22,8 @@ from .._sampling import by_importance, rarely_other, stratified
 from .._validation import Floats
 from ._driver import Iterate, Task
 from ._line_search import advance
-from ._model import Model, minimise_sample
 from ._price import price_of_gram, price_of_step
+from ._sample import Sample, minimise_sample
 from .blocks import penalties, through_penalties
 from .lbfgs import few_passes
 
@@ -86,17 +86,17 @@ def sampled(task: Task) -> Iterator[Iterate]:
         for point in few_passes(objective, start, diagonal, passes):
             yield Iterate(point, -math.inf)
         diagonal, leverage = survey(task, point, reciprocal(diagonal))
-        lever = total(leverage)
+        lever = of_all_classes(leverage)
         if float(lever.max()) > HEAVY * float(lever.mean()):
             yield from through_penalties(
                 task, penalties(objective, diagonal), point, diagonal, leverage
             )
             return
     while 2 * m < objective.n:
-        rows, weight = by_importance(total(leverage), m, task.random)
-        model = Model(objective, rows, weight)
+        rows, weight = by_importance(of_all_classes(leverage), m, task.random)
+        sample = Sample(objective, rows, weight)
         dane = len(rows) >= 0.9 * dane_rows(objective) and gram_cost(task, m) <= CHEAP_GRAM
-        iterates = with_model(task, model, point, diagonal, dane)
+        iterates = with_sample(task, sample, point, diagonal, dane)
         # As long as y; not before the sample has its place, or that of one of them is split up.
         del point, leverage
         point = yield from iterates
@@ -105,7 +105,7 @@ def sampled(task: Task) -> Iterator[Iterate]:
         diagonal, leverage = survey(task, point, reciprocal(diagonal))
 
 
-def total(leverage: Floats) -> Floats:
+def of_all_classes(leverage: Floats) -> Floats:
     """Add up the classes' leverages."""
     return np.asarray(leverage[0] if len(leverage) == 1 else leverage.sum(axis=0))
 
@@ -142,24 +142,24 @@ def sample_start(task: Task, m: int) -> tuple[Floats, Floats]:
     return theta, 1.0 / np.maximum(diagonal - ridge, 0.1 / m)
 
 
-def with_model(
-    task: Task, model: Model, point: Point, diagonal: Floats, dane: bool
+def with_sample(
+    task: Task, sample: Sample, point: Point, diagonal: Floats, dane: bool
 ) -> Generator[Iterate, None, Point]:
     """Iterate with one sample until it stalls; return where to draw the next one."""
     objective, goal = task.objective, task.goal
-    size = model.fraction * objective.n
+    size = sample.fraction * objective.n
     # In units of each column's curvature, that of a common column being a quarter at most.
     prox = 4.0 / size
     patience = max(3.0, gram_cost(task, int(size)))
-    hessian = model.hessian(point, diagonal)
+    hessian = sample.hessian(point, diagonal)
     before = math.inf
     passes = 0
     while True:
         s, decrement = hessian.step(point)
         gap = goal.gap(point.J)
         lower = -math.inf
-        if decrement <= (0.3 if dane else 2.0 * model.fraction) * gap:
-            lower = model.lower_bound(point)
+        if decrement <= (0.3 if dane else 2.0 * sample.fraction) * gap:
+            lower = sample.lower_bound(point)
             if point.J - lower <= gap:
                 yield Iterate(point, lower)
                 return point
@@ -170,9 +170,9 @@ def with_model(
         if dane and passes > 1:
             # Where two steps were not enough the curvature has changed. Not before the certificate
             # was tried: its Gram is another one.
-            hessian = model.hessian(point)
+            hessian = sample.hessian(point)
         if dane:
-            s = model.tilted_step(point, hessian, prox * diagonal.mean(axis=0))
+            s = sample.tilted_step(point, hessian, prox * diagonal.mean(axis=0))
         step = advance(objective, point, s)
         if step is None:
             return point

@@ -24,7 +24,7 @@ STALE = 0.1
 MEMORY = 15
 
 
-class Model:
+class Sample:
     """Rows of an objective, copied, each with what it stands for.
 
     Parameters
