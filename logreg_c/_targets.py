@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Labels as the passes want them, and models as people want them."""
+"""Labels as the passes want them, and weights and biases as people want them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Targets(NamedTuple):
     K : int
         1 for two classes, else their number.
     pair : bool
-        Whether two classes came, and their model goes back, as two columns.
+        Whether two classes came as two columns, and their weights go back as two.
     base_bias : ndarray of shape (K,)
         The bias that alone predicts the classes' shares.
     """
@@ -38,10 +38,10 @@ class Targets(NamedTuple):
 
     @property
     def columns(self) -> int:
-        """The columns of a model: 1 or the number of classes."""
+        """The columns of weights that go back: 1 or the number of classes."""
         return 2 if self.pair else self.K
 
-    def model(self, raw: Floats) -> tuple[Floats, Any]:
+    def w_and_b(self, raw: Floats) -> tuple[Floats, Any]:
         """Return w and b as users get them, from (K, d + 1)."""
         if self.pair:
             raw = np.concatenate((-0.5 * raw, 0.5 * raw))
@@ -49,7 +49,7 @@ class Targets(NamedTuple):
             return raw[0, :-1].copy(), float(raw[0, -1])
         return raw[:, :-1].copy(), raw[:, -1].copy()
 
-    def from_model(self, w: Any, b: Any, d: int) -> Floats:
+    def from_w_and_b(self, w: Any, b: Any, d: int) -> Floats:
         """Return (K, d + 1) from w and b as users give them; what is None is zero."""
         raw = np.zeros((self.columns, d + 1))
         if w is not None:

@@ -463,7 +463,7 @@ class Posed:
         if w0 is None and b0 is None:
             return null
         objective, problem = self.objective, self.problem
-        raw = problem.targets.from_model(w0, b0, objective.D - 1)
+        raw = problem.targets.from_w_and_b(w0, b0, objective.D - 1)
         if not problem.fit_bias:
             raw[:, -1] = 0.0
         with np.errstate(all="ignore"):
@@ -486,9 +486,9 @@ class Posed:
                 theta[:, -1] = _bias_alone(problem.data, about, enough)
         return theta
 
-    def model(self, point: Point) -> tuple[Floats, Any]:
+    def w_and_b(self, point: Point) -> tuple[Floats, Any]:
         """Return w and b as users get them."""
-        w, b = self.problem.targets.model(self.objective.to_raw(point.theta))
+        w, b = self.problem.targets.w_and_b(self.objective.to_raw(point.theta))
         return self.penalty.clip(w), b
 
     def minimise(
@@ -515,7 +515,7 @@ class Posed:
             nonlocal called_off
             bar.update(1)
             if callback is not None:
-                called_off = bool(callback(FitState(*record, *self.model(point))))
+                called_off = bool(callback(FitState(*record, *self.w_and_b(point))))
             return called_off
 
         watched = watch if progress or callback is not None else None
@@ -544,7 +544,7 @@ class Posed:
         outcome = review.outcome
         point = outcome.point
         result = FitResult(
-            *self.model(point), point.J, max(point.J - outcome.lower, 0.0), outcome.converged,
+            *self.w_and_b(point), point.J, max(point.J - outcome.lower, 0.0), outcome.converged,
             outcome.reason, len(outcome.history), passes, outcome.history, outcome.solver,
             review.dependent,
         )  # fmt: skip

@@ -224,7 +224,7 @@ def regularization_path(
             start = null._replace(posed=posed) if before is None else before
             now = continuation.fit_next(posed, start, older)
             outcome = now.review.outcome
-            models.append(posed.model(now.point))
+            models.append(posed.w_and_b(now.point))
             losses[k] = posed.objective.loss(now.point)
             objective[k] = now.point.J
             gap[k] = max(now.point.J - outcome.lower, 0.0)
