@@ -11,7 +11,7 @@ import pytest
 from logreg_c import fit
 from logreg_c._penalty import as_penalty
 from logreg_c.fitting import Problem
-from logreg_c.solvers import _elimination, _head, _whole
+from logreg_c.solvers import _elimination, _head_and_tail, _partial, _whole
 from logreg_c.solvers._elimination import Elimination
 
 sparse = pytest.importorskip("scipy.sparse")
@@ -89,8 +89,8 @@ def test_a_slow_fit_takes_it_and_proves_its_optimum(monkeypatch):
     # As if there were more columns than are factored at once.
     monkeypatch.setattr(_whole, "SMALL", 0)
     monkeypatch.setattr(_whole, "COMPLETE", 0.0)
-    monkeypatch.setattr(_head, "HEAD", 4)
-    monkeypatch.setattr(_head, "FEWEST", 0)
+    monkeypatch.setattr(_partial, "HEAD_COLUMNS", 4)
+    monkeypatch.setattr(_head_and_tail, "FEWEST", 0)
     monkeypatch.setattr(preconditioned, "SLOW", ())
     monkeypatch.setattr(_elimination, "MOST_OTHERS", 0)
     slow = fit(X, y, **arguments)

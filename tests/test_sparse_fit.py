@@ -15,7 +15,7 @@ import logreg_c
 from logreg_c import SeparationWarning, fit
 from logreg_c._penalty import as_penalty
 from logreg_c.fitting import Problem
-from logreg_c.solvers._head import Head
+from logreg_c.solvers._partial import Partial
 
 sparse = pytest.importorskip("scipy.sparse")
 
@@ -296,7 +296,7 @@ def test_a_head_grows_as_far_as_slow_iterations_pay_for(kept_sparse):
     penalty = as_penalty(3e-8, 0.0, None, None, None, X.shape[1])
     objective = Problem(X, y, None, None, True, 0, 1, True).pose(penalty).objective
     for count, grows in ((1, False), (1000, True)):
-        matrix = Head(objective, np.random.default_rng(0))
+        matrix = Partial(objective, np.random.default_rng(0))
         assert matrix.grow(count) == grows
 
 

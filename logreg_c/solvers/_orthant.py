@@ -23,7 +23,7 @@ from .._objective import Objective, Point, inner, is_finite, reciprocal
 from .._sparse import Sparse
 from .._validation import Floats, Indices
 from ._expected import from_means
-from ._head import HEAD, Blocks
+from ._head_and_tail import HEAD_COLUMNS, HeadAndTail
 from ._line_search import DECREASE, Step, advance
 from ._memory import Apply, Memory
 from ._price import hessian_in_steps, price_of_step, size_of_factor
@@ -83,7 +83,7 @@ class Refaced(NamedTuple):
 
 
 # Columns of a head that move, and their factor if there are any.
-Head = tuple[Indices, Factor | None]
+HeadFactor = tuple[Indices, Factor | None]
 
 
 class Inverse:
@@ -101,23 +101,23 @@ class Inverse:
         self, part: Objective, point: Point, rows: Indices | None, centred: bool = True
     ) -> None:
         self._part = part
-        self._blocks: Blocks | None = None
+        self._hessian: HeadAndTail | None = None
         self.means: Floats | None = None
         if not isinstance(part.data, Sparse):
             self.diagonal = inverse_diagonal(part, point)
             return
         # Several classes share the mean of their curvatures.
         h = part.mean_curvature(point, SUREST)
-        k = min(HEAD, size_of_factor(CHEAP * price_of_step(part)), part.D - 1)
-        self._blocks = Blocks(part, h, k, rows, centred)
-        self.diagonal = np.tile(self._blocks.inverse, (part.K, 1))
-        self.means = self._blocks.means
-        self._heads: list[Head] = []
+        k = min(HEAD_COLUMNS, size_of_factor(CHEAP * price_of_step(part)), part.D - 1)
+        self._hessian = HeadAndTail(part, h, k, rows, centred)
+        self.diagonal = np.tile(self._hessian.inverse, (part.K, 1))
+        self.means = self._hessian.means
+        self._heads: list[HeadFactor] = []
 
     def within(self, moves: NDArray[np.bool_]) -> Apply:
         """Return what multiplies by the inverse of the block of some parameters."""
-        part, blocks = self._part, self._blocks
-        heads = [] if blocks is None else self._heads_of(blocks, moves)
+        part, hessian = self._part, self._hessian
+        heads = [] if hessian is None else self._heads_of(hessian, moves)
 
         def split(r: Floats) -> Floats:
             out: Floats = np.where(moves, part.project(self.diagonal * r), 0.0)
@@ -131,16 +131,16 @@ class Inverse:
 
         return apply
 
-    def _heads_of(self, blocks: Blocks, moves: NDArray[np.bool_]) -> list[Head]:
+    def _heads_of(self, hessian: HeadAndTail, moves: NDArray[np.bool_]) -> list[HeadFactor]:
         """Return the head of each class, of which few columns come and go."""
         before, self._heads = self._heads, []
-        for k, row in enumerate(moves[:, blocks.head]):
+        for k, row in enumerate(moves[:, hessian.head]):
             among = np.flatnonzero(row)
-            head = blocks.head[among]
+            head = hessian.head[among]
             if k < len(before) and np.array_equal(head, before[k][0]):
                 self._heads.append(before[k])
                 continue
-            G = np.ascontiguousarray(blocks.G[np.ix_(among, among)])
+            G = np.ascontiguousarray(hessian.G[np.ix_(among, among)])
             G.ravel()[:: len(G) + 1] *= 1.0 + RIDGE
             factor = Factor(G, self._part.data.threads) if len(among) else None
             self._heads.append((head, factor))

@@ -22,9 +22,9 @@ from .._objective import Objective, Point, inner
 from .._validation import Floats
 from ._driver import Goal, Iterate, Task
 from ._elimination import Elimination, price
-from ._head import Head
 from ._line_search import advance, along
 from ._memory import Apply, Memory
+from ._partial import Partial
 from ._whole import Whole
 from .newton_cg import conjugate_gradients
 
@@ -62,11 +62,11 @@ PROOF = 40
 def preconditioned(task: Task) -> Iterator[Iterate]:
     """Yield an iterate a gather and a scatter."""
     objective, point = task.objective, task.begin()
-    matrix: Matrix
+    matrix: InitialMatrix
     if Whole.serves(objective):
         matrix, field = Whole(objective), None
     else:
-        matrix, field = Head(objective, task.random), Elimination.largest(objective)
+        matrix, field = Partial(objective, task.random), Elimination.largest(objective)
     matrix.refresh(point)
     few = objective.sparse.X.entries < ENTRIES_A_COLUMN * objective.D
     threads = objective.data.threads
@@ -126,7 +126,7 @@ def preconditioned(task: Task) -> Iterator[Iterate]:
             matrix.refresh(point)
 
 
-class Matrix(Protocol):
+class InitialMatrix(Protocol):
     """About an inverse of the Hessian, as it was at the point of the last `refresh`."""
 
     pays: float
@@ -191,7 +191,7 @@ class Proof:
             return 0.0
         return LATER * RECENT * math.log(to_go) / -math.log(ratio)
 
-    def of(self, point: Point, decrement: float, matrix: Matrix, apply: Apply) -> float:
+    def of(self, point: Point, decrement: float, matrix: InitialMatrix, apply: Apply) -> float:
         """Return a lower bound on J*, -inf if none was tried; `decrement` is what J may yet fall.
 
         One more direction costs an iteration. Some are taken, while each halves the bound, where

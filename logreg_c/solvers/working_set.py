@@ -22,7 +22,7 @@ from .._objective import Objective, Point, and_bias, inner
 from .._sparse import Sparse
 from .._validation import Floats, Indices
 from ._driver import Iterate, Task
-from ._head import HEAD, rows_for
+from ._head_and_tail import HEAD_COLUMNS, rows_for
 from ._memory import Memory
 from ._orthant import (
     Face,
@@ -230,7 +230,7 @@ class Unfactored:
     def _inverse_for(self, part: Objective, point: Point) -> Inverse:
         """Return what steps start from, made anew now and then."""
         if self._inverse is None or self._made >= RENEWED:
-            rows = rows_for(HEAD, part.n, np.random.default_rng(0))
+            rows = rows_for(HEAD_COLUMNS, part.n, np.random.default_rng(0))
             self._inverse, self._made = Inverse(part, point, rows, self._centred), 0
         return self._inverse
 

@@ -1,10 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-r"""The initial matrix of L-BFGS for sparse data: head, tail and fields.
-
-The *head* is the columns with the largest diagonal in the Hessian, a few hundred of which hold half
-of all entries: their block of the Hessian is factored, of a sample of rows rescaled to the exact
-diagonal. The *tail* is the diagonal of the others. Columns count from their means: as they are,
-entries that are mostly of one sign couple all of them, and the bias, by the product of two means.
+r"""The Hessian of sparse data in part: head and tail, and one-hot fields exactly.
 
 The columns of a one-hot field, divided by their entries, add up to 1 in every row, and so does the
 bias. Differences of these change no margin: only the penalty bends J along them, which no diagonal
@@ -23,39 +18,22 @@ B being head and tail. With several classes all share the mean of their curvatur
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
 
 import numpy as np
 
 from .._entries import Fields
-from .._factor import Factor
-from .._objective import Objective, Point, inner, reciprocal
-from .._sampling import spread_out
+from .._objective import Objective, Point, inner
 from .._validation import Floats, Indices
-from ._expected import from_means
+from ._head_and_tail import HEAD_COLUMNS, HeadAndTail, rows_for
 from ._price import price_of_step, size_of_factor
 
-# Columns of a head, at first and at most.
-HEAD, MOST_HEAD = 256, 2000
-# Rows of the sample that its block comes from: this part of all, so many for each column, and so
-# many anyway.
-PART, ROWS, FEWEST = 0.1, 4, 10_000
-# What is left of the diagonal, at least, of columns that are hardly more than their mean; and of a
-# divisor where all rows are sure of their label.
-LEAST, TINY = 1e-6, 1e-300
+# Columns of a head, at most.
+MOST_COLUMNS = 2000
 # A larger head's factor is to cost no more than this part of the iterations that were slow.
 WORTH = 0.5
 
 
-def rows_for(k: int, n: int, random: np.random.Generator) -> Indices | None:
-    """Return the rows that the block of k columns comes from, None for all n."""
-    m = max(int(PART * n), ROWS * k, FEWEST)
-    if m > 0.7 * n:
-        return None
-    return spread_out(m, n, random)
-
-
-class Head:
+class Partial:
     """About an inverse of the Hessian as it was at the point of the last `refresh`.
 
     Parameters
@@ -75,7 +53,7 @@ class Head:
         self._random = random
         self._rows: Indices | None = None
         self._deflation: Deflation | None = None
-        self.resize(HEAD)
+        self.resize(HEAD_COLUMNS)
 
     def resize(self, k: int) -> None:
         """Take so many columns from the next refresh on."""
@@ -88,7 +66,7 @@ class Head:
         `count` iterations have not been enough.
         """
         most = size_of_factor(WORTH * count * price_of_step(self._objective))
-        k = min(4 * self._k, MOST_HEAD, self._objective.D - 1, most)
+        k = min(4 * self._k, MOST_COLUMNS, self._objective.D - 1, most)
         if k <= self._k:
             return False
         self.resize(k)
@@ -97,102 +75,24 @@ class Head:
     def refresh(self, point: Point) -> None:
         """Take the Hessian at a point."""
         objective, fields = self._objective, self._objective.sparse.fields
-        self._blocks = blocks = Blocks(
+        self._hessian = hessian = HeadAndTail(
             objective, objective.mean_curvature(point), self._k, self._rows, centred=fields is None
         )
         self._deflation = None
         if fields is not None:
-            deflation = Deflation(objective, fields, blocks.h, blocks.diagonal)
+            deflation = Deflation(objective, fields, hessian.h, hessian.diagonal)
             self._deflation = deflation if deflation.useful else None
 
     def apply(self, g: Floats) -> Floats:
         """Return about the inverse of the Hessian times g."""
         if self._deflation is None:
-            out = self._blocks.apply(g)
+            out = self._hessian.apply(g)
         else:
-            out = np.stack([self._deflation.apply(row, self._blocks.apply) for row in g])
+            out = np.stack([self._deflation.apply(row, self._hessian.apply) for row in g])
         return self._objective.project(out)
 
     def lower_bound(self, point: Point, gap: float) -> None:
         """Return that it has no bound of its own: a step leaves too much of the residual."""
-
-
-class Blocks:
-    """The Hessian at a point without what couples its head to its tail, and these to each other.
-
-    Parameters
-    ----------
-    objective : Objective
-        Over sparse data.
-    h : ndarray of shape (n,)
-        The curvature of each row.
-    k : int
-        Columns of the head.
-    rows : ndarray of intp, optional
-        Those that the head's block comes from, rescaled to the exact diagonal.
-    centred : bool
-        Whether columns count from their means, if there is a bias.
-
-    Attributes
-    ----------
-    h, diagonal : ndarray
-        The curvatures, and the diagonal that they add up to.
-    means : ndarray of shape (d,) or None
-        What columns count from.
-    """
-
-    def __init__(
-        self, objective: Objective, h: Floats, k: int, rows: Indices | None, centred: bool
-    ) -> None:
-        self._threads = objective.data.threads
-        self.h = h
-        diagonal = objective.mean_diagonal(h)
-        self.means: Floats | None = None
-        if centred and objective.fit_bias:
-            total = max(diagonal[-1], TINY)
-            self.means = means = objective.mean_column(h, diagonal)[:-1] / total
-            squares = diagonal[:-1]
-            np.maximum(squares - total * means * means, LEAST * squares, out=squares)
-        self.diagonal = diagonal
-        exact = diagonal + objective.quadratic
-        d = objective.D - 1
-        columns = np.arange(d)
-        if k < d:
-            columns = np.sort(np.argpartition(exact[:d], d - k)[d - k :])
-        self.head = np.append(columns, d)
-        weights = h if rows is None else h[rows] * (objective.n / len(rows))
-        G = objective.head_gram(rows, weights, columns)
-        if self.means is not None:
-            G[:-1, :-1] -= np.outer(G[:-1, -1] / max(G[-1, -1], TINY), G[-1, :-1])
-            G[-1, :-1] = G[:-1, -1] = 0.0
-        if rows is not None or self.means is not None:
-            found = np.diagonal(G)
-            ratio = np.zeros_like(found)
-            np.divide(diagonal[self.head], found, out=ratio, where=found > 0.0)
-            root = np.sqrt(ratio)
-            G *= root * root[:, None]
-            G.ravel()[:: len(G) + 1] = diagonal[self.head]
-        G.ravel()[:: len(G) + 1] += objective.quadratic[self.head]
-        if not objective.fit_bias:
-            G[-1, :] = G[:, -1] = 0.0
-            G[-1, -1] = 1.0
-        self.G = G
-        self.inverse = reciprocal(exact)
-
-    @cached_property
-    def _factor(self) -> Factor:
-        return Factor(self.G, self._threads)
-
-    def apply(self, g: Floats) -> Floats:
-        """Return the inverse of the head's block, and the diagonal one of the tail, times g."""
-        return from_means(self._split, self.means, g)
-
-    def _split(self, g: Floats) -> Floats:
-        out: Floats = self.inverse * g
-        head = g[..., self.head]
-        rows = [self._factor.solve(row) for row in np.atleast_2d(head)]
-        out[..., self.head] = np.stack(rows).reshape(head.shape)
-        return out
 
 
 class Deflation:

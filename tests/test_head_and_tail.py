@@ -11,8 +11,8 @@ import pytest
 from logreg_c import fit
 from logreg_c._penalty import as_penalty
 from logreg_c.fitting import Problem
-from logreg_c.solvers import _head, _orthant, _whole
-from logreg_c.solvers._head import Blocks
+from logreg_c.solvers import _orthant, _partial, _whole
+from logreg_c.solvers._head_and_tail import HeadAndTail
 from logreg_c.solvers._orthant import Inverse, face, orthant_step
 
 sparse = pytest.importorskip("scipy.sparse")
@@ -46,9 +46,9 @@ def test_a_head_of_all_columns_is_the_inverse_of_the_hessian(centred, fit_bias, 
     g = rng.standard_normal((1, objective.D))
     g[0, -1] *= fit_bias
     point = objective.evaluate(0.1 * g)
-    blocks = Blocks(objective, objective.mean_curvature(point), 60, None, centred)
-    assert (blocks.means is not None) == (centred and fit_bias)
-    s = blocks.apply(g)
+    parts = HeadAndTail(objective, objective.mean_curvature(point), 60, None, centred)
+    assert (parts.means is not None) == (centred and fit_bias)
+    s = parts.apply(g)
     back = objective.hessian_vector(objective.data.predictions(point.Z), s)
     np.testing.assert_allclose(back, g, rtol=0, atol=1e-10)
 
@@ -62,9 +62,9 @@ def test_a_tail_of_independent_columns_is_nearly_the_whole_hessian():
     H = objective.hessian(objective.data.predictions(point.Z))
     far = []
     for centred in (False, True):
-        blocks = Blocks(objective, objective.mean_curvature(point), 1, None, centred)
-        assert (blocks.inverse > 0.0).all()
-        sizes = np.linalg.eigvals(blocks.apply(np.eye(objective.D)) @ H).real
+        parts = HeadAndTail(objective, objective.mean_curvature(point), 1, None, centred)
+        assert (parts.inverse > 0.0).all()
+        sizes = np.linalg.eigvals(parts.apply(np.eye(objective.D)) @ H).real
         far.append(float(np.abs(sizes - 1.0).max()))
     assert far[0] > 3.0
     assert far[1] < 0.2
@@ -77,18 +77,18 @@ def test_fits_whose_columns_count_from_their_means_take_fewer_passes(l1, K, monk
     if K > 2:
         rng = np.random.default_rng(3)
         y = np.argmax(X @ rng.laplace(0.0, 4.0, (600, K)) + rng.gumbel(size=(1500, K)), axis=1)
-    monkeypatch.setattr(_head, "HEAD", 20)
-    monkeypatch.setattr(_orthant, "HEAD", 20)
+    monkeypatch.setattr(_partial, "HEAD_COLUMNS", 20)
+    monkeypatch.setattr(_orthant, "HEAD_COLUMNS", 20)
     monkeypatch.setattr(working_set, "FACTORED", 0)
     monkeypatch.setattr(_whole.Whole, "serves", lambda objective: False)
     arguments = {"l1": l1} if l1 else {"l2": 1e-4}
     few = fit(X, y, **arguments)
-    made = Blocks.__init__
+    made = HeadAndTail.__init__
 
     def uncentred(self, objective, h, k, rows, centred):
         made(self, objective, h, k, rows, False)
 
-    monkeypatch.setattr(Blocks, "__init__", uncentred)
+    monkeypatch.setattr(HeadAndTail, "__init__", uncentred)
     many = fit(X, y, **arguments)
     assert few.converged
     assert many.converged
