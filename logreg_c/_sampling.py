@@ -15,7 +15,7 @@ from ._validation import Floats, Indices
 # The part of an importance sample's probability that is the same for every row.
 UNIFORM_MIX = 0.3
 # A row of this many times the importance that makes a probability 1 has that with the mix too.
-ENOUGH = 2.0
+CERTAIN = 2.0
 
 
 def _class_rows(data: Examples) -> list[Indices]:
@@ -69,7 +69,7 @@ def by_importance(
     n = len(importance)
     before, mean = math.inf, float(importance.mean())
     while mean < 0.9 * before:
-        np.minimum(importance, ENOUGH * n / max(m, 1) * mean, out=importance)
+        np.minimum(importance, CERTAIN * n / max(m, 1) * mean, out=importance)
         before, mean = mean, float(importance.mean())
     size = np.multiply(importance, 1.0 / max(mean, 1e-300), out=importance)
     size += UNIFORM_MIX

@@ -79,7 +79,7 @@ def test_fits_whose_columns_count_from_their_means_take_fewer_passes(l1, K, monk
         y = np.argmax(X @ rng.laplace(0.0, 4.0, (600, K)) + rng.gumbel(size=(1500, K)), axis=1)
     monkeypatch.setattr(_partial, "HEAD_COLUMNS", 20)
     monkeypatch.setattr(_orthant, "HEAD_COLUMNS", 20)
-    monkeypatch.setattr(working_set, "FACTORED", 0)
+    monkeypatch.setattr(working_set, "FACTORED_PART", 0)
     monkeypatch.setattr(_whole.Whole, "serves", lambda objective: False)
     arguments = {"l1": l1} if l1 else {"l2": 1e-4}
     few = fit(X, y, **arguments)

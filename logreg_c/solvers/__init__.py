@@ -45,7 +45,7 @@ SMALL, LARGE, TOO_LARGE = 1e7, 1e11, 1e12
 # Rows a column below which samples are no smaller than all rows.
 FEW_ROWS = 50
 # Parameters whose Hessian is worth a factor: of all classes at once, of two classes.
-FACTORED, FACTORED_PAIR = 1500, 4000
+FACTORED, FACTORED_TWO_CLASSES = 1500, 4000
 # Rows whose own Gram is worth an eigendecomposition, and up to which it is bearable.
 FEW_EXAMPLES, MOST_EXAMPLES = 1500, 4000
 # Doubles that a Hessian per class may take.
@@ -89,7 +89,7 @@ def choose(name: str, objective: Objective) -> list[str]:
         raise ValueError(f"solver is {name!r}; give 'auto' or one of {', '.join(SOLVERS)}")
     n, D, K = objective.n, objective.D, objective.K
     flops = n * D * D * (K * (K + 1) // 2)
-    factored = K * D <= (FACTORED if K > 1 else FACTORED_PAIR)
+    factored = K * D <= (FACTORED if K > 1 else FACTORED_TWO_CLASSES)
     stronger = "newton" if factored and flops < TOO_LARGE else "newton-cg"
     if isinstance(objective.data, Sparse):
         return _choose_sparse(name, stronger, objective)

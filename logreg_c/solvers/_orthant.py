@@ -43,7 +43,7 @@ RIDGE = 0.05
 # How often a step is halved.
 HALVINGS = 8
 # Parameters of a face that are factored where conjugate gradients do not get there.
-FACTORED = 3000
+FACTORED_FACE = 3000
 
 
 class Face(NamedTuple):
@@ -285,7 +285,7 @@ def factored_direction(
 ) -> Solution | None:
     """Solve Newton's system of a face by its Hessian's factor, None if that is too large."""
     among = np.flatnonzero(where.moves[:, :-1].any(axis=0))
-    if part.K * (len(among) + 1) > FACTORED:
+    if part.K * (len(among) + 1) > FACTORED_FACE:
         return None
     few = part.columns(among)
     coordinates = np.append(among, part.D - 1)

@@ -67,7 +67,7 @@ PROVED_BY, PROOF = 0.2, 60
 # which a few more passes bring a gradient for less.
 PROVED_AT = 0.02
 # Parameters whose Hessian over these rows is factored instead.
-FACTORED = 1500
+FACTORED_PROOF = 1500
 
 
 class ClassFactors:
@@ -269,7 +269,7 @@ def prove(task: Task, model: Model, point: Point, gap: float) -> float:
     rows, _ = by_importance(model.leverage.copy(), int(PROVED_BY * full.n), task.random)
     rows = np.union1d(rows, model.trouble.rows).astype(np.intp)
     part = full.sample(rows, np.ones(len(rows)))
-    if full.K * full.D <= FACTORED:
+    if full.K * full.D <= FACTORED_PROOF:
         return newton_lower_bound(full, point, part, rows)
     # Of the other rows' curvature the certificate has as large a part as of the rows.
     exact = model.trouble.part.data.predictions(

@@ -21,7 +21,7 @@ from .._factor import Factor
 from .._objective import Objective, Point, inner, reciprocal
 from .._sampling import by_importance
 from .._validation import Floats, Indices
-from . import FACTORED, FACTORED_PAIR
+from . import FACTORED, FACTORED_TWO_CLASSES
 from ._driver import Iterate, Solver, Task
 from ._line_search import advance
 from ._memory import Memory
@@ -34,7 +34,7 @@ MEMORY = 10
 # one, and `preconditioned` needs few.
 FACTORED_SPARSE = 500
 # A factor serves penalties up to this ratio of its own, and curvatures up to this.
-ALIKE, AS_BENT = 1.05, 1.4
+SERVED_PENALTY, SERVED_CURVATURE = 1.05, 1.4
 # Seconds, as in `_price`, that an entry of a factor takes in a solve.
 SOLVE = 8e-10
 # Rows of the sample that proves a gap, for each column, and in parts of all; without weight
@@ -63,7 +63,7 @@ class LastHessian:
     @staticmethod
     def suits(objective: Objective) -> bool:
         """Whether a Hessian is small enough to be factored, and the factor is of use."""
-        limit = FACTORED if objective.K > 1 else FACTORED_PAIR
+        limit = FACTORED if objective.K > 1 else FACTORED_TWO_CLASSES
         if not isinstance(objective.data, Dense):
             limit = FACTORED_SPARSE
         small = objective.K * objective.D <= limit
@@ -108,8 +108,8 @@ class LastHessian:
         q, bent = objective.quadratic, _bend(objective, point)
         if self._factor is not None and self._quadratic is not None:
             old, before = self._quadratic, self._factored_bent
-            alike = (q <= ALIKE * old).all() and (old <= ALIKE * q).all()
-            if alike and bent <= AS_BENT * before and before <= AS_BENT * bent:
+            alike = (q <= SERVED_PENALTY * old).all() and (old <= SERVED_PENALTY * q).all()
+            if alike and bent <= SERVED_CURVATURE * before and before <= SERVED_CURVATURE * bent:
                 return self._factor
         assert self._H is not None
         H = self._H * (bent / self._bent)

@@ -42,7 +42,7 @@ from ._proximal import PROVABLE, Solved, scores, solve
 # gradient is above the penalty.
 FIRST, SPARE, PART = 400, 2, 1.0
 # Parameters whose Hessian is made, and what it may cost, in products with it.
-FACTORED = 2000
+FACTORED_PART = 2000
 WORTH = 40.0
 # A smaller problem is solved to this part of what could be proved before it, and further than its
 # predecessor by this factor.
@@ -157,7 +157,7 @@ def solver_for(part: Objective, count: int, unfactored: Unfactored) -> PartSolve
 
     Whether it takes their Hessian is a question of that one's price.
     """
-    worth = part.K * part.D <= FACTORED
+    worth = part.K * part.D <= FACTORED_PART
     worth = worth and hessian_in_steps(part, part.K * min(count + 1, part.D)) <= WORTH
     if worth:
         return solve
