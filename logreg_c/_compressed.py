@@ -74,13 +74,16 @@ class Compressed:
         """How many entries there are."""
         return int(self.indptr[-1])
 
+    def places(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return the row and the column of each entry."""
+        lines = np.repeat(np.arange(len(self.indptr) - 1), np.diff(self.indptr))
+        places = self.indices[: len(lines)]
+        return (lines, places) if self.by_rows else (places, lines)
+
     def dense(self) -> NDArray[np.float64]:
         """Return the matrix as a C-ordered array, entries of the same place added up."""
         out = np.zeros(self.shape)
-        lines = np.repeat(np.arange(len(self.indptr) - 1), np.diff(self.indptr))
-        places = self.indices[: len(lines)]
-        at = (lines, places) if self.by_rows else (places, lines)
-        np.add.at(out, at, 1.0 if self.data is None else self.data[: len(lines)])
+        np.add.at(out, self.places(), 1.0 if self.data is None else self.data[: self.entries])
         return out
 
     def lines(self, chosen: NDArray[np.intp]) -> Compressed:

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import _kernels
-from ._alike import distinct_rows, filled_in
+from ._condensed import distinct_rows, filled_in
 from ._data import Dense
 from ._factor import Factor
 from ._nonsmooth import Nonsmooth

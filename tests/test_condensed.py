@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from logreg_c._alike import distinct_rows, filled_in
+from logreg_c._condensed import distinct_rows, filled_in
 from logreg_c._data import Dense
 from logreg_c._penalty import as_penalty
 from logreg_c._sparse import Sparse
