@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import _kernels
+from ._arrays import plain_gram
 from ._names import columns_in_words
 from ._objective import Objective, Point
 from ._validation import Floats, Indices
@@ -84,10 +85,7 @@ def clear_factor(A: Floats, threads: int) -> tuple[Floats, Floats] | None:
 
     None if it has a small pivot.
     """
-    m, D = A.shape
-    gram = np.empty((1, D + 1, D + 1))
-    _kernels.kernels.gram(A, None, np.ones((1, m)), np.zeros(D), np.ones(D), gram, threads)
-    G = gram[0, :D, :D]
+    G = plain_gram(A, np.ones(len(A)), threads)
     diagonal = np.diagonal(G)
     if not (diagonal > 0.0).all():
         return None

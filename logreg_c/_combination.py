@@ -27,9 +27,9 @@ from collections import deque
 
 import numpy as np
 
-from . import _kernels
+from ._arrays import combination, plain_gram, products, subtract
 from ._certificate import WEAKEST, below, bound_of
-from ._objective import Objective, Point, combination, products, subtract
+from ._objective import Objective, Point
 from ._validation import Floats
 
 # Points that are combined, at most: more make the bound hardly better, and take memory.
@@ -120,10 +120,7 @@ class Combination:
         moves = self._moves[: m + 1]
         moves[m] = self._points[0].gradient.ravel()
         inverse = np.tile(np.append(1.0 / objective.quadratic[:-1], 0.0), objective.K)
-        gram = np.empty((m + 2, m + 2))
-        _kernels.kernels.gram(
-            moves.T, None, inverse, np.zeros(m + 1), np.ones(m + 1), gram, threads
-        )
+        gram = plain_gram(moves.T, inverse, threads)
         slope = gram[:m, m]
         A = gram[:m, :m]
         if m:

@@ -23,6 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import _kernels
+from ._arrays import and_bias, diagonal_of, hold_bias, inner
 from ._condensed import distinct_rows, filled_in
 from ._data import Dense
 from ._factor import Factor
@@ -32,10 +33,6 @@ from ._validation import Floats, Indices
 
 Source = Dense | Sparse
 
-# Entries from where on threads gain anything; with fewer, and other programs at work, waking them
-# takes longer than all the rest of an iteration.
-PARALLEL = 2**20
-
 
 class Point(NamedTuple):
     """What one pass at theta tells: its margins Z (K, n), J and the gradient of J (but for L1)."""
@@ -44,50 +41,6 @@ class Point(NamedTuple):
     Z: Floats
     J: float
     gradient: Floats
-
-
-def inner(u: Floats, v: Floats) -> float:
-    """Return the sum of u · v, the same bits for any number of threads."""
-    return _kernels.kernels.inner(u, v)
-
-
-def products(A: Floats, B: Floats, threads: int) -> Floats:
-    """Return B A' of two sets of long rows."""
-    out = np.empty((len(B), len(A) + 1))
-    _kernels.kernels.class_transpose_product(A.T, B, out, threads)
-    return out[:, :-1]
-
-
-def combination(c: Floats, A: Floats, threads: int, plus: Floats | None = None) -> Floats:
-    """Return c A, a combination of long rows, plus another."""
-    out = np.empty((1, A.shape[1]))
-    _kernels.kernels.class_margins_of(A.T, np.append(c, 0.0)[None], plus, out, threads)
-    return out
-
-
-def subtract(
-    a: Floats,
-    b: Floats,
-    out: Floats,
-    threads: int,
-    q: Floats | None = None,
-    s: Floats | None = None,
-) -> None:
-    """Fill out with a - b, less q · s if given. Threads are woken for very many entries only."""
-    _kernels.kernels.difference(a, b, out, threads if out.size >= PARALLEL else 1, q, s)
-
-
-def and_bias(columns: Indices, D: int) -> Indices:
-    """Return the coordinates of some columns, and of the bias."""
-    coordinates = np.empty(len(columns) + 1, dtype=np.intp)
-    coordinates[:-1] = columns
-    coordinates[-1] = D - 1
-    return coordinates
-
-
-def reciprocal(diagonal: Floats) -> Floats:
-    """Return 1 / diagonal, and 0 where a column is zero: nothing there can matter."""
-    return np.divide(1.0, diagonal, out=np.zeros_like(diagonal), where=diagonal > 0.0)
 
 
 class Objective:
@@ -321,9 +274,8 @@ class Objective:
         h = weight * ak * (1.0 - ak) * ((1.0 if s is None else s[rows]) / self.data.total)
         H: Floats = self.data.gram_of(rows, h[None, :], self.center, self.scale)[0]
         if not self.fit_bias:
-            H[-1, :] = H[:, -1] = 0.0
-            H[-1, -1] = 1.0
-        H.ravel()[:: self.D + 1] += quadratic
+            hold_bias(H)
+        diagonal_of(H)[:] += quadratic
         return H
 
     # What sparse data are preconditioned by: one curvature a row, shared by all classes
@@ -373,9 +325,9 @@ class Objective:
         size = np.append(self.scale[columns], 1.0)
         return np.asarray(self.sparse.head_gram(rows, h, columns) * size * size[:, None])
 
-    def factor(self, a: Floats, least: Floats | None = None) -> Factor:
+    def factor(self, a: Floats) -> Factor:
         """Return the Cholesky factor of the Hessian at predictions a. Reads X once."""
-        return Factor(self.hessian(a, least), self.data.threads)
+        return Factor(self.hessian(a), self.data.threads)
 
     # What looks at margins alone
 

@@ -16,9 +16,10 @@ from typing import NamedTuple
 import numpy as np
 
 from . import _kernels
+from ._arrays import inner
 from ._factor import Factor
 from ._nonsmooth import Nonsmooth
-from ._objective import Objective, Point, inner
+from ._objective import Objective, Point
 from ._validation import Floats
 
 

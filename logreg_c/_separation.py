@@ -26,6 +26,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ._arrays import diagonal_of
 from ._data import Ranges
 from ._examples import Examples
 from ._names import columns_in_words
@@ -343,7 +344,7 @@ class Separation:
             )
         G = objective.class_gram(h)
         if not objective.fit_bias:
-            G.ravel()[:: len(G) + 1][objective.D - 1 :: objective.D] = 1.0
+            diagonal_of(G)[objective.D - 1 :: objective.D] = 1.0
         values, vectors = np.linalg.eigh(G)
         flat = vectors[:, values <= FLAT * max(float(values[-1]), 1e-300)]
         return np.asarray(flat @ (flat.T @ v.ravel())).reshape(v.shape)

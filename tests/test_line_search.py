@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hard_problems import draw
 
-from logreg_c._objective import inner
+from logreg_c._arrays import inner
 from logreg_c.solvers._line_search import advance, search
 
 

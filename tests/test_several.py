@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import scipy.sparse
 
+from logreg_c._arrays import inner
 from logreg_c._certificate import lower_bound
-from logreg_c._objective import Objective, inner
+from logreg_c._objective import Objective
 from logreg_c._penalty import Penalty
 from logreg_c._quadratic import model_step
 from logreg_c._scoring import MOST_LOSS

@@ -9,10 +9,11 @@ import math
 import numpy as np
 import pytest
 
+from logreg_c._arrays import inner
 from logreg_c._certificate import lower_bound
 from logreg_c._data import Dense
 from logreg_c._factor import Factor
-from logreg_c._objective import Objective, Ray, inner
+from logreg_c._objective import Objective, Ray
 from logreg_c.solvers._line_search import search
 from logreg_c.solvers._sample import minimise_sample
 from logreg_c.solvers.newton_cg import Smooth, conjugate_gradients

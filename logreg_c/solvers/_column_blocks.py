@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from .._arrays import diagonal_of, floored, inner
 from .._data import Dense
 from .._factor import BlockFactor, Factor
-from .._objective import Objective, Point, inner
+from .._objective import Objective, Point
 from .._validation import Floats, Indices
 
 # Columns of a block; rows that it is made of for each of them, if there are as many, and at least.
@@ -34,7 +35,7 @@ class Variances:
     """C is diagonal, (K, D) or (1, D)."""
 
     def __init__(self, variances: Floats, quadratic: Floats) -> None:
-        self._variances = np.maximum(variances, 1e-12 * variances.max())
+        self._variances = floored(variances)
         self._quadratic = quadratic
         self._diagonal = self._variances
 
@@ -128,7 +129,7 @@ def column_blocks(
     def told(k: np.intp) -> float:
         width = int(widths[k])
         H = f * grams[k, : width**2].reshape(width, width)
-        H.ravel()[:: width + 1] += objective.quadratic[ends[k] : ends[k + 1]]
+        diagonal_of(H)[:] += objective.quadratic[ends[k] : ends[k + 1]]
         return Factor(H, 1).left()
 
     tried = np.arange(0, count, -(-count // TRIED), dtype=np.intp)

@@ -19,7 +19,8 @@ import math
 
 import numpy as np
 
-from .._objective import Objective, inner
+from .._arrays import inner
+from .._objective import Objective
 from .._validation import Floats, Indices
 
 # Columns near the penalty at first, how many for each one with a weight, and what part of X they

@@ -20,6 +20,7 @@ import math
 import numpy as np
 
 from .. import _kernels
+from .._arrays import and_bias, diagonal_of, hold_bias
 from .._compressed import Compressed
 from .._entries import scattered
 from .._factor import Factor
@@ -110,16 +111,15 @@ class Elimination:
         places = np.arange(m, dtype=np.int32)
         _kernels.kernels.head_gram(self._V, None, -1.0 / self._E, places, within, threads)
         S += within[:-1, :-1]
-        S.ravel()[:: m + 1] += objective.quadratic[np.append(self._others, objective.D - 1)]
+        diagonal_of(S)[:] += objective.quadratic[and_bias(self._others, objective.D)]
         if not objective.fit_bias:
-            S[-1, :] = S[:, -1] = 0.0
-            S[-1, -1] = 1.0
+            hold_bias(S)
         return S
 
     def apply(self, g: Floats) -> Floats:
         """Return the inverse of the Hessian times g."""
         threads = self._objective.data.threads
-        others = np.append(self._others, self._objective.D - 1)
+        others = and_bias(self._others, self._objective.D)
         level = g[:, self._levels] / self._E
         out = np.empty_like(g)
         y = self._factor.solve(g[:, others] - scattered(self._V, level, threads)[:, :-1])

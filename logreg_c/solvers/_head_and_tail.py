@@ -13,8 +13,9 @@ from functools import cached_property
 
 import numpy as np
 
+from .._arrays import diagonal_of, hold_bias, reciprocal
 from .._factor import Factor
-from .._objective import Objective, reciprocal
+from .._objective import Objective
 from .._sampling import spread_out
 from .._validation import Floats, Indices
 from ._expected import from_means
@@ -91,11 +92,10 @@ class HeadAndTail:
             np.divide(diagonal[self.head], found, out=ratio, where=found > 0.0)
             root = np.sqrt(ratio)
             G *= root * root[:, None]
-            G.ravel()[:: len(G) + 1] = diagonal[self.head]
-        G.ravel()[:: len(G) + 1] += objective.quadratic[self.head]
+            diagonal_of(G)[:] = diagonal[self.head]
+        diagonal_of(G)[:] += objective.quadratic[self.head]
         if not objective.fit_bias:
-            G[-1, :] = G[:, -1] = 0.0
-            G[-1, -1] = 1.0
+            hold_bias(G)
         self.G = G
         self.inverse = reciprocal(exact)
 

@@ -6,8 +6,9 @@ from __future__ import annotations
 from typing import Protocol
 
 from .. import _kernels
+from .._arrays import inner
 from .._factor import Factor
-from .._objective import Objective, Point, inner
+from .._objective import Objective, Point
 from .._quadratic import ModelStep, model_step
 from .._validation import Floats, Indices
 from ._memory import Memory

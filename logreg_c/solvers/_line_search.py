@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._arrays import inner
 from .._nonsmooth import Nonsmooth
-from .._objective import Objective, Point, Ray, inner, is_finite
+from .._objective import Objective, Point, Ray, is_finite
 from .._quadratic import model_step
 from .._validation import Floats
 

@@ -20,15 +20,8 @@ from collections.abc import Callable
 import numpy as np
 
 from .. import _kernels
-from .._objective import (
-    PARALLEL,
-    Point,
-    combination,
-    inner,
-    products,
-    reciprocal,
-    subtract,
-)
+from .._arrays import PARALLEL, combination, inner, products, reciprocal, subtract
+from .._objective import Point
 from .._validation import Floats, Indices
 
 # A curvature this small beside its step and change is rounding.

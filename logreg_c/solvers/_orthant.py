@@ -16,10 +16,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .._arrays import and_bias, diagonal_of, floored, inner, reciprocal
 from .._certificate import REACH
 from .._factor import Factor
 from .._nonsmooth import Nonsmooth
-from .._objective import Objective, Point, inner, is_finite, reciprocal
+from .._objective import Objective, Point, is_finite
 from .._sparse import Sparse
 from .._validation import Floats, Indices
 from ._expected import from_means
@@ -141,7 +142,7 @@ class Inverse:
                 self._heads.append(before[k])
                 continue
             G = np.ascontiguousarray(hessian.G[np.ix_(among, among)])
-            G.ravel()[:: len(G) + 1] *= 1.0 + RIDGE
+            diagonal_of(G)[:] *= 1.0 + RIDGE
             factor = Factor(G, self._part.data.threads) if len(among) else None
             self._heads.append((head, factor))
         return self._heads
@@ -288,7 +289,7 @@ def factored_direction(
     if part.K * (len(among) + 1) > FACTORED_FACE:
         return None
     few = part.columns(among)
-    coordinates = np.append(among, part.D - 1)
+    coordinates = and_bias(among, part.D)
     moves = np.flatnonzero(where.moves[:, coordinates])
     H = few.hessian(part.data.predictions(point.Z))
     H += np.tile(np.diag(filled(part, where, inverse)[coordinates]), (part.K, part.K))
@@ -351,4 +352,4 @@ def shrinking_step(part: Objective, point: Point, inverse: Floats) -> Step | Non
 def inverse_diagonal(part: Objective, point: Point) -> Floats:
     """Return 1 / the Hessian's diagonal. Reads X."""
     diagonal = part.evaluate_and_survey(point.theta, np.ones_like(point.theta))[1]
-    return reciprocal(np.maximum(diagonal, 1e-12 * float(diagonal.max())))
+    return reciprocal(floored(diagonal))

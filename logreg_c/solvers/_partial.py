@@ -21,8 +21,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from .._arrays import inner
 from .._entries import Fields
-from .._objective import Objective, Point, inner
+from .._objective import Objective, Point
 from .._validation import Floats, Indices
 from ._head_and_tail import HEAD_COLUMNS, HeadAndTail, rows_for
 from ._price import price_of_step, size_of_factor

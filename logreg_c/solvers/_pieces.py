@@ -19,9 +19,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .. import _kernels
+from .._arrays import diagonal_of, inner, plain_gram
 from .._factor import Factor
-from .._objective import Objective, Point, inner
+from .._objective import Objective, Point
 from .._sampling import by_importance
 from .._validation import Floats
 
@@ -164,15 +164,10 @@ class _Search:
             H[g, :, g, :] += self._products[g]
         H = H.reshape(G * K, G * K)
         # A piece that is zero moves nothing.
-        H.ravel()[:: G * K + 1][np.diagonal(H) == 0.0] = 1.0
+        diagonal_of(H)[np.diagonal(H) == 0.0] = 1.0
         return H
 
     def _gram(self, A: Floats, h: Floats) -> Floats:
         """Return A' diag(h) A."""
-        p = A.shape[1]
-        out = np.empty((1, p + 1, p + 1))
-        _kernels.kernels.gram(
-            np.ascontiguousarray(A), None, h[None], np.zeros(p), np.ones(p), out,
-            self._objective.data.threads,
-        )  # fmt: skip
-        return np.ascontiguousarray(out[0, :p, :p])
+        out = plain_gram(np.ascontiguousarray(A), h, self._objective.data.threads)
+        return np.ascontiguousarray(out)

@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import _kernels
-from .._objective import Objective, Point, and_bias
+from .._arrays import and_bias
+from .._objective import Objective, Point
 from .._sparse import Sparse
 from .._validation import Floats, Indices
 from ._learning_hessian import UpdatedHessian

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .._arrays import diagonal_of
 from .._certificate import newton_lower_bound
 from .._objective import Objective, Point
 from .._validation import Floats, Indices
@@ -95,7 +96,7 @@ def minimise_sample(
     for _ in range(most):
         if before == 0.0:
             H = part.hessian(part.data.predictions(point.Z))
-            diagonal = H.ravel()[:: len(H) + 1].reshape(theta.shape).copy()
+            diagonal = diagonal_of(H).reshape(theta.shape).copy()
             hessian = learning_hessian(part, H, INNER_MEMORY)
         s, decrement = hessian.step(point)
         if before != 0.0 and decrement <= STALE * noise:

@@ -25,10 +25,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._arrays import inner, reciprocal
 from .._certificate import newton_lower_bound, plain_lower_bound
 from .._examples import Examples
 from .._factor import BlockFactor
-from .._objective import Objective, Point, inner, reciprocal
+from .._objective import Objective, Point
 from .._sampling import by_importance, stratified
 from .._validation import Floats, Indices
 from ._driver import Iterate, Task

@@ -11,11 +11,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-import numpy as np
-
+from .._arrays import floored, inner
 from .._certificate import plain_lower_bound
 from .._combination import Combination
-from .._objective import Objective, Point, inner
+from .._objective import Objective, Point
 from .._validation import Floats
 from ._driver import Iterate, Task
 from ._expected import Expected
@@ -54,7 +53,7 @@ def remembering(objective: Objective, initial: Apply) -> tuple[Memory, Apply]:
 
 def few_passes(objective: Objective, point: Point, diagonal: Floats, count: int) -> Iterator[Point]:
     """Yield at most so many points of L-BFGS from the diagonal."""
-    inverse = 1.0 / np.maximum(diagonal, 1e-12 * diagonal.max())
+    inverse = 1.0 / floored(diagonal)
     memory, apply = remembering(objective, lambda q: inverse * q)
     for _ in range(count):
         step = advance(objective, point, -apply(point.gradient), LOOSE)

@@ -15,10 +15,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from .._arrays import diagonal_of, inner, reciprocal
 from .._certificate import newton_lower_bound, plain_lower_bound
 from .._data import Dense
 from .._factor import Factor
-from .._objective import Objective, Point, inner, reciprocal
+from .._objective import Objective, Point
 from .._sampling import by_importance
 from .._validation import Floats, Indices
 from . import FACTORED, FACTORED_TWO_CLASSES
@@ -85,7 +86,7 @@ class LastHessian:
         objective = task.objective
         a = objective.data.predictions(point.Z)
         H = objective.hessian(a)
-        diagonal = H.ravel()[:: len(H) + 1]
+        diagonal = diagonal_of(H)
         diagonal -= np.tile(objective.quadratic, objective.K)
         if self._scale is not objective.scale:
             self._part = None
@@ -113,7 +114,7 @@ class LastHessian:
                 return self._factor
         assert self._H is not None
         H = self._H * (bent / self._bent)
-        H.ravel()[:: len(H) + 1] += np.tile(q, objective.K)
+        diagonal_of(H)[:] += np.tile(q, objective.K)
         self._factor, self._quadratic = Factor(H, objective.data.threads), q
         self._factored_bent = bent
         return self._factor

@@ -14,8 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._arrays import floored, inner, reciprocal
 from .._certificate import REACH, bound_of, lower_bound
-from .._objective import Objective, Point, inner
+from .._objective import Objective, Point
 from .._validation import Floats, Indices
 from ._driver import Iterate, Task
 from ._line_search import advance
@@ -47,7 +48,7 @@ class Smooth:
         q = objective.quadratic
         reach = REACH * np.maximum(np.abs(point.theta), 1.0)
         self._q, self._point = q, point
-        self._weight = np.where(q > 0.0, 1.0 / np.where(q > 0.0, q, 1.0), reach * reach / gap)
+        self._weight = np.where(q > 0.0, reciprocal(q), reach * reach / gap)
         self._s = np.zeros_like(point.theta)
         self._v = -point.gradient
         self.U = U.copy()
@@ -144,7 +145,7 @@ def newton_cg(task: Task) -> Iterator[Iterate]:
     while True:
         inverse = np.full((objective.K, D), 1.0)
         diagonal = objective.evaluate_and_survey(point.theta, inverse)[1]
-        inverse = 1.0 / np.maximum(diagonal, 1e-12 * diagonal.max())
+        inverse = 1.0 / floored(diagonal)
 
         def precondition(r: Floats, inverse: Floats = inverse) -> Floats:
             return objective.project(inverse * r)

@@ -17,8 +17,9 @@ from typing import Protocol
 
 import numpy as np
 
+from .._arrays import inner
 from .._combination import MOST, Combination
-from .._objective import Objective, Point, inner
+from .._objective import Objective, Point
 from .._validation import Floats
 from ._driver import Goal, Iterate, Task
 from ._elimination import Elimination, price

@@ -17,7 +17,8 @@ from collections.abc import Generator, Iterator
 
 import numpy as np
 
-from .._objective import Objective, Point, reciprocal
+from .._arrays import reciprocal
+from .._objective import Objective, Point
 from .._sampling import by_importance, rarely_other, stratified
 from .._validation import Floats
 from ._driver import Iterate, Task

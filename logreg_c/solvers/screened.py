@@ -16,7 +16,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from .._objective import Objective, Point, and_bias
+from .._arrays import and_bias
+from .._objective import Objective, Point
 from .._validation import Floats, Indices
 from ._distant import Distant
 from ._driver import Iterate, Solver, Task

@@ -16,9 +16,10 @@ from functools import cached_property
 
 import numpy as np
 
+from .._arrays import and_bias, inner
 from .._certificate import bound_at
 from .._entries import places_among
-from .._objective import Objective, Point, and_bias, inner
+from .._objective import Objective, Point
 from .._sparse import Sparse
 from .._validation import Floats, Indices
 from ._driver import Iterate, Task
