@@ -153,8 +153,7 @@ def newton_lower_bound(
     objective: Objective, point: Point, part: Objective, rows: Indices | None
 ) -> float:
     """Return the bound of the Newton direction of `part`, over these rows (None: all)."""
-    Z = point.Z if rows is None else np.ascontiguousarray(point.Z[:, rows])
-    a = part.data.predictions(Z)
+    a = part.data.predictions(point.margins_of(rows))
     s = model_step(part, part.hessian(a), point).s
     return lower_bound(objective, point, part, a, part.direction_margins(s))
 

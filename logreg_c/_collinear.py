@@ -245,9 +245,8 @@ def unseen_decrease(objective: Objective, point: Point, directions: Floats) -> f
     data.meter.add(data.n)
     a = data.predictions(point.Z)
     _, R = data.residuals(point.Z)
-    share = (1.0 if data.sample_weight is None else data.sample_weight) / data.total
     slope = np.einsum("kn,qn->kq", R, U)
-    curvature = np.einsum("kn,qn->kq", a * (1.0 - a) * share, U * U)
+    curvature = np.einsum("kn,qn->kq", a * (1.0 - a) * data.shares(), U * U)
     return float((slope * slope / np.maximum(2.0 * curvature, 1e-300)).max())
 
 

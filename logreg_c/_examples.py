@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _kernels
-from ._validation import Floats
+from ._validation import Floats, Indices
 
 
 class Meter:
@@ -94,6 +94,13 @@ class Examples:
         if self._offset_size is None:
             self._offset_size = 0.0 if self.offset is None else float(np.abs(self.offset).max())
         return self._offset_size
+
+    def shares(self, rows: Indices | None = None) -> Floats | float:
+        """Return what examples count in an average, all or some; one number if all are alike."""
+        s = self.sample_weight
+        if s is None:
+            return 1.0 / self.total
+        return (s if rows is None else s[rows]) / self.total
 
     def bias_margins(self, b: Floats) -> Floats:
         """Return the margins where all weights are zero."""

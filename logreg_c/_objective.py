@@ -42,6 +42,10 @@ class Point(NamedTuple):
     J: float
     gradient: Floats
 
+    def margins_of(self, rows: Indices | None) -> Floats:
+        """Return the margins of some rows, None for all."""
+        return self.Z if rows is None else np.ascontiguousarray(self.Z[:, rows])
+
 
 class Objective:
     """J over some examples.
@@ -270,8 +274,7 @@ class Objective:
     ) -> Floats:
         """Return class k's block of the Hessian from some rows, each for `weight`, (D, D)."""
         ak = a[k, rows]
-        s = self.data.sample_weight
-        h = weight * ak * (1.0 - ak) * ((1.0 if s is None else s[rows]) / self.data.total)
+        h = weight * ak * (1.0 - ak) * self.data.shares(rows)
         H: Floats = self.data.gram_of(rows, h[None, :], self.center, self.scale)[0]
         if not self.fit_bias:
             hold_bias(H)

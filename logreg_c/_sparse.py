@@ -195,8 +195,7 @@ class Sparse(Examples):
     def root_mean_squares(self) -> Floats:
         """Return the root mean square of each column, (d,); nothing overflows on the way."""
         X, d = self.X, self.d
-        share = np.full(self.n, 1.0) if self.sample_weight is None else self.sample_weight
-        share = np.repeat(share / self.total, np.diff(X.indptr))
+        share = np.repeat(np.ones(self.n) * self.shares(), np.diff(X.indptr))
         if X.data is None:
             return np.asarray(np.sqrt(np.bincount(X.indices, share, d)))
         values = np.abs(X.data).astype(np.float64)

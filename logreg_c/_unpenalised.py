@@ -74,7 +74,7 @@ class Unpenalised:
         rows = np.arange(objective.n) if s is None else np.flatnonzero(s > 0.0)
         rows = rows[:: max(len(rows) // (FEWEST + ROWS * objective.D), 1)].astype(np.intp)
         part = objective.sample(rows, np.full(len(rows), objective.n / len(rows)))
-        factor = part.factor(part.data.predictions(np.ascontiguousarray(point.Z[:, rows])))
+        factor = part.factor(part.data.predictions(point.margins_of(rows)))
         decrement = factor.step(point.gradient)[1]
         return not decrement <= BELIEVED * self._goal.gap(point.J)
 

@@ -179,7 +179,7 @@ def _complain_of_squares(spread: Floats, j: int) -> NoReturn:
 def _bias_alone(data: Examples, b: Floats, enough: float) -> Floats:
     """Return the biases that are best beside offsets, by Newton's method from b. Reads no X."""
     loss, R = data.residuals(data.bias_margins(b))
-    share = (np.ones(data.n) if data.sample_weight is None else data.sample_weight) / data.total
+    share = np.ones(data.n) * data.shares()
     for _ in range(100):
         gradient = R.sum(axis=1)
         a = data.predictions(data.bias_margins(b))

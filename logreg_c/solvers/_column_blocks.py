@@ -106,7 +106,7 @@ def column_blocks(
     if not isinstance(data, Dense) or n < LEAST_ROWS * min(WIDTH, d) or d < 2:
         return None
     rows = np.sort(random.choice(n, ROWS * WIDTH, False) if n > ROWS * WIDTH else np.arange(n))
-    a = data.predictions(np.ascontiguousarray(point.Z[:, rows]))
+    a = data.predictions(point.margins_of(rows))
     h: Floats = (a * (1.0 - a)).mean(axis=0)
     if data.sample_weight is not None:
         h *= data.sample_weight[rows]

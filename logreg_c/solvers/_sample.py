@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from .._arrays import diagonal_of
 from .._certificate import newton_lower_bound
 from .._objective import Objective, Point
@@ -46,12 +44,10 @@ class Sample:
         self._alone = objective.sample_again(self._weighted, rows)
         self.fraction = len(rows) / objective.n
 
-    def _predictions(self, point: Point) -> Floats:
-        return self._weighted.data.predictions(np.ascontiguousarray(point.Z[:, self._rows]))
-
     def hessian(self, point: Point, least: Floats | None = None) -> LearningHessian:
         """Return the Hessian at a point, its diagonal raised to `least`, to make steps with."""
-        H = self._weighted.hessian(self._predictions(point), least)
+        a = self._weighted.data.predictions(point.margins_of(self._rows))
+        H = self._weighted.hessian(a, least)
         return learning_hessian(self._objective, H, MEMORY)
 
     def lower_bound(self, point: Point) -> float:

@@ -27,7 +27,6 @@ import numpy as np
 
 from .._arrays import inner, reciprocal
 from .._certificate import newton_lower_bound, plain_lower_bound
-from .._examples import Examples
 from .._factor import BlockFactor
 from .._objective import Objective, Point
 from .._sampling import by_importance, stratified
@@ -136,7 +135,7 @@ class Model:
     def step(self, point: Point) -> Floats:
         """Return about the minimum of the model by Newton-CG."""
         part = self.trouble.part
-        Z = np.ascontiguousarray(point.Z[:, self.trouble.rows])
+        Z = point.margins_of(self.trouble.rows)
         a0 = a = part.data.predictions(Z)
         s, Bs = np.zeros_like(point.theta), np.zeros_like(point.theta)
         U = np.zeros_like(Z)
@@ -170,14 +169,9 @@ class Model:
             t = self._damped(point, s, Bs, U, ds, dB, dU, Z)
             s, Bs, U = s + t * ds, Bs + t * dB, U + t * dU
             a = part.data.predictions(Z + U)
-            change = part.pull_back(self._shares(part.data, a - a0))
+            change = part.pull_back((a - a0) * part.data.shares())
             gradient = point.gradient + Bs + change
         return s
-
-    @staticmethod
-    def _shares(data: Examples, R: Floats) -> Floats:
-        weight = 1.0 if data.sample_weight is None else data.sample_weight
-        return R * (weight / data.total)
 
     def _damped(
         self, point: Point, s: Floats, Bs: Floats, U: Floats, ds: Floats, dB: Floats, dU: Floats,
@@ -213,8 +207,7 @@ def excess(objective: Objective, Z: Floats, U: Floats) -> Floats:
     """Return each row's share of loss at Z + U above its tangent at Z."""
     data = objective.data
     rise = _log_sum(Z + U) - _log_sum(Z) - (data.predictions(Z) * U).sum(axis=0)
-    weight = 1.0 if data.sample_weight is None else data.sample_weight
-    return np.asarray(rise * (weight / data.total))
+    return np.asarray(rise * data.shares())
 
 
 def at_penalty(full: Objective, stage: Objective, point: Point) -> Point:
@@ -273,9 +266,7 @@ def prove(task: Task, model: Model, point: Point, gap: float) -> float:
     if full.K * full.D <= FACTORED_PROOF:
         return newton_lower_bound(full, point, part, rows)
     # Of the other rows' curvature the certificate has as large a part as of the rows.
-    exact = model.trouble.part.data.predictions(
-        np.ascontiguousarray(point.Z[:, model.trouble.rows])
-    )
+    exact = model.trouble.part.data.predictions(point.margins_of(model.trouble.rows))
     fraction = len(rows) / full.n
     found = conjugate_gradients(
         full, point, lambda r: model.solve(exact, fraction, r), 1e-6, gap, PROOF, part, rows
@@ -367,8 +358,8 @@ def through_penalties(
 def _remember(model: Model, before: Point, after: Point) -> None:
     """Keep the pair of a step, without what the exact rows did."""
     part, rows = model.trouble.part, model.trouble.rows
-    _, R0 = part.data.residuals(np.ascontiguousarray(before.Z[:, rows]))
-    _, R1 = part.data.residuals(np.ascontiguousarray(after.Z[:, rows]))
+    _, R0 = part.data.residuals(before.margins_of(rows))
+    _, R1 = part.data.residuals(after.margins_of(rows))
     s = after.theta - before.theta
     model.memory.add(s, after.gradient - before.gradient - part.pull_back(R1 - R0))
 

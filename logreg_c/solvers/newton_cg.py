@@ -93,10 +93,8 @@ def conjugate_gradients(
     else; it is given up where the divergence, which grows as s is solved for, is too large already.
     """
     proof = part is not None
-    if part is None or rows is None:
-        part, Z = objective, point.Z
-    else:
-        Z = np.ascontiguousarray(point.Z[:, rows])
+    part = objective if part is None else part
+    Z = point.margins_of(rows)
     a = part.data.predictions(Z)
     s = np.zeros_like(point.theta)
     U = np.zeros_like(Z)
