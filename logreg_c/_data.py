@@ -159,10 +159,7 @@ class Dense(Examples):
         X = np.empty((m, self.d))
         _kernels.kernels.take(self.X, rows, center, scale, X, self.threads)
         self.meter.add(m)
-        weights = weight if self.sample_weight is None else weight * self.sample_weight[rows]
-        offset = None if self.offset is None else np.ascontiguousarray(self.offset[:, rows])
-        y = np.ascontiguousarray(self.y[..., rows])
-        return Dense(X, y, self.K, weights, self.total, offset, self.threads, self.meter)
+        return labelled(X, self, rows, weight)
 
     def columns(self, columns: Indices) -> Dense:
         """Copy some columns of the same examples; reads of them are counted apart."""
@@ -175,3 +172,11 @@ class Dense(Examples):
         return Dense(
             self.X, self.y, self.K, sample_weight, total, self.offset, self.threads, self.meter
         )
+
+
+def labelled(X: Floats, data: Examples, rows: Indices, weight: Floats) -> Dense:
+    """Return copied rows with their labels, weights and offsets, which share total and meter."""
+    weights = weight if data.sample_weight is None else weight * data.sample_weight[rows]
+    offset = None if data.offset is None else np.ascontiguousarray(data.offset[:, rows])
+    y = np.ascontiguousarray(data.y[..., rows])
+    return Dense(X, y, data.K, weights, data.total, offset, data.threads, data.meter)

@@ -78,6 +78,11 @@ def label_groups(data: Examples) -> tuple[NDArray[np.int32], int]:
     return groups, K
 
 
+def own_class(groups: NDArray[np.int32], K: int) -> NDArray[np.int32]:
+    """Return each row's class, 0 for those that have none."""
+    return np.where((groups >= 0) & (groups < K), groups, 0)
+
+
 def agreement(Z: Floats, groups: NDArray[np.int32], K: int) -> Floats:
     """Return how far margins favour the labels: those of the class above the largest other.
 
@@ -88,7 +93,7 @@ def agreement(Z: Floats, groups: NDArray[np.int32], K: int) -> Floats:
             groups == K, -np.abs(Z[0]), np.where(groups < 0, np.inf, (2 * groups - 1) * Z[0])
         )
     index = np.arange(Z.shape[1])
-    own = np.where((groups >= 0) & (groups < K), groups, 0)
+    own = own_class(groups, K)
     others = Z.copy()
     others[own, index] = -np.inf
     out = Z[own, index] - others.max(axis=0)
@@ -321,7 +326,7 @@ class Separation:
         """Return, (K, n), which classes a row's own class is moved above by at most so much."""
         if len(U) == 1:
             return agreement(U, self._groups, self._K)[None, :] <= most
-        own = np.where((self._groups >= 0) & (self._groups < self._K), self._groups, 0)
+        own = own_class(self._groups, self._K)
         index = np.arange(U.shape[1])
         still = U[own, index] - U <= most
         still[:, self._groups == self._K] = True
@@ -335,7 +340,7 @@ class Separation:
         if K == 1:
             h = tight.astype(np.float64)
         else:
-            own = np.where((self._groups >= 0) & (self._groups < K), self._groups, 0)
+            own = own_class(self._groups, K)
             h = np.array(
                 [
                     -1.0 * (tight[j] & (own == k)) - (tight[k] & (own == j))

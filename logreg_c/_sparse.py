@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from . import _kernels
 from ._compressed import Compressed
-from ._data import Dense, Ranges
+from ._data import Dense, Ranges, labelled
 from ._entries import Fields, one_hot_fields, places_among, scattered, selected, transposed
 from ._examples import Examples
 from ._validation import Floats, Indices
@@ -175,10 +175,7 @@ class Sparse(Examples):
     def take(self, rows: Indices, weight: Floats, center: Floats, scale: Floats) -> Dense:
         """Copy rows as `Dense.take` does: they are few, and columns not very many."""
         X = (self.rows(rows) - center) * scale
-        weights = weight if self.sample_weight is None else weight * self.sample_weight[rows]
-        offset = None if self.offset is None else np.ascontiguousarray(self.offset[:, rows])
-        y = np.ascontiguousarray(self.y[..., rows])
-        return Dense(X, y, self.K, weights, self.total, offset, self.threads, self.meter)
+        return labelled(X, self, rows, weight)
 
     @property
     def row_length(self) -> float:
