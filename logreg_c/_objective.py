@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import _kernels
-from ._arrays import and_bias, diagonal_of, hold_bias, inner
+from ._arrays import and_bias, inner
 from ._condensed import distinct_rows, filled_in
 from ._data import Dense
 from ._factor import Factor
@@ -192,12 +192,8 @@ class Objective:
         diagonal *= squares
         return self._point(theta, Z, loss, raw), diagonal + self.quadratic, leverage
 
-    def at_margins(self, theta: Floats, Z: Floats) -> Point:
-        """As `evaluate` where Z is known already: the product with X' alone."""
-        return self.at_residuals(theta, Z, *self.data.residuals(Z))
-
     def at_residuals(self, theta: Floats, Z: Floats, loss: float, R: Floats) -> Point:
-        """As `at_margins` where the loss and its residuals are known too."""
+        """As `evaluate` where margins, loss and residuals are known: the product with X' alone."""
         return self._point(theta, Z, loss, self.data.transpose_product(R))
 
     def direction_margins(self, s: Floats) -> Floats:
@@ -269,17 +265,11 @@ class Objective:
         _kernels.kernels.class_blocks(grams, self._shared, H)
         return H
 
-    def class_hessian(
-        self, k: int, a: Floats, rows: Indices, weight: Floats, quadratic: Floats
-    ) -> Floats:
+    def class_hessian(self, k: int, a: Floats, rows: Indices, weight: Floats) -> Floats:
         """Return class k's block of the Hessian from some rows, each for `weight`, (D, D)."""
         ak = a[k, rows]
         h = weight * ak * (1.0 - ak) * self.data.shares(rows)
-        H: Floats = self.data.gram_of(rows, h[None, :], self.center, self.scale)[0]
-        if not self.fit_bias:
-            hold_bias(H)
-        diagonal_of(H)[:] += quadratic
-        return H
+        return self.finished(self.grams(h[None], rows)[0])
 
     # What sparse data are preconditioned by: one curvature a row, shared by all classes
 

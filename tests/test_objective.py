@@ -181,7 +181,7 @@ def test_search_is_the_objective_along_the_line(p):
 @problems
 def test_evaluation_from_known_margins(p):
     point = p.objective.evaluate(p.theta)
-    found = p.objective.at_margins(p.theta, point.Z)
+    found = p.objective.at_residuals(p.theta, point.Z, *p.objective.data.residuals(point.Z))
     assert pytest.approx(point.J, rel=1e-14) == found.J
     np.testing.assert_allclose(found.gradient, point.gradient, rtol=1e-9, atol=1e-10)
 
@@ -234,9 +234,9 @@ def test_a_class_hessian_of_all_rows_is_the_block_of_the_hessian(p):
     objective = p.objective
     a = predictions(p, objective.evaluate(p.theta))
     n, (K, D) = len(p.X), p.theta.shape
-    q, rows = objective.quadratic, np.arange(n, dtype=np.intp)
+    rows = np.arange(n, dtype=np.intp)
     for k in range(K):
-        H = objective.class_hessian(k, a, rows, np.ones(n), q)
+        H = objective.class_hessian(k, a, rows, np.ones(n))
         direct = np.empty((D, D))
         for j in range(D):
             unit = np.zeros_like(p.theta)

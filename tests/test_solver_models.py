@@ -32,9 +32,7 @@ def posed(n=400, d=5, K=4, l2=1e-2, seed=0):
 
 def model_of(objective, a, trouble):
     rows, weight = np.arange(objective.n), np.ones(objective.n)
-    hessians = [
-        objective.class_hessian(k, a, rows, weight, objective.quadratic) for k in range(objective.K)
-    ]
+    hessians = [objective.class_hessian(k, a, rows, weight) for k in range(objective.K)]
     start = blocks.ClassFactors(objective, np.array(hessians))
     exact = blocks.Trouble.of(objective, trouble)
     return blocks.Model(objective, start, exact, np.ones(objective.n))

@@ -253,7 +253,7 @@ def build(
         taken, weight = by_importance(leverage[k], min(m, n), task.random)
         keep = ~np.isin(taken, rows)
         taken, weight = taken[keep], weight[keep]
-        hessians[k] = full.class_hessian(k, a, taken, weight, stage.quadratic)
+        hessians[k] = stage.class_hessian(k, a, taken, weight)
     return Model(stage, ClassFactors(full, hessians), trouble, total)
 
 
