@@ -225,18 +225,25 @@ def gradient_descent(
         if diverged:
             w, bias = last[:d].copy(), last[d:]
             done -= 1
-    reason = f"diverged in pass {done + 1}" if diverged else f"all {done} passes done"
-    if not diverged and called_off:
+    if diverged:
+        reason = f"diverged in pass {done + 1}"
+    elif called_off:
         reason = f"callback stopped it after pass {done}"
-    elif not diverged and stop == _kernels.kernels.CONVERGED_BY_TOL:
+    elif stop == _kernels.kernels.CONVERGED_BY_TOL:
         reason = f"the loss changed by at most tol={change:g} in pass {done}"
+    else:
+        reason = f"all {done} passes done"
     if diverged or end > WARNED_RISE * start:
-        rise = f"went from {start:.6g} to {end:.6g}" if end > start else "left no finite weights"
-        reason += (
-            f": the loss {rise}, so learning_rate={rate:g} is too large for these columns; "
-            "standardise them, or take a smaller one"
-        )
-        if diverged:
-            reason += ". w and b are the last ones with a loss in bounds"
+        reason += _too_large(rate, start, end, diverged)
         warnings.warn(reason, RuntimeWarning, stacklevel=2)
     return GradientDescentResult(w, float(bias[0]), history[:done].copy(), reason)
+
+
+def _too_large(rate: float, start: float, end: float, diverged: bool) -> str:
+    """Return what tells that the learning rate is too large, by the loss at start and end."""
+    rise = f"went from {start:.6g} to {end:.6g}" if end > start else "left no finite weights"
+    told = (
+        f": the loss {rise}, so learning_rate={rate:g} is too large for these columns; "
+        "standardise them, or take a smaller one"
+    )
+    return f"{told}. w and b are the last ones with a loss in bounds" if diverged else told

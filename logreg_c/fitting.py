@@ -231,7 +231,7 @@ def fit(
 
     Parameters
     ----------
-    X : array_like of shape (n, d)
+    X : array_like or sparse of shape (n, d)
         Examples in rows; float32 or float64, C- or Fortran-contiguous, is used as it is.
     y : array_like of shape (n,) or (n, K)
         Labels 0 and 1, booleans, or probabilities in [0, 1]; or classes 0 to K - 1; or a row of
@@ -258,8 +258,9 @@ def fit(
     solver : str
         "newton" (all rows' Hessian, factored), "sampled" (samples of rows, corrected by full
         passes), "blocks" (a factor per class), "compressed" (in the space of the examples, for
-        n below d), "lbfgs", "newton-cg", "gradient-descent"; or "auto", which chooses by n, d and
-        K: `logreg_c.solvers.choose` has the rule.
+        n below d), "preconditioned" (for a sparse X), "working-set" (some columns at a time, for
+        an L1 penalty or bounds), "lbfgs", "newton-cg", "gradient-descent"; or "auto", which chooses
+        by n, d and K: `logreg_c.solvers.choose` has the rule.
     tol : float
         The fit ends when J - J* is proved to be at most tol · J*, or 1e-15.
     max_iter : int
@@ -365,7 +366,7 @@ class Problem:
 
     Attributes
     ----------
-    X, targets, data : ndarray, Targets, Dense
+    X, targets, data : ndarray or Compressed, Targets, Dense or Sparse
         What there is to fit. `data.meter` counts the passes of all fits.
     seed : int
         Of what is random in a fit.

@@ -34,11 +34,7 @@ from . import _kernels
 from ._batches import one_pass
 from ._classes import encode, encode_plain, positions
 from ._linear import FLOATS, FORMATS, LinearClassifier, dense, keeps_features, require_two
-from ._validation import (
-    as_count,
-    as_examples,
-    as_number,
-)
+from ._validation import as_count, as_examples, as_number
 from .descent import gradient_descent
 from .fitting import fit_quietly
 
@@ -308,35 +304,17 @@ class LogisticRegression(LinearClassifier):
         rng = np.random.default_rng([self._seed(), int(passes)])
         if len(W) == 1 and self.fit_intercept:
             result = gradient_descent(
-                X,
-                ids,
-                learning_rate=rate,
-                n_iter=1,
-                batch_size=batch,
-                w=W[0],
-                b=float(b[0]),
-                l2=l2,
-                sample_weight=s,
-                shuffle=True,
-                random_state=rng,
-                n_threads=self._threads(),
-            )
+                X, ids, learning_rate=rate, n_iter=1, batch_size=batch, w=W[0], b=float(b[0]),
+                l2=l2, sample_weight=s, shuffle=True, random_state=rng, n_threads=self._threads(),
+            )  # fmt: skip
             W[0], b[0] = result.w, result.b
         else:
             share = np.ones(n) if s is None else s * (n / total)
             with np.errstate(over="ignore", invalid="ignore"):
                 one_pass(
-                    X,
-                    ids,
-                    share,
-                    W,
-                    b,
-                    order=rng.permutation(n),
-                    batch=batch,
-                    rate=rate,
-                    l2=l2,
+                    X, ids, share, W, b, order=rng.permutation(n), batch=batch, rate=rate, l2=l2,
                     fit_intercept=self.fit_intercept,
-                )
+                )  # fmt: skip
             if not (np.isfinite(W).all() and np.isfinite(b).all()):
                 raise OverflowError(
                     f"the weights left the range of float64, so learning_rate={rate:g} is too "
