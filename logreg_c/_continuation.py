@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ._objective import Objective, Point, is_finite
-from ._several import Curved, evaluate_all, without_rows
+from ._several import Hessians, evaluate_all, without_rows
 from ._unpenalised import Review
 from ._validation import Floats, Indices
 from .fitting import Posed
@@ -67,7 +67,7 @@ class Continuation:
         self._last_hessian = LastHessian()
         self._screen = Screen()
         # The objective of the last small fit, and the Hessian of its last step.
-        self._whole: tuple[Objective, Curved] | None = None
+        self._whole: tuple[Objective, Hessians] | None = None
 
     def fit(self, posed: Posed, theta: Floats, start: Point | None = None) -> Fitted:
         """Fit from theta; `start` is what is known there already."""
@@ -82,8 +82,8 @@ class Continuation:
         if alike and self._whole is not None and self._whole[0].scale is objective.scale:
             about = self._whole[1]
         found = together([objective], [start], self._goal, about)
-        if found[0].curved is not None:
-            self._whole = objective, found[0].curved
+        if found[0].hessians is not None:
+            self._whole = objective, found[0].hessians
         return self._finished([posed], found)[0]
 
     def fit_folds(

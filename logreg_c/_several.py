@@ -19,7 +19,7 @@ from ._objective import Objective, Point
 from ._validation import Floats, Indices
 
 
-class Curved(NamedTuple):
+class Hessians(NamedTuple):
     """Hessians without their penalties, (m, D, D), and the curvatures of rows that they are for.
 
     Those are (n,) if they are the same for all, None if they are a (1 - a) at each one's point.
@@ -29,7 +29,9 @@ class Curved(NamedTuple):
     curvature: Floats | None
 
 
-def bend(objectives: Sequence[Objective], points: Sequence[Point]) -> tuple[Floats, Floats]:
+def predictions_and_curvatures(
+    objectives: Sequence[Objective], points: Sequence[Point]
+) -> tuple[Floats, Floats]:
     """Return the predictions at each point, and the rows' weights in a Gram, both (m, n)."""
     a, h = np.empty((2, len(points), objectives[0].n))
     weights, totals = _weights(objectives)
@@ -39,13 +41,13 @@ def bend(objectives: Sequence[Objective], points: Sequence[Point]) -> tuple[Floa
 
 
 def without_rows(
-    objective: Objective, curved: Curved, others: Sequence[Objective], rows: Sequence[Indices]
-) -> Curved:
+    objective: Objective, hessians: Hessians, others: Sequence[Objective], rows: Sequence[Indices]
+) -> Hessians:
     """Return the Hessians of objectives whose weights differ from `objective`'s in some rows.
 
     All with the curvatures of its own. Reads these rows.
     """
-    data, curvature, gram = objective.data, curved.curvature, curved.grams[0]
+    data, curvature, gram = objective.data, hessians.curvature, hessians.grams[0]
     assert curvature is not None
     grams = np.empty((len(others), *gram.shape))
     for k, (other, left) in enumerate(zip(others, rows, strict=True)):
@@ -54,7 +56,7 @@ def without_rows(
         h = (curvature[left] * (before - now) / data.total)[None]
         np.subtract(gram, objective.grams(h, left)[0], out=grams[k])
         grams[k] *= data.total / other.data.total
-    return Curved(grams, curvature)
+    return Hessians(grams, curvature)
 
 
 def minima(objectives: Sequence[Objective], points: Sequence[Point], grams: Floats) -> Floats:

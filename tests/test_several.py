@@ -15,7 +15,14 @@ from logreg_c._objective import Objective
 from logreg_c._penalty import Penalty
 from logreg_c._quadratic import model_step
 from logreg_c._scoring import MOST_LOSS
-from logreg_c._several import Curved, bend, evaluate_all, evaluate_and_prove, minima, without_rows
+from logreg_c._several import (
+    Hessians,
+    evaluate_all,
+    evaluate_and_prove,
+    minima,
+    predictions_and_curvatures,
+    without_rows,
+)
 from logreg_c.fitting import Problem
 from logreg_c.solvers._driver import Goal
 from logreg_c.solvers.together import together
@@ -51,7 +58,7 @@ def objectives(n, d, m, layout="C64", offset=True, l2=0.01, l1=0.0, threads=1):
 def bent(objective, a):
     """Return the Hessian at predictions a, (1, n)."""
     grams = objective.class_gram(objective.data.curvatures(a))[None]
-    return Curved(grams, a[0] * (1 - a[0]))
+    return Hessians(grams, a[0] * (1 - a[0]))
 
 
 @pytest.mark.parametrize("l1", [0.0, 0.02])
@@ -62,7 +69,7 @@ def test_points_and_bounds_are_those_of_each_alone(isa, shape, layout, l1):
     folds = [whole, *folds]
     theta, steps = rng.standard_normal((2, len(folds), whole.D)) * [[[0.1]], [[0.01]]]
     points = evaluate_all(folds, theta)
-    a, h = bend(folds, points)
+    a, h = predictions_and_curvatures(folds, points)
     found = evaluate_and_prove(folds, points, a, None, theta + steps)
     without = evaluate_and_prove(folds, points, None, None, theta + steps)
     for k, objective in enumerate(folds):
@@ -95,9 +102,9 @@ def test_points_and_bounds_are_those_of_each_alone(isa, shape, layout, l1):
 def test_hessians_without_rows_are_those_of_the_folds(shape, layout):
     whole, folds, rows, rng = objectives(*shape, layout)
     a = whole.data.predictions(whole.evaluate(0.1 * rng.standard_normal((1, whole.D))).Z)
-    curved = without_rows(whole, bent(whole, a), folds, rows)
-    np.testing.assert_array_equal(curved.curvature, a[0] * (1 - a[0]))
-    for gram, objective in zip(curved.grams, folds, strict=True):
+    hessians = without_rows(whole, bent(whole, a), folds, rows)
+    np.testing.assert_array_equal(hessians.curvature, a[0] * (1 - a[0]))
+    for gram, objective in zip(hessians.grams, folds, strict=True):
         expected = objective.class_gram(objective.data.curvatures(a))
         np.testing.assert_allclose(gram, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
 
@@ -109,12 +116,12 @@ def test_a_step_by_another_points_hessian_proves_to_second_order():
     best = [found.point for found in together(folds, evaluate_all(folds, np.zeros((4, 6))), goal)]
     there = whole.evaluate(best[0].theta + 0.01 * rng.standard_normal((1, 6)))
     a = whole.data.predictions(there.Z)
-    curved = without_rows(whole, bent(whole, a), folds, rows)
+    hessians = without_rows(whole, bent(whole, a), folds, rows)
     theta = np.concatenate([point.theta for point in best]) + 1e-3
     points = evaluate_all(folds, theta)
-    predicted, _ = bend(folds, points)
-    ends = minima(folds, points, curved.grams)
-    found = evaluate_and_prove(folds, points, predicted, curved.curvature, ends)
+    predicted, _ = predictions_and_curvatures(folds, points)
+    ends = minima(folds, points, hessians.grams)
+    found = evaluate_and_prove(folds, points, predicted, hessians.curvature, ends)
     by_own = evaluate_and_prove(folds, points, predicted, None, ends)
     for k, point in enumerate(points):
         gap = point.J - best[k].J
@@ -145,7 +152,7 @@ def test_rows_that_would_leave_the_unit_interval_prove_little_but_nothing_wrong(
     whole, folds, _, _ = objectives(40, 3, 1)
     points = evaluate_all(folds, np.zeros((1, 4)))
     best = together(folds, points, Goal(1e-12))[0].point.J
-    a, _ = bend(folds, points)
+    a, _ = predictions_and_curvatures(folds, points)
     far = np.array([[50.0, 50.0, 50.0, 0.0]])
     for curvature in (None, np.full(whole.n, 0.25)):
         lower = evaluate_and_prove(folds, points, a, curvature, far)[0].lower
@@ -161,7 +168,7 @@ def test_same_bits_for_any_number_of_threads(isa, shape):
         _, folds, _, rng = objectives(*shape, threads=threads)
         theta = rng.standard_normal((len(folds), folds[0].D))
         points = evaluate_all(folds, theta)
-        a, h = bend(folds, points)
+        a, h = predictions_and_curvatures(folds, points)
         ends = evaluate_and_prove(folds, points, a, None, theta * 1.01)
         gradients = [point.gradient.tobytes() for point in (*points, *(end.point for end in ends))]
         found.append((gradients, a.tobytes(), h.tobytes(), [end.lower for end in ends]))
@@ -197,5 +204,5 @@ def test_one_objective_is_an_objective():
     found = together([whole], [whole.evaluate(whole.start())], Goal(1e-9))[0]
     assert found.point.J - found.lower <= Goal(1e-9).gap(found.point.J)
     # What its last step was by is kept, for the folds.
-    expected = whole.class_gram((found.curved.curvature / whole.n)[None])
-    np.testing.assert_allclose(found.curved.grams[0], expected, rtol=1e-10, atol=1e-14)
+    expected = whole.class_gram((found.hessians.curvature / whole.n)[None])
+    np.testing.assert_allclose(found.hessians.grams[0], expected, rtol=1e-10, atol=1e-14)

@@ -234,10 +234,10 @@ class System:
         """Make a step of conjugate gradients; return whether there is another one."""
         Hp, filling = self._product(self._p, self._Up)
         inside = np.where(self._where.moves, Hp, 0.0) + filling
-        bent = inner(self._p, inside)
-        if not (bent > 0.0 and math.isfinite(bent)):
+        curvature = inner(self._p, inside)
+        if not (curvature > 0.0 and math.isfinite(curvature)):
             return False
-        length = self._rz / bent
+        length = self._rz / curvature
         self.s = self.s + length * self._p
         self.r -= length * inside
         self._gradient += length * Hp

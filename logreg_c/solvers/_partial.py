@@ -112,8 +112,8 @@ class Deflation:
         # X'h and the sum of h: what H does to the bias.
         self._column = objective.mean_column(h, diagonal)
         self._total = float(np.add.reduce(h))
-        self._bent = self._sums(self._quadratic * self._z * self._z)
-        self.useful = bool((self._bent > 0.0).all())
+        self._ridge = self._sums(self._quadratic * self._z * self._z)
+        self.useful = bool((self._ridge > 0.0).all())
 
     def _sums(self, r: Floats) -> Floats:
         """Return the sum over each field."""
@@ -126,13 +126,13 @@ class Deflation:
         return out
 
     def _solve(self, t: Floats, bias: float) -> tuple[Floats, float]:
-        """Return (Z'HZ)^-1 times (t, bias); that matrix is total · 11' + the diagonal `bent`."""
+        """Return (Z'HZ)^-1 times (t, bias); that matrix is total · 11' + the diagonal `ridge`."""
         if self._fit_bias:
-            c = (t - bias) / self._bent
+            c = (t - bias) / self._ridge
             return c, bias / self._total - float(c.sum())
-        c = t / self._bent
-        part = self._total / (1.0 + self._total * float((1.0 / self._bent).sum()))
-        return c - part * float(c.sum()) / self._bent, 0.0
+        c = t / self._ridge
+        part = self._total / (1.0 + self._total * float((1.0 / self._ridge).sum()))
+        return c - part * float(c.sum()) / self._ridge, 0.0
 
     def apply(self, r: Floats, split: Callable[[Floats], Floats]) -> Floats:
         """Return M r, given B."""

@@ -57,7 +57,7 @@ class LastHessian:
         self._scale: Floats | None = None
         self._factor: Factor | None = None
         self._quadratic: Floats | None = None
-        self._bent = self._factored_bent = 0.0
+        self._curvature = self._factored_curvature = 0.0
         self._rows: Indices | None = None
         self._part: Objective | None = None
 
@@ -91,7 +91,7 @@ class LastHessian:
         if self._scale is not objective.scale:
             self._part = None
         self._H, self._factor, self._scale = H, None, objective.scale
-        self._bent = _bend(objective, point)
+        self._curvature = _total_curvature(objective, point)
         m = max(PROOF_ROWS * objective.D, int(PROOF_PART * objective.n))
         if self._part is None and 2 * m <= objective.n and isinstance(objective.data, Dense):
             inverse = reciprocal(diagonal + np.tile(objective.quadratic, objective.K))
@@ -106,17 +106,18 @@ class LastHessian:
         Curvatures fall on the way to weak penalties, all alike at first: the Hessian is scaled to
         what they add up to at the point.
         """
-        q, bent = objective.quadratic, _bend(objective, point)
+        q, curvature = objective.quadratic, _total_curvature(objective, point)
         if self._factor is not None and self._quadratic is not None:
-            old, before = self._quadratic, self._factored_bent
+            old = self._quadratic
             alike = (q <= SERVED_PENALTY * old).all() and (old <= SERVED_PENALTY * q).all()
-            if alike and bent <= SERVED_CURVATURE * before and before <= SERVED_CURVATURE * bent:
+            less, more = sorted((curvature, self._factored_curvature))
+            if alike and more <= SERVED_CURVATURE * less:
                 return self._factor
         assert self._H is not None
-        H = self._H * (bent / self._bent)
+        H = self._H * (curvature / self._curvature)
         diagonal_of(H)[:] += np.tile(q, objective.K)
         self._factor, self._quadratic = Factor(H, objective.data.threads), q
-        self._factored_bent = bent
+        self._factored_curvature = curvature
         return self._factor
 
     def part(self, objective: Objective) -> tuple[Objective, Indices] | None:
@@ -126,7 +127,7 @@ class LastHessian:
         return objective.sample_again(self._part, self._rows), self._rows
 
 
-def _bend(objective: Objective, point: Point) -> float:
+def _total_curvature(objective: Objective, point: Point) -> float:
     """Return what the curvatures of all rows add up to at a point, which is not 0."""
     return max(float(np.add.reduce(objective.mean_curvature(point))), 1e-300)
 

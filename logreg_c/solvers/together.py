@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from .._objective import Objective, Point
-from .._several import Curved, End, bend, evaluate_and_prove, minima
+from .._several import End, Hessians, evaluate_and_prove, minima, predictions_and_curvatures
 from ._driver import Goal
 from ._line_search import DECREASE, FLAT, SHORT, advance
 from ._price import STEP, price_of_factor, price_of_gram
@@ -34,7 +34,7 @@ class Reached(NamedTuple):
     point: Point
     lower: float
     rounds: int
-    curved: Curved | None
+    hessians: Hessians | None
 
 
 def suits(objective: Objective) -> bool:
@@ -46,7 +46,7 @@ def together(
     objectives: Sequence[Objective],
     points: Sequence[Point],
     goal: Goal,
-    about: Curved | None = None,
+    about: Hessians | None = None,
 ) -> list[Reached]:
     """Minimise objectives for two classes, whose X, centre and scale are the same.
 
@@ -59,23 +59,23 @@ def together(
         if not active:
             break
         some, before = [objectives[k] for k in active], [found[k].point for k in active]
-        alone, a, curved = len(points) == 1, None, about
-        if curved is None:
-            a, h = bend(some, before)
-            curved = Curved(some[0].grams(h), a[0] * (1.0 - a[0]) if alone else None)
+        alone, a, hessians = len(points) == 1, None, about
+        if hessians is None:
+            a, h = predictions_and_curvatures(some, before)
+            hessians = Hessians(some[0].grams(h), a[0] * (1.0 - a[0]) if alone else None)
         try:
-            theta = minima(some, before, curved.grams)
+            theta = minima(some, before, hessians.grams)
         except FloatingPointError:
             if about is None:
                 break
             about = None
             continue
         going = []
-        ends = evaluate_and_prove(some, before, a, curved.curvature, theta)
+        ends = evaluate_and_prove(some, before, a, hessians.curvature, theta)
         for k, old, end in zip(active, before, ends, strict=True):
             new = end.point if is_good(objectives[k], old, end) else old
             rounds = found[k].rounds + 1
-            found[k] = Reached(new, end.lower, rounds, curved if alone else None)
+            found[k] = Reached(new, end.lower, rounds, hessians if alone else None)
             if new.J - end.lower <= goal.gap(new.J):
                 continue
             if new is old and about is None:
