@@ -7,13 +7,14 @@ import copy
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from . import _kernels
 from ._compressed import Compressed
+from ._coordinates import LARGEST_SCALE, LARGEST_SPREAD, dense_coordinates, sparse_coordinates
 from ._data import Dense
 from ._entries import examined
 from ._examples import Examples
@@ -21,7 +22,6 @@ from ._kept import MemoryThatStays
 from ._objective import Objective, Point
 from ._penalty import Penalty, as_penalty
 from ._progress import Bar
-from ._sampling import spread_out
 from ._sparse import Sparse
 from ._targets import Targets, as_targets
 from ._unpenalised import OnlyBounded, Review, Unpenalised, separated_by
@@ -38,17 +38,10 @@ from ._validation import (
 from .solvers import SOLVERS, choose
 from .solvers._driver import Goal, NotFiniteError, Record, Solver, drive
 
-# Entries of X that are looked at to centre and scale the columns, which are only coordinates.
-SCALED_BY = 200_000
-
 # How near the bias of a start is to be to the best one beside offsets.
 ROUGHLY = 0.1
 # Entries of a dense copy up to which it serves better than a sparse X.
 SMALL = 2**18
-# What columns are scaled by at most: squared and multiplied by a penalty it is still a number.
-LARGEST_SCALE = 1e100
-# The standard deviation of a column up to which, and down to one over which, its square is one.
-LARGEST_SPREAD = 1e151
 
 
 class ConvergenceWarning(RuntimeWarning):
@@ -128,52 +121,6 @@ def _offsets(offset: Any, n: int, targets: Targets) -> Floats | None:
     if targets.pair:
         return np.ascontiguousarray(array[:, 1] - array[:, 0])[None, :]
     return np.ascontiguousarray(array.reshape(n, targets.K).T)
-
-
-def _coordinates(
-    X: Any, sample_weight: Floats | None, fit_bias: bool, most: float, seed: int
-) -> tuple[Floats, Floats]:
-    """Return a centre and a scale, at most `most`, of each column, of some rows if X is large.
-
-    Rows without weight don't count: scaled by what stands in them, columns would be out of scale.
-    """
-    n, d = X.shape
-    wanted = max(SCALED_BY // d, 50)
-    weighty = None if sample_weight is None else np.flatnonzero(sample_weight > 0.0)
-    count = n if weighty is None else len(weighty)
-    rows = weighty
-    if count > wanted:
-        chosen = spread_out(wanted, count, np.random.default_rng(seed))
-        rows = chosen if weighty is None else weighty[chosen]
-    some = np.ascontiguousarray(X if rows is None else X[rows], dtype=np.float64)
-    center, spread, scale = np.empty((3, d))
-    bad = _kernels.kernels.column_coordinates(
-        some, fit_bias, 1.0 / LARGEST_SPREAD, LARGEST_SPREAD, 1.0 / most, center, spread, scale
-    )
-    if bad >= 0:
-        _complain_of_squares(spread, bad)
-    return center, scale
-
-
-def sparse_coordinates(data: Sparse, most: float, scaled: bool) -> tuple[Floats, Floats]:
-    """Return no centre, which would fill X in, and a scale, of the root mean square if wanted."""
-    center, scale = np.zeros(data.d), np.ones(data.d)
-    if scaled:
-        spread = data.root_mean_squares()
-        spread[spread == 0.0] = 1.0
-        bad = ~((spread >= 1.0 / LARGEST_SPREAD) & (spread <= LARGEST_SPREAD))
-        if bad.any():
-            _complain_of_squares(spread, int(np.argmax(bad)))
-        scale = 1.0 / np.maximum(spread, 1.0 / most)
-    return center, scale
-
-
-def _complain_of_squares(spread: Floats, j: int) -> NoReturn:
-    """Raise because the squares of a column's entries are beyond the range of float64."""
-    raise ValueError(
-        f"X has entries around {spread[j]:.1g} in column {j}, whose squares are beyond the range "
-        f"of float64; multiply the column by 1e{-round(np.log10(spread[j])):+03d}"
-    )
 
 
 def _bias_alone(data: Examples, b: Floats, enough: float) -> Floats:
@@ -414,7 +361,7 @@ class Problem:
             if isinstance(self.data, Sparse):
                 found = sparse_coordinates(self.data, most, self._extreme or penalty.nothing)
             else:
-                found = _coordinates(self.X, s, self.fit_bias, most, self.seed)
+                found = dense_coordinates(self.X, s, self.fit_bias, most, self.seed)
             self._coordinates[most] = found
         return Posed(self, penalty, *self._coordinates[most])
 

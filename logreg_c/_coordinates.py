@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What columns are centred and scaled by: coordinates for solvers, in which J is the same."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import numpy as np
+
+from . import _kernels
+from ._sampling import spread_out
+from ._sparse import Sparse
+from ._validation import Floats
+
+# Entries of X that are looked at.
+LOOKED_AT = 200_000
+# What columns are scaled by at most: squared and multiplied by a penalty it is still a number.
+LARGEST_SCALE = 1e100
+# The standard deviation of a column up to which, and down to one over which, its square is one.
+LARGEST_SPREAD = 1e151
+
+
+def dense_coordinates(
+    X: Any, sample_weight: Floats | None, fit_bias: bool, most: float, seed: int
+) -> tuple[Floats, Floats]:
+    """Return a centre and a scale, at most `most`, of each column, of some rows if X is large.
+
+    Rows without weight don't count: scaled by what stands in them, columns would be out of scale.
+    """
+    n, d = X.shape
+    wanted = max(LOOKED_AT // d, 50)
+    weighty = None if sample_weight is None else np.flatnonzero(sample_weight > 0.0)
+    count = n if weighty is None else len(weighty)
+    rows = weighty
+    if count > wanted:
+        chosen = spread_out(wanted, count, np.random.default_rng(seed))
+        rows = chosen if weighty is None else weighty[chosen]
+    some = np.ascontiguousarray(X if rows is None else X[rows], dtype=np.float64)
+    center, spread, scale = np.empty((3, d))
+    bad = _kernels.kernels.column_coordinates(
+        some, fit_bias, 1.0 / LARGEST_SPREAD, LARGEST_SPREAD, 1.0 / most, center, spread, scale
+    )
+    if bad >= 0:
+        _complain_of_squares(spread, bad)
+    return center, scale
+
+
+def sparse_coordinates(data: Sparse, most: float, scaled: bool) -> tuple[Floats, Floats]:
+    """Return no centre, which would fill X in, and a scale, of the root mean square if wanted."""
+    center, scale = np.zeros(data.d), np.ones(data.d)
+    if scaled:
+        spread = data.root_mean_squares()
+        spread[spread == 0.0] = 1.0
+        bad = ~((spread >= 1.0 / LARGEST_SPREAD) & (spread <= LARGEST_SPREAD))
+        if bad.any():
+            _complain_of_squares(spread, int(np.argmax(bad)))
+        scale = 1.0 / np.maximum(spread, 1.0 / most)
+    return center, scale
+
+
+def _complain_of_squares(spread: Floats, j: int) -> NoReturn:
+    """Raise because the squares of a column's entries are beyond the range of float64."""
+    raise ValueError(
+        f"X has entries around {spread[j]:.1g} in column {j}, whose squares are beyond the range "
+        f"of float64; multiply the column by 1e{-round(np.log10(spread[j])):+03d}"
+    )
