@@ -22,11 +22,10 @@ from ._validation import Floats, as_examples, as_floats, as_sample_weight
 FLOATS = (np.float64, np.float32)
 # Sparse formats that are taken as they are.
 FORMATS = ["csr", "csc"]
-
-
-Method = TypeVar("Method", bound=Callable[..., Any])
 # What scikit-learn's checks set before a fit.
 FEATURES = ("n_features_in_", "feature_names_in_")
+
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def keeps_features(fit: Method) -> Method:
@@ -227,10 +226,12 @@ class LinearClassifier(ClassifierMixin, TellsNewSpelling):  # type: ignore[misc]
 
 
 def require_two(classes: NDArray[Any], who: str) -> None:
+    """Raise ValueError unless there are two classes or more."""
     if len(classes) < 2:
         raise ValueError(f"{who} one class, {classes.tolist()}; a classifier needs at least two")
 
 
 def dense(coef: Any) -> Floats:
+    """Return coefficients as an array, which `sparsify` may have changed."""
     array: Floats = coef.toarray() if scipy.sparse.issparse(coef) else coef
     return array

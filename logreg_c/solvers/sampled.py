@@ -86,7 +86,7 @@ def sampled(task: Task) -> Iterator[Iterate]:
         point, passes = start, PAIR_PASSES if objective.K == 1 else CLASS_PASSES
         for point in few_passes(objective, start, diagonal, passes):
             yield Iterate(point, -math.inf)
-        diagonal, leverage = survey(task, point, reciprocal(diagonal))
+        diagonal, leverage = survey(task, point, diagonal)
         lever = of_all_classes(leverage)
         if float(lever.max()) > HEAVY * float(lever.mean()):
             yield from through_penalties(
@@ -103,7 +103,7 @@ def sampled(task: Task) -> Iterator[Iterate]:
         point = yield from iterates
         # Until a sample is so large that its Hessian is as good as that of all rows.
         m *= 2
-        diagonal, leverage = survey(task, point, reciprocal(diagonal))
+        diagonal, leverage = survey(task, point, diagonal)
 
 
 def of_all_classes(leverage: Floats) -> Floats:
@@ -111,8 +111,12 @@ def of_all_classes(leverage: Floats) -> Floats:
     return np.asarray(leverage[0] if len(leverage) == 1 else leverage.sum(axis=0))
 
 
-def survey(task: Task, point: Point, inverse: Floats) -> tuple[Floats, Floats]:
-    """Return the Hessian's diagonal and the rows' leverages at a point. Reads X once."""
+def survey(task: Task, point: Point, diagonal: Floats) -> tuple[Floats, Floats]:
+    """Return the Hessian's diagonal and the rows' leverages at a point, where it was about this.
+
+    Reads X once.
+    """
+    inverse = reciprocal(diagonal)
     _, diagonal, leverage = task.objective.evaluate_and_survey(point.theta, inverse)
     return diagonal, leverage
 
