@@ -15,7 +15,14 @@ from ._objective import is_finite
 from ._penalty import Penalty, as_penalty
 from ._progress import Bar
 from ._unpenalised import Review
-from ._validation import Floats, as_array, as_count, as_number, explain_not_finite
+from ._validation import (
+    Floats,
+    MatrixLike,
+    as_array,
+    as_count,
+    as_number,
+    explain_not_finite,
+)
 from .fitting import ConvergenceWarning, Problem
 from .solvers._driver import Goal, Outcome
 
@@ -120,7 +127,7 @@ class RegularizationPath:
 
 
 def regularization_path(
-    X: ArrayLike,
+    X: MatrixLike,
     y: ArrayLike,
     *,
     l1_ratio: float = 1.0,
