@@ -310,6 +310,7 @@ def test_scores_beyond_the_range_are_an_error(name, request):
         ({"l1_ratio": -1}, ValueError, "l1_ratio is -1.0; give"),
         ({"n_jobs": 0}, ValueError, "n_jobs is 0; give a number of threads, -1 for all, or None"),
         ({"n_jobs": 1.5}, ValueError, "n_jobs is 1.5"),
+        ({"n_jobs": 1000}, ValueError, "n_jobs is 1000; give a number from 1 to 256"),
         ({"random_state": "a"}, ValueError, "random_state is 'a'; give an integer"),
         ({"random_state": -1}, ValueError, "random_state is -1; give an integer of 0 or above"),
         ({"class_weight": "balance"}, ValueError, "class_weight is 'balance'; give a dict"),

@@ -331,6 +331,7 @@ def test_a_fit_that_is_not_proved_is_told_of():
         ({"max_iter": 0}, ValueError, "max_iter is"),
         ({"solver": "magic"}, ValueError, "solver is 'magic'"),
         ({"n_jobs": 0}, ValueError, "n_jobs is"),
+        ({"n_jobs": 1000}, ValueError, "n_jobs is 1000"),
         ({"cv": []}, ValueError, "cv gives 0 folds, where selection='best' needs 1 or more"),
         (
             {"cv": [(np.arange(5, 15), np.arange(5))], "selection": "one_standard_error"},
