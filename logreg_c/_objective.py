@@ -236,12 +236,8 @@ class Objective:
         diagonal *= squares
         return self._point(theta, Z, loss, raw), diagonal + self.quadratic, leverage
 
-    def at_margins(self, theta: Floats, Z: Floats) -> Point:
-        """As `evaluate` where Z is known already: the product with X' alone."""
-        return self.at_residuals(theta, Z, *self.data.residuals(Z))
-
     def at_residuals(self, theta: Floats, Z: Floats, loss: float, R: Floats) -> Point:
-        """As `at_margins` where the loss and its residuals are known too."""
+        """As `evaluate` where margins, loss and residuals are known: the product with X' alone."""
         return self._point(theta, Z, loss, self.data.transpose_product(R))
 
     def direction_margins(self, s: Floats) -> Floats:

@@ -336,6 +336,7 @@ class LogisticRegression(LinearClassifier):
                     rate=rate,
                     l2=l2,
                     fit_intercept=self.fit_intercept,
+                    n_threads=self._threads(),
                 )
             if not (np.isfinite(W).all() and np.isfinite(b).all()):
                 raise OverflowError(
