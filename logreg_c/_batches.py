@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Gradient descent over batches in NumPy, for what the kernels' loop does not do.
+"""Gradient descent over batches as a loop in Python, for what the kernels' loop does not do.
 
 That is: several classes, and two without a bias. `gradient_descent` does the rest.
 """
@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from . import _kernels
 from ._prediction import softmax
-from ._validation import Floats, Indices
+from ._validation import Floats, Indices, as_examples
 from .api import sigmoid
 
 
@@ -27,6 +28,7 @@ def one_pass(
     rate: float,
     l2: float,
     fit_intercept: bool,
+    n_threads: int | None,
 ) -> None:
     """Make one pass of gradient descent over batches, changing W and b.
 
@@ -51,17 +53,27 @@ def one_pass(
         Step, and strength of the ridge penalty.
     fit_intercept : bool
         Whether b changes.
+    n_threads : int or None
+        Threads, on which no bit depends: the products are the kernels', not BLAS's.
     """
+    threads = _kernels.threads_of_call(n_threads)
+    theta = np.column_stack((W, b))
+    gradient, penalised = np.empty_like(theta), theta[:, :-1]
     for begin in range(0, len(order), batch):
         rows = order[begin : begin + batch]
-        x = X[rows]
-        z = x @ W.T + b
-        if len(W) == 1:
-            dz = sigmoid(z) - ids[rows, np.newaxis]
+        x = as_examples(X[rows])
+        Z = np.empty((len(theta), len(rows)))
+        _kernels.kernels.class_margins_of(x, theta, None, Z, threads)
+        if len(theta) == 1:
+            dz = sigmoid(Z) - ids[rows]
         else:
-            dz = softmax(z)
-            dz[np.arange(len(rows)), ids[rows]] -= 1.0
-        dz *= share[rows, np.newaxis]
-        W -= rate * (dz.T @ x / len(rows) + l2 * W)
-        if fit_intercept:
-            b -= rate * dz.mean(axis=0)
+            dz = softmax(Z.T).T
+            dz[ids[rows], np.arange(len(rows))] -= 1.0
+        dz = np.ascontiguousarray(dz * share[rows])
+        _kernels.kernels.class_transpose_product(x, dz, gradient, threads)
+        gradient /= len(rows)
+        gradient[:, :-1] += l2 * penalised
+        if not fit_intercept:
+            gradient[:, -1] = 0.0
+        theta -= rate * gradient
+    W[:], b[:] = theta[:, :-1], theta[:, -1]

@@ -64,12 +64,6 @@ class Compressed:
         return "csr" if self.by_rows else "csc"
 
     @property
-    def nbytes(self) -> int:
-        """Bytes of all arrays."""
-        values = 0 if self.data is None else self.data.nbytes
-        return self.indptr.nbytes + self.indices.nbytes + values
-
-    @property
     def entries(self) -> int:
         """How many entries there are."""
         return int(self.indptr[-1])
@@ -85,19 +79,6 @@ class Compressed:
         out = np.zeros(self.shape)
         np.add.at(out, self.places(), 1.0 if self.data is None else self.data[: self.entries])
         return out
-
-    def lines(self, chosen: NDArray[np.intp]) -> Compressed:
-        """Copy some of the lines."""
-        starts = self.indptr[chosen]
-        lengths = self.indptr[chosen + 1] - starts
-        indptr = np.zeros(len(chosen) + 1, dtype=self.indptr.dtype)
-        np.cumsum(lengths, out=indptr[1:])
-        entries = np.repeat(starts - indptr[:-1], lengths)
-        entries += np.arange(len(entries), dtype=entries.dtype)
-        rows, columns = self.shape
-        shape = (len(chosen), columns) if self.by_rows else (rows, len(chosen))
-        values = None if self.data is None else self.data[entries]
-        return Compressed(indptr, self.indices[entries], values, shape, self.by_rows, self.sound)
 
     def where(self, k: int) -> tuple[int, int]:
         """Return the row and column of entry k."""

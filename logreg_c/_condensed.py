@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from . import _kernels
 from ._compressed import Compressed
 from ._data import Dense
 from ._sparse import Sparse
@@ -34,24 +35,19 @@ def distinct_rows(data: Sparse) -> tuple[Sparse, Indices] | None:
     """
     if data.K > 1 or data.offset is not None:
         return None
-    # Rows that are the same have the same product with anything, to the last bit.
-    numbers = np.random.default_rng(0).uniform(1.0, 2.0, (1, data.d + 1))
-    products = data.margins(numbers)[0]
-    if len(np.unique(products[:FEW])) > FEW_PART * min(FEW, data.n):
+    X, few = data.row_wise, min(FEW, data.n)
+    if _groups(X, few, int(FEW_PART * few)) is None:
         return None
-    _, first, group = np.unique(products, return_index=True, return_inverse=True)
-    if len(first) > PART * data.n:
+    found = _groups(X, data.n, int(PART * data.n))
+    if found is None:
         return None
-    X = data.row_wise
-    distinct = X.take(first)
-    if not _are(X, distinct, group):
-        return None
+    group, first = found
     s = np.ones(data.n) if data.sample_weight is None else data.sample_weight
     weight, label = (np.asarray(np.bincount(group, v), float) for v in (s, s * data.y[0]))
     np.divide(label, weight, out=label, where=weight > 0.0)
     # Means of 1 are not to be above it.
     label = np.minimum(label, 1.0)[None]
-    return Sparse(distinct, label, 1, weight, data.total, None, data.threads), group
+    return Sparse(X.take(first), label, 1, weight, data.total, None, data.threads), group
 
 
 def filled_in(data: Sparse) -> Dense | None:
@@ -64,13 +60,11 @@ def filled_in(data: Sparse) -> Dense | None:
     return Dense(out, data.y, data.K, data.sample_weight, data.total, data.offset, data.threads)
 
 
-def _are(X: Compressed, distinct: Compressed, group: Indices) -> bool:
-    """Whether each row of X is that of its group, which products do not prove."""
-    lengths = np.diff(X.indptr)
-    if not np.array_equal(lengths, np.diff(distinct.indptr)[group]):
-        return False
-    at = np.arange(X.entries) + np.repeat(distinct.indptr[group] - X.indptr[:-1], lengths)
-    same = np.array_equal(X.indices[: X.entries], distinct.indices[at])
-    if X.data is None or distinct.data is None:
-        return same
-    return same and np.array_equal(X.data[: X.entries], distinct.data[at])
+def _groups(X: Compressed, n: int, most: int) -> tuple[Indices, Indices] | None:
+    """Return which of those that differ each of the first n rows is, and where these stand first.
+
+    None if they are more than `most`.
+    """
+    group, first = np.empty(n, dtype=np.intp), np.empty(most, dtype=np.intp)
+    count = _kernels.kernels.group_rows(X, n, most, group, first)
+    return None if count < 0 else (group, first[:count])

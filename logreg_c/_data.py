@@ -163,8 +163,10 @@ class Dense(Examples):
 
     def columns(self, columns: Indices) -> Dense:
         """Copy some columns of the same examples; reads of them are counted apart."""
-        order: Any = "C" if self.X.flags.c_contiguous else "F"
-        X = np.array(self.X[:, columns], order=order)
+        # In X's own layout at once: of rows, X[:, columns] is turned over, and back in six times
+        # as long.
+        X = np.asarray(self.X)
+        X = X.take(columns, axis=1) if X.flags.c_contiguous else X.T.take(columns, axis=0).T
         return Dense(X, self.y, self.K, self.sample_weight, self.total, self.offset, self.threads)
 
     def weighing(self, sample_weight: Floats | None, total: float) -> Dense:

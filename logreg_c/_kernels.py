@@ -163,16 +163,16 @@ def set_num_threads(n_threads: int | None) -> None:
     _threads = threads if kernels.OPENMP_RUNTIME else 1
 
 
-def checked_threads(n_threads: Any) -> int:
+def checked_threads(n_threads: Any, name: str = "n_threads") -> int:
     """Return a number of threads that is an integer in range, or say what is wrong with it."""
     if isinstance(n_threads, bool) or not hasattr(n_threads, "__index__"):
         raise TypeError(
-            f"n_threads is {n_threads!r}, a {type(n_threads).__name__}; give an integer or None"
+            f"{name} is {n_threads!r}, a {type(n_threads).__name__}; give an integer or None"
         )
     threads = int(n_threads.__index__())
     if not 1 <= threads <= MOST_THREADS:
         raise ValueError(
-            f"n_threads is {threads}; give a number from 1 to {MOST_THREADS}, "
+            f"{name} is {threads}; give a number from 1 to {MOST_THREADS}, "
             f"or None for the default ({get_num_threads()} here)"
         )
     return threads

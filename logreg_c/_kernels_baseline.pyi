@@ -283,6 +283,9 @@ def select_columns(
     values: NDArray[Any] | None,
     threads: int,
 ) -> None: ...
+def group_rows(
+    X: Matrix, n: int, most: int, group: NDArray[np.intp], first: NDArray[np.intp]
+) -> int: ...
 def predictions(Z: NDArray[np.float64], a: NDArray[np.float64], threads: int) -> None: ...
 def residuals(
     y: NDArray[Any],

@@ -199,7 +199,9 @@ class LinearClassifier(ClassifierMixin, TellsNewSpelling):  # type: ignore[misc]
                 f"n_jobs is {self.n_jobs!r}; give a number of threads, -1 for all, or None"
             )
         jobs = self.n_jobs.__index__()
-        return jobs if jobs > 0 else max(1, _kernels.default_threads() + 1 + jobs)
+        if jobs < 0:
+            return max(1, _kernels.default_threads() + 1 + jobs)
+        return _kernels.checked_threads(jobs, "n_jobs")
 
     def _weights(
         self, sample_weight: Any, classes: NDArray[Any], ids: NDArray[Any], *, all_occur: bool

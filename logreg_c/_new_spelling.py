@@ -4,18 +4,18 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from sklearn.base import BaseEstimator
 
 # Parameters that scikit-learn's class has or had and this one does not, and what to write.
 _ELSEWHERE = {
-    "penalty": "the ridge penalty is the default, of strength 1/C, and C=numpy.inf is none "
-    "(penalty=None); l1_ratio is the share of an L1 penalty, 1 for a lasso",
+    "penalty": "the ridge penalty is the default, of strength 1/C, and {unpenalised} is none "
+    "(penalty=None); {lasso} is an L1 penalty alone, and a share below 1 an elastic net",
     "dual": "leave it out, there is only the primal problem",
     "intercept_scaling": "leave it out, the intercept is never penalised",
     "multi_class": "leave it out, several classes are fitted together (multinomial); for one "
-    "against the rest use sklearn.multiclass.OneVsRestClassifier(LogisticRegression())",
+    "against the rest use sklearn.multiclass.OneVsRestClassifier({name}())",
 }
 
 
@@ -25,6 +25,10 @@ class TellsNewSpelling(BaseEstimator):  # type: ignore[misc]
     In ``__new__`` of a base class, because scikit-learn takes every name in the signature of
     ``__init__`` for a parameter that can be set, shown and cloned.
     """
+
+    # How a class is told that there is no penalty, and only an L1 penalty.
+    _unpenalised: ClassVar = "C=numpy.inf"
+    _lasso: ClassVar = "l1_ratio=1"
 
     def __new__(cls, *args: Any, **parameters: Any) -> Self:
         cls._refuse_elsewhere(parameters)
@@ -53,7 +57,9 @@ class TellsNewSpelling(BaseEstimator):  # type: ignore[misc]
         for name, value in parameters.items():
             # A class derived from this one may have a parameter of that name.
             if name in _ELSEWHERE and name not in inspect.signature(cls).parameters:
+                advice = _ELSEWHERE[name].format(
+                    unpenalised=cls._unpenalised, lasso=cls._lasso, name=cls.__name__
+                )
                 raise TypeError(
-                    f"{cls.__name__} has no parameter {name!r} (given: {value!r}): "
-                    f"{_ELSEWHERE[name]}"
+                    f"{cls.__name__} has no parameter {name!r} (given: {value!r}): {advice}"
                 )

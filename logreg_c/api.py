@@ -97,7 +97,7 @@ def sigmoid(z: ArrayLike) -> Any:
     return result.astype(np.float32) if array.dtype == FLOAT32 else result
 
 
-def forward(X: MatrixLike, w: ArrayLike, b: float, *, n_threads: int | None = None) -> Floats:
+def forward(X: MatrixLike, w: ArrayLike, b: float = 0.0, *, n_threads: int | None = None) -> Floats:
     r"""Compute the predictions :math:`a = \sigma(X w + b)`, the forward pass.
 
     Parameters
@@ -126,7 +126,7 @@ def forward(X: MatrixLike, w: ArrayLike, b: float, *, n_threads: int | None = No
     Examples
     --------
     >>> from logreg_c import forward
-    >>> forward([[1.0, 2.0], [0.0, 0.0]], w=[2.0, -1.0], b=0.0)
+    >>> forward([[1.0, 2.0], [0.0, 0.0]], w=[2.0, -1.0])
     array([0.5, 0.5])
     """
     X = as_examples(X)

@@ -27,6 +27,7 @@ from ._targets import Targets, as_targets
 from ._unpenalised import OnlyBounded, Review, Unpenalised, separated_by
 from ._validation import (
     Floats,
+    MatrixLike,
     as_array,
     as_count,
     as_examples,
@@ -143,7 +144,7 @@ def _bias_alone(data: Examples, b: Floats, enough: float) -> Floats:
 
 
 def fit(
-    X: ArrayLike,
+    X: MatrixLike,
     y: ArrayLike,
     *,
     l2: float = 0.0,
@@ -179,7 +180,7 @@ def fit(
     Parameters
     ----------
     X : array_like or sparse of shape (n, d)
-        Examples in rows; float32 or float64, C- or Fortran-contiguous, is used as it is.
+        Examples in rows; float32 or float64, C- or Fortran-contiguous or CSR, is used as it is.
     y : array_like of shape (n,) or (n, K)
         Labels 0 and 1, booleans, or probabilities in [0, 1]; or classes 0 to K - 1; or a row of
         K probabilities an example.
@@ -205,9 +206,9 @@ def fit(
     solver : str
         "newton" (all rows' Hessian, factored), "sampled" (samples of rows, corrected by full
         passes), "blocks" (a factor per class), "compressed" (in the space of the examples, for
-        n below d), "preconditioned" (for a sparse X), "working-set" (some columns at a time, for
-        an L1 penalty or bounds), "lbfgs", "newton-cg", "gradient-descent"; or "auto", which chooses
-        by n, d and K: `logreg_c.solvers.choose` has the rule.
+        n below d), "lbfgs", "newton-cg", "preconditioned" (sparse X alone), "gradient-descent",
+        "working-set" (L1 penalties and bounds alone); or "auto", which chooses by n, d, K and the
+        penalty: `logreg_c.solvers.choose` has the rule.
     tol : float
         The fit ends when J - J* is proved to be at most tol · J*, or 1e-15.
     max_iter : int

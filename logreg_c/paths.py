@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -11,11 +12,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._continuation import Continuation, Fitted
-from ._objective import is_finite
+from ._objective import Objective, is_finite
 from ._penalty import Penalty, as_penalty
 from ._progress import Bar
+from ._sparse import Sparse
 from ._unpenalised import Review
-from ._validation import Floats, as_array, as_count, as_number, explain_not_finite
+from ._validation import (
+    Floats,
+    MatrixLike,
+    as_array,
+    as_count,
+    as_number,
+    explain_not_finite,
+)
 from .fitting import ConvergenceWarning, Problem
 from .solvers._driver import Goal, Outcome
 
@@ -32,6 +41,9 @@ ROUNDED_UP = 1.0 + 1e-6
 NULL_TOL = 1e-14
 # How near to its optimum the bias of that model is to be.
 BIAS_TOL = 1e-12
+# A gradient of no more than so many roundings of its column, times the root of the number of rows,
+# is none. Those of constant columns are up to a tenth of that, if labels come in the worst order.
+ROUNDINGS = 4.0
 
 
 @dataclass(frozen=True)
@@ -120,7 +132,7 @@ class RegularizationPath:
 
 
 def regularization_path(
-    X: ArrayLike,
+    X: MatrixLike,
     y: ArrayLike,
     *,
     l1_ratio: float = 1.0,
@@ -298,7 +310,9 @@ def _null_model(problem: Problem, penalty: Penalty) -> Fitted:
 
 def _largest(null: Fitted, penalty: Penalty, ratio: float, deviance: float) -> float:
     """Return the largest penalty worth fitting, from the gradient without any."""
-    g = null.point.gradient[:, :-1] / null.posed.objective.scale
+    objective = null.posed.objective
+    g = null.point.gradient[:, :-1] / objective.scale
+    g[np.abs(g) <= _rounding(objective)] = 0.0
     # No weight leaves 0 through a bound.
     up = -g if penalty.upper is None else np.where(penalty.upper > 0.0, -g, 0.0)
     down = g if penalty.lower is None else np.where(penalty.lower < 0.0, g, 0.0)
@@ -318,6 +332,17 @@ def _largest(null: Fitted, penalty: Penalty, ratio: float, deviance: float) -> f
             "for a grid to start from; give penalties"
         )
     return largest
+
+
+def _rounding(objective: Objective) -> Floats | float:
+    """Return what is no gradient of a column, but rounding of the terms that add up to it."""
+    data = objective.data
+    size: Floats | float
+    if isinstance(data, Sparse):
+        size = data.row_length  # no column is longer
+    else:
+        size = np.hypot(objective.center, 1.0 / objective.scale)
+    return ROUNDINGS * math.sqrt(data.n) * float(np.finfo(np.float64).eps) * size
 
 
 def _saturated(problem: Problem) -> float:

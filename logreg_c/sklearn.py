@@ -314,6 +314,7 @@ class LogisticRegression(LinearClassifier):
                 one_pass(
                     X, ids, share, W, b, order=rng.permutation(n), batch=batch, rate=rate, l2=l2,
                     fit_intercept=self.fit_intercept,
+                    n_threads=self._threads(),
                 )  # fmt: skip
             if not (np.isfinite(W).all() and np.isfinite(b).all()):
                 raise OverflowError(

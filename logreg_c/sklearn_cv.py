@@ -134,6 +134,9 @@ class LogisticRegressionCV(LinearClassifier):
     # `score` passes the weights on; whether they are wanted is asked of the scorer.
     __metadata_request__score: ClassVar = {"sample_weight": UNUSED}
 
+    _unpenalised: ClassVar = "Cs=[numpy.inf]"
+    _lasso: ClassVar = "l1_ratios=[1]"
+
     C_: Any
     l1_ratio_: Any
     coefs_paths_: Any

@@ -9,7 +9,7 @@ from cython.parallel cimport prange
 from libc.float cimport DBL_MAX, DBL_MIN
 from libc.math cimport HUGE_VAL, fabs, floor
 from cpython.ref cimport PyObject
-from libc.stdint cimport INT32_MAX, int8_t, int32_t, int64_t, uint8_t
+from libc.stdint cimport INT32_MAX, int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy, memset
 
@@ -460,3 +460,4 @@ include "objective.pxi"
 include "bound.pxi"
 include "rounds.pxi"
 include "parallel_entries.pxi"
+include "alike.pxi"

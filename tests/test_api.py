@@ -37,6 +37,26 @@ def test_results_are_named_and_unpack(data):
     assert pickle.loads(pickle.dumps(result)).loss == loss
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda X, y, *wb: logreg_c.forward(X, *wb),
+        lambda X, y, *wb: logreg_c.predict_proba(X, *wb),
+        lambda X, y, *wb: logreg_c.predict(X, *wb),
+        logreg_c.loss,
+        logreg_c.loss_and_gradient,
+        logreg_c.per_example_gradients,
+        logreg_c.gradient_noise,
+        logreg_c.check_gradient,
+        lambda *arguments: logreg_c.graph.logistic_regression(*arguments).forward(),
+        logreg_c.graph.loss_and_gradient,
+    ],
+)
+def test_without_a_bias_it_is_zero(data, function):
+    X, y, w, _ = data
+    assert repr(function(X, y, w)) == repr(function(X, y, w, 0.0))
+
+
 def test_read_only_and_memory_mapped_arrays_are_not_copied(data, tmp_path, monkeypatch):
     X, y, w, b = data
     expected = logreg_c.loss_and_gradient(X, y, w, b)

@@ -6,10 +6,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from logreg_c._compressed import Compressed
 from logreg_c._condensed import distinct_rows, filled_in
 from logreg_c._data import Dense
 from logreg_c._penalty import as_penalty
-from logreg_c._sparse import Sparse
 from logreg_c.fitting import Problem
 
 sparse = pytest.importorskip("scipy.sparse")
@@ -57,10 +57,21 @@ def test_the_objective_is_the_same(weighted, values, by_columns):
         )
 
 
-def test_rows_that_are_not_the_same_are_not_taken_for_it(monkeypatch):
-    data = one_hot().data
-    monkeypatch.setattr(Sparse, "margins", lambda self, theta: np.ones((1, self.n)))
-    assert distinct_rows(data) is None
+@pytest.mark.parametrize("places", [np.int32, np.int64])
+@pytest.mark.parametrize("values", [None, np.float32, np.float64])
+def test_rows_are_grouped_as_by_comparing_them_all(isa, values, places):
+    rng = np.random.default_rng(0)
+    A = (rng.random((3000, 6)) < 0.4) * rng.integers(1, 3, (3000, 6))
+    A = (A > 0) if values is None else A
+    X = sparse.csr_array(A.astype(float))
+    data = None if values is None else X.data.astype(values)
+    X = Compressed(X.indptr.astype(places), X.indices.astype(places), data, X.shape, True, True)
+    _, wanted, inverse = np.unique(A, axis=0, return_index=True, return_inverse=True)
+    group, first = np.empty(3000, dtype=np.intp), np.empty(len(wanted), dtype=np.intp)
+    assert isa.group_rows(X, 3000, len(wanted), group, first) == len(wanted)
+    np.testing.assert_array_equal(first, np.sort(wanted))
+    np.testing.assert_array_equal(first[group], wanted[inverse])
+    assert isa.group_rows(X, 3000, len(wanted) - 1, group, first) == -1
 
 
 def test_rows_that_differ_are_left():

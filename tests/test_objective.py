@@ -181,7 +181,7 @@ def test_search_is_the_objective_along_the_line(p):
 @problems
 def test_evaluation_from_known_margins(p):
     point = p.objective.evaluate(p.theta)
-    found = p.objective.at_residuals(p.theta, point.Z, *p.objective.data.residuals(point.Z))
+    found = p.objective.at_residuals(p.theta, point.Z, *p.data.residuals(point.Z))
     assert pytest.approx(point.J, rel=1e-14) == found.J
     np.testing.assert_allclose(found.gradient, point.gradient, rtol=1e-9, atol=1e-10)
 

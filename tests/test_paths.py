@@ -319,3 +319,27 @@ def test_bad_data():
         regularization_path(X, y)
     with pytest.raises(ValueError, match="anything to do with y"):
         regularization_path(np.ones((4, 2)), [0, 1, 0, 1])
+
+
+@pytest.mark.parametrize("l1_ratio", [0.0, 1.0])
+@pytest.mark.parametrize("value", [0.1, -7e5])
+@pytest.mark.parametrize(("n", "K"), [(7, 2), (1000, 2), (1000, 3), (100_000, 2)])
+def test_constant_columns_have_nothing_to_do_with_y(n, K, value, l1_ratio):
+    y = np.sort(np.arange(n) % 7 % K)  # rounding adds up
+    with pytest.raises(ValueError, match="anything to do with y"):
+        regularization_path(np.full((n, 3), value), y, l1_ratio=l1_ratio)
+
+
+def test_constant_columns_of_a_sparse_x():
+    scipy_sparse = pytest.importorskip("scipy.sparse")
+    X = scipy_sparse.csr_array(np.full((1000, 300), 0.1))
+    with pytest.raises(ValueError, match="anything to do with y"):
+        regularization_path(X, np.arange(1000) >= 700)
+
+
+def test_small_and_far_columns_are_none_that_are_constant():
+    X, y, _ = case("gaussian")
+    expected = regularization_path(X, y, n_penalties=1).penalties
+    for factor, shift in ((1e-20, 0.0), (1.0, 1e8), (1e20, 0.0)):
+        found = regularization_path(X * factor + shift, y, n_penalties=1).penalties
+        np.testing.assert_allclose(found, expected * factor, rtol=1e-6)

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from logreg_c.solvers import choose
+from logreg_c import fit
+from logreg_c.solvers import SOLVERS, choose
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -69,6 +70,11 @@ def test_the_page_of_the_solvers_has_the_rule_that_is_followed():
         pytest.skip("no docs beside the tests")
     rule = inspect.cleandoc(choose.__doc__).partition("\n\n")[2]
     assert rule[rule.index("- ") :] in page.read_text("utf-8")
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_fit_tells_of_every_solver(solver):
+    assert f'"{solver}"' in fit.__doc__
 
 
 @needs_readme

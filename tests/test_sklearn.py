@@ -17,6 +17,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils.estimator_checks import estimator_checks_generator
 from sklearn_data import data
+from threadpoolctl import threadpool_limits
 
 from logreg_c import LogisticRegression
 
@@ -310,6 +311,7 @@ def test_scores_beyond_the_range_are_an_error(name, request):
         ({"l1_ratio": -1}, ValueError, "l1_ratio is -1.0; give"),
         ({"n_jobs": 0}, ValueError, "n_jobs is 0; give a number of threads, -1 for all, or None"),
         ({"n_jobs": 1.5}, ValueError, "n_jobs is 1.5"),
+        ({"n_jobs": 1000}, ValueError, "n_jobs is 1000; give a number from 1 to 256"),
         ({"random_state": "a"}, ValueError, "random_state is 'a'; give an integer"),
         ({"random_state": -1}, ValueError, "random_state is -1; give an integer of 0 or above"),
         ({"class_weight": "balance"}, ValueError, "class_weight is 'balance'; give a dict"),
@@ -435,6 +437,21 @@ def test_passes_of_descent_come_to_the_optimum(name, fit_intercept, request):
     best.partial_fit(X[names == "a"], names[names == "a"])
     assert not hasattr(best, "gap_")
     assert best.score(X, names) > 0.6
+
+
+@pytest.mark.parametrize(("K", "fit_intercept"), [(3, True), (2, False)])
+def test_the_bits_of_descent_do_not_depend_on_threads(K, fit_intercept):
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((1200, 500)), rng.integers(0, K, 1200)
+    found = []
+    for threads in (1, 2, 3):
+        with threadpool_limits(threads):  # BLAS's
+            model = LogisticRegression(
+                fit_intercept=fit_intercept, batch_size=600, n_jobs=threads
+            ).partial_fit(X, y, classes=range(K))
+        found.append(model.coef_)
+    np.testing.assert_array_equal(found[1], found[0])
+    np.testing.assert_array_equal(found[2], found[0])
 
 
 def test_a_pass_of_descent_is_the_textbooks(three):

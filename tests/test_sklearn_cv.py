@@ -331,6 +331,7 @@ def test_a_fit_that_is_not_proved_is_told_of():
         ({"max_iter": 0}, ValueError, "max_iter is"),
         ({"solver": "magic"}, ValueError, "solver is 'magic'"),
         ({"n_jobs": 0}, ValueError, "n_jobs is"),
+        ({"n_jobs": 1000}, ValueError, "n_jobs is 1000"),
         ({"cv": []}, ValueError, "cv gives 0 folds, where selection='best' needs 1 or more"),
         (
             {"cv": [(np.arange(5, 15), np.arange(5))], "selection": "one_standard_error"},
@@ -353,9 +354,22 @@ def test_bad_parameters(parameters, error, says):
         LogisticRegressionCV(**{"Cs": CS, **parameters}).fit(X, y)
 
 
-def test_parameters_of_old():
-    with pytest.raises(TypeError, match="penalty"):
-        LogisticRegressionCV(penalty="l1")
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("penalty", r"Cs=\[numpy.inf\] is none.*l1_ratios=\[1\] is an L1 penalty"),
+        ("multi_class", r"OneVsRestClassifier\(LogisticRegressionCV\(\)\)"),
+    ],
+)
+def test_parameters_of_old_are_told_the_spelling_of_this_class(name, text):
+    with pytest.raises(TypeError, match=f"LogisticRegressionCV has no parameter '{name}'.*{text}"):
+        LogisticRegressionCV(**{name: None})
+
+
+def test_the_spelling_that_is_told_is_taken():
+    X, y = np.arange(20.0).reshape(-1, 1), np.arange(20) // 2 % 2
+    assert LogisticRegressionCV(Cs=[np.inf], cv=2).fit(X, y).C_ == np.inf
+    assert LogisticRegressionCV(Cs=2, l1_ratios=[1], cv=2).fit(X, y).l1_ratio_ == 1
 
 
 def test_it_is_fetched_when_asked_for():

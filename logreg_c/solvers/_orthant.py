@@ -148,7 +148,7 @@ class Inverse:
         return self._heads
 
 
-def learnt_direction(part: Objective, where: Face, inverse: Inverse, memory: Memory) -> Floats:
+def learnt_direction(where: Face, inverse: Inverse, memory: Memory) -> Floats:
     """Return the direction of L-BFGS within a face."""
     moves = where.moves
     precondition = inverse.within(moves)

@@ -192,7 +192,7 @@ class Unfactored:
             where = face(part.nonsmooth, point)
             inverse = self._inverse_for(part, point)
             found = self._by_factor(part, point, where, inverse, count)
-            s = learnt_direction(part, where, inverse, memory) if found is None else found.s
+            s = learnt_direction(where, inverse, memory) if found is None else found.s
             decrement = -0.5 * inner(where.slope, s)
             provable = decrement <= PROVABLE * least
             if count == STEPS or (decrement <= enough and not provable):
@@ -203,7 +203,7 @@ class Unfactored:
                     break
             step = orthant_step(part, point, where, s, inverse.means)
             if step is None and found is not None:
-                s = learnt_direction(part, where, inverse, memory)
+                s = learnt_direction(where, inverse, memory)
                 step = orthant_step(part, point, where, s, inverse.means)
             if step is None:
                 memory.clear()
