@@ -26,7 +26,10 @@ cdef inline void class_margins(const Pass* p, Block block, Py_ssize_t begin, Py_
     if not by_lanes(p):
         for k in range(p.K):
             w = p.theta + k * (p.d + 1)
-            block_margins(p, block, m, w, w[p.d], z + k * m)
+            if k == 0:
+                margins_ahead(p, block, m, w, w[p.d], z)
+            else:
+                block_margins(p, block, m, w, w[p.d], z + k * m)
     elif is_sparse(p):
         if block.begin >= 0:
             sparse_class_margins(&p.sparse, block.begin, m, p.d, p.K, p.theta, z)
@@ -285,10 +288,11 @@ cdef void evaluate_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
         m = min(rows, end - i)
         block = block_at(p, i, m, True, NULL)
         class_margins(p, block, i, m, p.offset, z)
-        ask_for_next(p, block, m)
+        ask_for_next(p, block, m, 2)
         keep(p, i, m, z, p.out)
         block_shares(p, i, m, share)
         sums[parameters(p) + CLASS_LOSS] += class_link(p, i, m, share, z)
+        ask_for_next(p, block, m, 3)
         class_gradient(p, block, m, z, sums)
         if p.inverse != NULL:
             fetch(p, i, m, p.out, z)
@@ -307,7 +311,8 @@ cdef void class_margins_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
         m = min(rows, end - i)
         block = block_at(p, i, m, p.K > 1, NULL)
         class_margins(p, block, i, m, p.offset, z)
-        ask_for_next(p, block, m)
+        ask_for_next(p, block, m, 2)
+        ask_for_next(p, block, m, 3)
         keep(p, i, m, z, p.out)
         i += m
 
@@ -322,7 +327,7 @@ cdef void class_transpose_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
         m = min(rows, end - i)
         fetch(p, i, m, p.r, r)
         block = block_at(p, i, m, p.K > 1 and not is_sparse(p), NULL)
-        ask_for_next(p, block, m)
+        ask_for_all(p, block, m)
         class_gradient(p, block, m, r, sums)
         i += m
 
@@ -365,10 +370,11 @@ cdef void hessian_vector_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
         m = min(rows, end - i)
         block = block_at(p, i, m, True, NULL)
         class_margins(p, block, i, m, NULL, u)
-        ask_for_next(p, block, m)
+        ask_for_next(p, block, m, 2)
         if p.out != NULL:
             keep(p, i, m, u, p.out)
         block_shares(p, i, m, share)
         turn(p, i, m, share, u)
+        ask_for_next(p, block, m, 3)
         class_gradient(p, block, m, u, sums)
         i += m

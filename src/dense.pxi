@@ -7,10 +7,13 @@
 # loaded once for all of them.
 #
 # A block is read from memory once, for z, and is still in the cache for g. While it is computed
-# on, the processor's own prefetching pauses. Rows are therefore asked for a block ahead, all at
-# once between the two products, and a block is as small as what the memory delivers while the link
-# and the second product last: 88 % of a plain read at 50 columns, where larger blocks or none asked
-# for make it 60-70 %. Columns in long pieces do without.
+# on, the processor's own prefetching pauses. Rows are therefore asked for a block ahead, and a
+# block is as small as what the memory delivers meanwhile: at 50 columns that is 88 % of a plain
+# read, where larger blocks or none asked for make it 60-70 %. A processor waits for a few dozen
+# lines at a time and stands still for more, so that a quarter is asked for before each half of the
+# first product, one before the link and one before the second product: where memory is fast, a
+# tenth less time at 10 to 60 columns than at once, and a third less at 90. Columns in long pieces
+# do without.
 
 ctypedef fused real:
     float
@@ -18,7 +21,9 @@ ctypedef fused real:
 
 cdef enum:
     CACHE_LINE = 64     # bytes
-    BLOCK_BYTES = 4096  # of X in a block of rows
+    BLOCK_BYTES = 4096  # of X in a block of rows, of which there are eight at least;
+    LONG_ROW = 128      # or four, up to so many columns: the next block can be asked for as a whole
+    FROM_MEMORY = 4194304   # bytes of X for that; a smaller one is in caches
     SHORT_ROW = 1024    # bytes. Eight at a time are not read in order: a fifth slower from memory
     COLUMN_BLOCK_BYTES = 262144  # of X in a block of columns: a fraction of a second-level cache
     LEAST_COLUMN_ROWS = 128  # of each column: with 64, a tenth slower
@@ -29,15 +34,17 @@ cdef enum:
 
 cdef inline Py_ssize_t block_rows(Py_ssize_t n, Py_ssize_t d, Py_ssize_t itemsize,
                                   bint by_columns) noexcept nogil:
-    """Count the rows of a block, a multiple of eight, by the layout and the shape alone."""
-    cdef Py_ssize_t rows, bytes_of_row = max(d, <Py_ssize_t> 1) * itemsize
+    """Count the rows of a block, a multiple of eight or four, by layout and shape alone."""
+    cdef Py_ssize_t least = 8, rows, bytes_of_row = max(d, <Py_ssize_t> 1) * itemsize
     if by_columns:
         rows = max(COLUMN_BLOCK_BYTES // bytes_of_row, <Py_ssize_t> LEAST_COLUMN_ROWS)
         if n * itemsize >= MANY_PIECES * COLUMN_PIECE:
             rows = max(rows, COLUMN_PIECE // itemsize)
     else:
         rows = BLOCK_BYTES // bytes_of_row
-    return max(min(rows, <Py_ssize_t> MOST_ROWS) // 8 * 8, 8)
+        if d <= LONG_ROW and n * bytes_of_row >= FROM_MEMORY:
+            least = 4
+    return max(min(rows, <Py_ssize_t> MOST_ROWS) // 8 * 8, least)
 
 
 cdef inline double dot(const real* x, const double* v, Py_ssize_t m) noexcept nogil:

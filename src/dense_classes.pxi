@@ -38,13 +38,6 @@ cdef inline Py_ssize_t class_step(const real* x, Py_ssize_t d) noexcept nogil:
                <Py_ssize_t> LEAST_CLASS_STEP)
 
 
-cdef inline void ask_for_rows(const real* x, Py_ssize_t entries) noexcept nogil:
-    cdef Py_ssize_t k = 0
-    while k < entries * <Py_ssize_t> sizeof(real):
-        prefetch(<const char*> x + k)
-        k += CACHE_LINE
-
-
 cdef inline void dense_class_margins(const real* x, Py_ssize_t row, Py_ssize_t column,
                                      Py_ssize_t m, Py_ssize_t d, Py_ssize_t K, const double* w,
                                      alone by_rows, alone z) noexcept nogil:
@@ -57,7 +50,8 @@ cdef inline void dense_class_margins(const real* x, Py_ssize_t row, Py_ssize_t c
     while i < m:
         if column == 1 and i + step < m:
             for k in range(min(step, m - i - step)):
-                ask_for_rows(x + (i + step + k) * row, d)
+                prefetch_bytes(<const char*> (x + (i + step + k) * row),
+                               d * <Py_ssize_t> sizeof(real))
         class_lines(x + i * row, row, column, min(step, m - i), d, w, lanes, by_rows + i * lanes)
         i += step
     for k in range(K):
@@ -79,6 +73,7 @@ cdef inline void dense_class_gradient(const real* x, Py_ssize_t row, Py_ssize_t 
     i = 0
     while i < m:
         if column == 1 and i + step < m:
-            ask_for_rows(x + (i + step) * row, min(step, m - i - step) * row)
+            prefetch_bytes(<const char*> (x + (i + step) * row),
+                           min(step, m - i - step) * row * <Py_ssize_t> sizeof(real))
         class_lines(x + i * row, column, row, d, min(step, m - i), by_rows + i * lanes, lanes, g)
         i += step

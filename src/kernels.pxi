@@ -44,6 +44,7 @@ cdef extern from "class_lines.h" nogil:
 cdef extern from "machine.h" nogil:
     ctypedef double* alone "logreg_alone"   # restrict: nothing else points there
     void prefetch "logreg_prefetch"(const void*)
+    void prefetch_bytes "logreg_prefetch_bytes"(const char*, Py_ssize_t)
     int logreg_instruction_level()
 
 cdef extern from *:

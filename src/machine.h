@@ -28,6 +28,16 @@ typedef double *__restrict__ logreg_alone;
 
 static inline void logreg_prefetch(const void *p) { LOGREG_PREFETCH(p); }
 
+/* So many bytes from p on. GCC takes a function that does nothing else for one without effect and
+ * drops its calls: hence the statement, of which it cannot know that it does nothing. */
+static inline void logreg_prefetch_bytes(const char *p, ptrdiff_t bytes) {
+    ptrdiff_t k;
+    for (k = 0; k < bytes; k += 64) LOGREG_PREFETCH(p + k);
+#if defined(__GNUC__)
+    __asm__ volatile("");
+#endif
+}
+
 /* 0: baseline only, 1: AVX2 and FMA, 2: AVX-512 (F, DQ, BW, VL) as well. Both the processor and
  * the operating system, which must save the wide registers, have a say. */
 #if defined(_MSC_VER) && defined(_M_X64)

@@ -153,7 +153,7 @@ cdef inline Block block_at(const Pass* p, Py_ssize_t begin, Py_ssize_t m, bint t
         block.is_float = p.is_float
         block.row = p.row
         block.column = p.column
-        if twice and p.column == 1:
+        if twice and p.column == 1 and p.n * p.row * itemsize(p) >= FROM_MEMORY:
             block.next = <const char*> block.x + m * p.row * itemsize(p)
     return block
 
@@ -173,14 +173,43 @@ cdef inline void block_margins(const Pass* p, Block block, Py_ssize_t m, const d
                         p.d, w, b, z)
 
 
-cdef inline void ask_for_next(const Pass* p, Block block, Py_ssize_t m) noexcept nogil:
-    """Have the next block of rows, or the beginning of long ones, fetched meanwhile."""
-    cdef Py_ssize_t k = 0, bytes_of_block
-    if block.next != NULL:
-        bytes_of_block = min(m * p.row * itemsize(p), <Py_ssize_t> BLOCK_BYTES)
-        while k < bytes_of_block:
-            prefetch(block.next + k)
-            k += CACHE_LINE
+cdef inline void ask_for_next(const Pass* p, Block block, Py_ssize_t m, int quarter) noexcept nogil:
+    """Have a quarter of the next block of rows fetched meanwhile.
+
+    The first two are asked for by margins_ahead, the third before the link, the last one before the
+    second product. Of long rows the beginning is, all at once, where the third would be.
+    """
+    cdef Py_ssize_t size, begin, end
+    if block.next == NULL:
+        return
+    size = m * p.row * itemsize(p)
+    if size > BLOCK_BYTES:
+        if quarter == 2:
+            prefetch_bytes(block.next, BLOCK_BYTES)
+        return
+    begin = size * quarter // 4 // CACHE_LINE * CACHE_LINE
+    end = size * (quarter + 1) // 4 // CACHE_LINE * CACHE_LINE if quarter < 3 else size
+    prefetch_bytes(block.next + begin, end - begin)
+
+
+cdef inline void ask_for_all(const Pass* p, Block block, Py_ssize_t m) noexcept nogil:
+    cdef int quarter
+    for quarter in range(4):
+        ask_for_next(p, block, m, quarter)
+
+
+cdef inline void margins_ahead(const Pass* p, Block block, Py_ssize_t m, const double* w, double b,
+                               double* z) noexcept nogil:
+    """As block_margins, by halves where the next block is asked for."""
+    cdef Py_ssize_t half = m // 2
+    if block.next == NULL or m * p.row * itemsize(p) > BLOCK_BYTES:
+        block_margins(p, block, m, w, b, z)
+        return
+    ask_for_next(p, block, m, 0)
+    block_margins(p, block, half, w, b, z)
+    ask_for_next(p, block, m, 1)
+    block.x = <const char*> block.x + half * p.row * itemsize(p)
+    block_margins(p, block, m - half, w, b, z + half)
 
 
 cdef inline void block_gradient(const Pass* p, Block block, Py_ssize_t m, const double* r,
@@ -392,12 +421,13 @@ cdef void gradient_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
     while i < end:
         m = min(rows, end - i)
         block = block_at(p, i, m, True, scratch)
-        block_margins(p, block, m, p.w, p.b, z)
-        ask_for_next(p, block, m)
+        margins_ahead(p, block, m, p.w, p.b, z)
+        ask_for_next(p, block, m, 2)
         y = block_labels(p, i, m, copy)
         sums[p.behind + OUTSIDE] += outside(y, m)
         block_shares(p, i, m, share)
         sums[p.behind + LOSS] += link(all_alike(p), y, share, m, z)
+        ask_for_next(p, block, m, 3)
         block_gradient(p, block, m, z, sums)
         i += m
 

@@ -400,15 +400,12 @@ cdef void take_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sum
 
     Rows are anywhere, and each is short: those that follow are asked for ahead.
     """
-    cdef Py_ssize_t size = sizeof(float) if p.is_float else sizeof(double), k, byte
+    cdef Py_ssize_t size = itemsize(p), k
     cdef const char* ahead
     for k in range(begin, end):
         if p.column == 1 and k + TAKE_AHEAD < end:
             ahead = <const char*> p.X + p.order[k + TAKE_AHEAD] * p.row * size
-            byte = 0
-            while byte < p.d * size:
-                prefetch(ahead + byte)
-                byte += CACHE_LINE
+            prefetch_bytes(ahead, p.d * size)
         if p.is_float:
             take_row[float](<const float*> p.X + p.order[k] * p.row, p, p.out + k * p.d)
         else:
