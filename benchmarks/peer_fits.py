@@ -336,8 +336,8 @@ def torch(task: Task, effort: float) -> Fitted:
     return Fitted(w.detach().numpy().astype(np.float64), bias, ended)
 
 
-# Our tolerances are promises, so they are raced as they are; the last one only tells the others
-# where the optimum is.
+# Our tolerances are promises, so they are raced as they are; the last one also tells where the
+# optimum is.
 OURS = (1e3, 1e6, 1e9, 1e12)
 ITERATIONS = tuple(float(2**k) for k in range(1, 17))
 TOLERANCES = tuple(10.0**k for k in range(1, 14))

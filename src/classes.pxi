@@ -35,12 +35,15 @@ cdef inline void class_margins(const Pass* p, Block block, Py_ssize_t begin, Py_
             sparse_class_margins(&p.sparse, block.begin, m, p.d, p.K, p.theta, z)
         else:
             memset(z, 0, p.K * m * sizeof(double))
-    elif block.is_float:
-        dense_class_margins(<const float*> block.x, block.row, block.column, m, p.d, p.K, p.theta,
-                            z + p.K * m, z)
     else:
-        dense_class_margins(<const double*> block.x, block.row, block.column, m, p.d, p.K, p.theta,
-                            z + p.K * m, z)
+        ask_for_next(p, block, m, 0)
+        ask_for_next(p, block, m, 1)
+        if block.is_float:
+            dense_class_margins(<const float*> block.x, block.row, block.column, m, p.d, p.K,
+                                p.theta, z + p.K * m, z)
+        else:
+            dense_class_margins(<const double*> block.x, block.row, block.column, m, p.d, p.K,
+                                p.theta, z + p.K * m, z)
     if offset != NULL:
         for k in range(p.K):
             for i in range(m):
