@@ -11,6 +11,8 @@ from ._validation import Floats, Indices
 # Entries from where on threads gain anything; with fewer, and other programs at work, waking them
 # takes longer than all the rest of an iteration.
 PARALLEL = 2**20
+# From 1 to the next larger number: what results are rounded by.
+EPSILON = float(np.finfo(np.float64).eps)
 # A curvature this small beside the largest one is rounding.
 FLOOR = 1e-12
 

@@ -50,9 +50,8 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from . import _kernels
+from ._arrays import EPSILON
 from ._nonsmooth import Nonsmooth
 from ._objective import Objective, Point
 from ._quadratic import model_step
@@ -62,10 +61,8 @@ from ._validation import Floats, Indices
 REACH = 10.0
 # A penalty this weak in scaled columns bounds nothing beyond rounding: as if there were none.
 WEAKEST = 1e-22
-# What margins and predictions are rounded by; and in parts of its size the bound, which comes from
-# sums over rows whose terms cancel: one from a point where J is large must not be above a small
-# optimum.
-EPS = float(np.finfo(np.float64).eps)
+# What the bound is rounded by, in parts of its size: it comes from sums over rows whose terms
+# cancel, and one from a point where J is large must not be above a small optimum.
 BOUND_ROUNDED = 1e-12
 
 
@@ -104,7 +101,7 @@ def below(J: float, bound: float, sizes: tuple[float, float]) -> float:
     same, varying = sizes
     moved = math.sqrt(2.0 * bound)
     margins = same * (2.0 * abs(J) + moved) + varying * (math.sqrt(abs(J)) + moved)
-    return J - EPS * (4.0 * abs(J) + margins + 1.0) - (1.0 + BOUND_ROUNDED) * bound
+    return J - EPSILON * (4.0 * abs(J) + margins + 1.0) - (1.0 + BOUND_ROUNDED) * bound
 
 
 def lower_bound(

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import _kernels
-from ._arrays import plain_gram
+from ._arrays import EPSILON, plain_gram
 from ._names import columns_in_words
 from ._objective import Objective, Point
 from ._validation import Floats, Indices
@@ -76,8 +76,8 @@ def centred(objective: Objective, rows: Indices) -> Floats:
 
 def rounding_of(objective: Objective) -> float:
     """Return how exact a dependency can be: columns far from zero are rounded by what they are."""
-    shift = float(np.abs(objective.center * objective.scale).max())
-    return min(max(EXACT, 8.0 * float(np.finfo(np.float64).eps) * (1.0 + shift)), LEAST_EXACT)
+    shift = float(objective.shift.max())
+    return min(max(EXACT, 8.0 * EPSILON * (1.0 + shift)), LEAST_EXACT)
 
 
 def clear_factor(A: Floats, threads: int) -> tuple[Floats, Floats] | None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _kernels
+from ._arrays import EPSILON
 from ._objective import Point
 from ._validation import Floats, Indices
 from .sklearn import LogisticRegression
@@ -19,7 +20,7 @@ from .sklearn import LogisticRegression
 # Scorers whose scores are sums over rows that follow from their margins.
 FROM_MARGINS = ("accuracy", "neg_log_loss")
 # No example's loss is more: scikit-learn's log_loss clips probabilities at the same.
-MOST_LOSS = -float(np.log(np.finfo(np.float64).eps))
+MOST_LOSS = -float(np.log(EPSILON))
 
 
 class HeldOut:

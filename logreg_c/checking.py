@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import graph
+from ._arrays import EPSILON
 from ._compressed import Compressed
 from ._entries import examined, transposed
 from ._validation import (
@@ -134,14 +135,13 @@ def check_gradient(X: MatrixLike, y: ArrayLike, w: ArrayLike, b: float = 0.0) ->
     size[size == 0] = 1.0
     theta = np.append(w, b)
     scale[used] = np.abs(dense).max(axis=0)
-    eps = float(np.finfo(float).eps)
     difference = np.full(d + 1, np.nan)
     difference_error = 0.0
     components = np.append(used, d)
     some = np.linspace(0, len(used), min(len(used) + 1, MOST_COMPONENTS)).astype(int)
     for j in components[np.unique(some)]:
         # A step that moves z by at most the cube root of the rounding error.
-        step = eps ** (1 / 3) / (scale[j] or 1.0)
+        step = EPSILON ** (1 / 3) / (scale[j] or 1.0)
         high, low = theta.copy(), theta.copy()
         high[j] += step
         low[j] -= step
@@ -149,7 +149,8 @@ def check_gradient(X: MatrixLike, y: ArrayLike, w: ArrayLike, b: float = 0.0) ->
         # A step that is lost in the weight itself tells nothing.
         difference[j] = rise / (high[j] - low[j]) if high[j] > low[j] else np.nan
         # What the rounding of the two losses, and of z in them, makes of their difference.
-        rounding = 4 * eps * (abs(found.loss) + np.abs(theta) @ scale) / (high[j] - low[j] or 1.0)
+        rounding = 4 * EPSILON * (abs(found.loss) + np.abs(theta) @ scale)
+        rounding /= high[j] - low[j] or 1.0
         error = max(0.0, abs(kernel[j] - difference[j]) - rounding) / size[j]
         difference_error = float(np.fmax(difference_error, error))
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ._arrays import EPSILON
 from ._continuation import Continuation, Fitted
 from ._objective import Objective, is_finite
 from ._penalty import Penalty, as_penalty
@@ -342,7 +343,7 @@ def _rounding(objective: Objective) -> Floats | float:
         size = data.row_length  # no column is longer
     else:
         size = np.hypot(objective.center, 1.0 / objective.scale)
-    return ROUNDINGS * math.sqrt(data.n) * float(np.finfo(np.float64).eps) * size
+    return ROUNDINGS * math.sqrt(data.n) * EPSILON * size
 
 
 def _saturated(problem: Problem) -> float:

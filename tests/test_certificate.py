@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from hard_problems import FLAVOURS, Exact, draw, solve
 
-from logreg_c._certificate import EPS, below, bound_of, lower_bound, plain_lower_bound
+from logreg_c._arrays import EPSILON
+from logreg_c._certificate import below, bound_of, lower_bound, plain_lower_bound
 from logreg_c.solvers._driver import Goal, Iterate, drive
 from logreg_c.solvers._sample import Sample
 
@@ -60,7 +61,7 @@ def test_the_truth_is_an_optimum():
     assert (slope * solve(H, slope)).sum(axis=1).max() < 1e-18
     for i, objective in enumerate(objectives):
         point = objective.evaluate(best[i].astype(float))
-        rounding = 8.0 * EPS * (point.J + sum(objective.margin_sizes(point.theta)))
+        rounding = 8.0 * EPSILON * (point.J + sum(objective.margin_sizes(point.theta)))
         assert pytest.approx(float(exact.J(best)[i]), abs=rounding) == point.J
 
 

@@ -19,7 +19,7 @@ import math
 
 import numpy as np
 
-from .._arrays import inner
+from .._arrays import EPSILON, inner
 from .._objective import Objective
 from .._validation import Floats, Indices
 
@@ -28,7 +28,6 @@ from .._validation import Floats, Indices
 FIRST, EACH, PART = 1000, 4, 0.25
 # What the bound is to leave of the penalty for rounding.
 LEFT = 1e-9
-EPS = float(np.finfo(np.float64).eps)
 
 
 class Distant:
@@ -77,7 +76,7 @@ class Distant:
             return
         l1 = objective.nonsmooth.l1[:-1]
         # The rounding of sums over rows is that of the columns as they are.
-        size = np.abs(g[:, :-1]).max(axis=0) + objective.n * EPS * objective.shift
+        size = np.abs(g[:, :-1]).max(axis=0) + objective.n * EPSILON * objective.shift
         size, length = size / l1, self._length / l1
         slack = np.full(len(l1), math.inf)
         np.divide(1.0 - size, length, out=slack, where=length > 0.0)
@@ -103,7 +102,7 @@ class Distant:
         change = R - c * self._R
         away = math.sqrt(max(self._product(e[None], e[None]) for e in change))
         # R is no longer than 1, and so much of it is rounding.
-        away += 4.0 * EPS * R.size
+        away += 4.0 * EPSILON * R.size
         most = float((abs(c) * self._size + away * self._far_length).max(initial=0.0))
         return most <= (1.0 - LEFT) * float((l1 / self._l1).min())
 

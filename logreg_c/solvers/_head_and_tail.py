@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
-from .._arrays import diagonal_of, hold_bias, reciprocal
+from .._arrays import and_bias, diagonal_of, hold_bias, reciprocal
 from .._factor import Factor
 from .._objective import Objective
 from .._sampling import spread_out
@@ -80,7 +80,7 @@ class HeadAndTail:
         columns = np.arange(d)
         if k < d:
             columns = np.sort(np.argpartition(exact[:d], d - k)[d - k :])
-        self.head = np.append(columns, d)
+        self.head = and_bias(columns, objective.D)
         weights = h if rows is None else h[rows] * (objective.n / len(rows))
         G = objective.head_gram(rows, weights, columns)
         if self.means is not None:
