@@ -79,6 +79,12 @@ def cholesky(cnp.ndarray A, cnp.ndarray out, int threads):
     return bad
 
 
+cdef inline void scale_row(const double* scale, double s, Py_ssize_t m, alone a) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(m):
+        a[j] *= scale[j] * s
+
+
 cdef int factor_in_place(double* A, Py_ssize_t D, double* scale, int threads) except -1 nogil:
     """Replace the upper triangle of A by the R of SAS = R'R, S = diag(scale) making the diagonal 1.
 
@@ -91,8 +97,7 @@ cdef int factor_in_place(double* A, Py_ssize_t D, double* scale, int threads) ex
     for i in range(D):
         scale[i] = 1.0 / sqrt(A[i * D + i]) if A[i * D + i] > 0 else 1.0
     for i in range(D):
-        for j in range(i, D):
-            A[i * D + j] *= scale[j] * scale[i]
+        scale_row(scale + i, scale[i], D - i, A + i * D + i)
         A[i * D + i] = 1.0
     while run_cholesky(A, D, threads, A):
         jitter = FIRST_JITTER if jitter == 0 else 100 * jitter

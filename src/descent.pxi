@@ -19,7 +19,7 @@ cdef inline bint all_finite(const double* v, Py_ssize_t m) noexcept nogil:
 
 
 cdef double one_epoch(Pass* p, Py_ssize_t batch, double total, double rate, double l2, int threads,
-                      double* w, double* b, double* sums, Py_ssize_t* patience) except? -1.0 nogil:
+                      alone w, double* b, double* sums, Py_ssize_t* patience) except? -1.0 nogil:
     """Go over all batches once, updating w and b, and return the averaged objective.
 
     Each batch's loss is the one its forward pass finds, before its update. In a batch an

@@ -19,7 +19,9 @@
 
 /* Doubles that nothing else points to, so that a store to them changes nothing else. Without the
  * promise every call checks at run time whether its arrays overlap, which with few columns costs
- * as much as its arithmetic. */
+ * as much as its arithmetic. The check takes arrays that are merely near each other for overlapping,
+ * and the loop then taken may add up in another order: where a loop adds up what it stores, last
+ * bits would depend on where memory happened to be. */
 #if defined(_MSC_VER)
 typedef double *__restrict logreg_alone;
 #else

@@ -8,17 +8,22 @@ def raw_weights(cnp.ndarray theta, cnp.ndarray center, cnp.ndarray scale, cnp.nd
     cdef const double* c = doubles(center)
     cdef const double* size = doubles(scale)
     cdef double* w = doubles(out)
-    cdef Py_ssize_t d = cnp.PyArray_SIZE(center), j, k
-    cdef double shift
+    cdef Py_ssize_t d = cnp.PyArray_SIZE(center), k
     with nogil:
         for k in range(cnp.PyArray_DIM(theta, 0)):
-            shift = 0
-            for j in range(d):
-                w[j] = v[j] * size[j]
-                shift += w[j] * c[j]
-            w[d] = v[d] - shift
+            unscale(v, c, size, d, w)
             v += d + 1
             w += d + 1
+
+
+cdef inline void unscale(const double* v, const double* center, const double* scale, Py_ssize_t d,
+                         alone w) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef double shift = 0
+    for j in range(d):
+        w[j] = v[j] * scale[j]
+        shift += w[j] * center[j]
+    w[d] = v[d] - shift
 
 
 cdef void chain_rule(double* g, Py_ssize_t K, Py_ssize_t d, const double* center,
@@ -128,7 +133,7 @@ def finish_gradient(cnp.ndarray gradient, center, scale, bint fit_bias, cnp.ndar
                      cnp.PyArray_DIM(theta, 0))
 
 
-cdef double add_terms(double* g, const double* v, const double* q, const double* kinks,
+cdef double add_terms(alone g, const double* v, const double* q, const double* kinks,
                       const double* t, Py_ssize_t D, Py_ssize_t K) noexcept nogil:
     cdef Py_ssize_t i, j, k
     cdef double squares = 0, products = 0, pull
