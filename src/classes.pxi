@@ -26,18 +26,17 @@ cdef inline void class_margins(const Pass* p, Block block, Py_ssize_t begin, Py_
     if not by_lanes(p):
         for k in range(p.K):
             w = p.theta + k * (p.d + 1)
-            if k == 0:
-                margins_ahead(p, block, m, w, w[p.d], z)
-            else:
-                block_margins(p, block, m, w, w[p.d], z + k * m)
+            if block.reading == IN_PARTS:
+                ask_for_part(p, block, m, k)
+            block_margins(p, block, m, w, w[p.d], z + k * m)
+            if block.reading == IN_ORDER:
+                block.reading = AS_IT_COMES     # from the cache, by the other classes
     elif is_sparse(p):
         if block.begin >= 0:
             sparse_class_margins(&p.sparse, block.begin, m, p.d, p.K, p.theta, z)
         else:
             memset(z, 0, p.K * m * sizeof(double))
     else:
-        ask_for_next(p, block, m, 0)
-        ask_for_next(p, block, m, 1)
         if block.is_float:
             dense_class_margins(<const float*> block.x, block.row, block.column, m, p.d, p.K,
                                 p.theta, z + p.K * m, z)
@@ -57,6 +56,7 @@ cdef inline void class_gradient(const Pass* p, Block block, Py_ssize_t m, double
     if not by_lanes(p):
         for k in range(p.K):
             block_gradient(p, block, m, r + k * m, g + k * (p.d + 1))
+            block.twice = True      # from the cache, by the other classes
     elif is_sparse(p):
         if block.begin >= 0:
             sparse_class_gradient(&p.sparse, block.begin, m, p.d, p.K, not block.twice, r, g)
@@ -291,11 +291,9 @@ cdef void evaluate_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
         m = min(rows, end - i)
         block = block_at(p, i, m, True, NULL)
         class_margins(p, block, i, m, p.offset, z)
-        ask_for_next(p, block, m, 2)
         keep(p, i, m, z, p.out)
         block_shares(p, i, m, share)
         sums[parameters(p) + CLASS_LOSS] += class_link(p, i, m, share, z)
-        ask_for_next(p, block, m, 3)
         class_gradient(p, block, m, z, sums)
         if p.inverse != NULL:
             fetch(p, i, m, p.out, z)
@@ -314,8 +312,6 @@ cdef void class_margins_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
         m = min(rows, end - i)
         block = block_at(p, i, m, p.K > 1, NULL)
         class_margins(p, block, i, m, p.offset, z)
-        ask_for_next(p, block, m, 2)
-        ask_for_next(p, block, m, 3)
         keep(p, i, m, z, p.out)
         i += m
 
@@ -329,8 +325,7 @@ cdef void class_transpose_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
     while i < end:
         m = min(rows, end - i)
         fetch(p, i, m, p.r, r)
-        block = block_at(p, i, m, p.K > 1 and not is_sparse(p), NULL)
-        ask_for_all(p, block, m)
+        block = block_at(p, i, m, False, NULL)
         class_gradient(p, block, m, r, sums)
         i += m
 
@@ -373,11 +368,9 @@ cdef void hessian_vector_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
         m = min(rows, end - i)
         block = block_at(p, i, m, True, NULL)
         class_margins(p, block, i, m, NULL, u)
-        ask_for_next(p, block, m, 2)
         if p.out != NULL:
             keep(p, i, m, u, p.out)
         block_shares(p, i, m, share)
         turn(p, i, m, share, u)
-        ask_for_next(p, block, m, 3)
         class_gradient(p, block, m, u, sums)
         i += m

@@ -6,14 +6,13 @@
 # of columns and g of dot products. Several lines at a time, so that the vector beside them is
 # loaded once for all of them.
 #
-# A block is read from memory once, for z, and is still in the cache for g. While it is computed
-# on, the processor's own prefetching pauses. Rows are therefore asked for a block ahead, and a
-# block is as small as what the memory delivers meanwhile: at 50 columns that is 88 % of a plain
-# read, where larger blocks or none asked for make it 60-70 %. A processor waits for a few dozen
-# lines at a time and stands still for more, so that a quarter is asked for before each half of the
-# first product, one before the link and one before the second product: where memory is fast, a
-# tenth less time at 10 to 60 columns than at once, and a third less at 90. Columns in long pieces
-# do without.
+# A block is read from memory once, for z, and is still in the cache for g. From memory, rows of up
+# to SHORT_ROW bytes are read one after the other, which is what processors read ahead by
+# themselves: at 50 to 250 columns that is nine tenths of a plain read on two threads, and two to
+# three times as fast as eight rows abreast; asking for them as well makes it slower. Longer rows
+# are read eight abreast, in as many pages, and the second product asks for half of the next eight,
+# or else memory would rest meanwhile: a sixth to a quarter less time. With several classes
+# arithmetic is what takes the time; with many, each class asks for a part of the next block.
 
 ctypedef fused real:
     float
@@ -21,10 +20,11 @@ ctypedef fused real:
 
 cdef enum:
     CACHE_LINE = 64     # bytes
-    BLOCK_BYTES = 4096  # of X in a block of rows, of which there are eight at least;
-    LONG_ROW = 128      # or four, up to so many columns: the next block can be asked for as a whole
-    FROM_MEMORY = 4194304   # bytes of X for that; a smaller one is in caches
-    SHORT_ROW = 1024    # bytes. Eight at a time are not read in order: a fifth slower from memory
+    BLOCK_BYTES = 4096  # of X in a block of rows, of which there are eight at least
+    FROM_MEMORY = 4194304   # bytes of X; a smaller one is in caches
+    SHORT_ROW = 2048    # bytes: rows up to so many are read one after the other; for z alone those
+    LONG_ROW = 8192     # up to so many, and for g alone
+    SHORTEST_ROW = 128  # those from so many on, as the sums of shorter ones wait for each other
     COLUMN_BLOCK_BYTES = 262144  # of X in a block of columns: a fraction of a second-level cache
     LEAST_COLUMN_ROWS = 128  # of each column: with 64, a tenth slower
     COLUMN_PIECE = 4096  # bytes of each column where there are many rows: faster by a fifth
@@ -34,17 +34,15 @@ cdef enum:
 
 cdef inline Py_ssize_t block_rows(Py_ssize_t n, Py_ssize_t d, Py_ssize_t itemsize,
                                   bint by_columns) noexcept nogil:
-    """Count the rows of a block, a multiple of eight or four, by layout and shape alone."""
-    cdef Py_ssize_t least = 8, rows, bytes_of_row = max(d, <Py_ssize_t> 1) * itemsize
+    """Count the rows of a block, a multiple of eight, by layout and shape alone."""
+    cdef Py_ssize_t rows, bytes_of_row = max(d, <Py_ssize_t> 1) * itemsize
     if by_columns:
         rows = max(COLUMN_BLOCK_BYTES // bytes_of_row, <Py_ssize_t> LEAST_COLUMN_ROWS)
         if n * itemsize >= MANY_PIECES * COLUMN_PIECE:
             rows = max(rows, COLUMN_PIECE // itemsize)
     else:
         rows = BLOCK_BYTES // bytes_of_row
-        if d <= LONG_ROW and n * bytes_of_row >= FROM_MEMORY:
-            least = 4
-    return max(min(rows, <Py_ssize_t> MOST_ROWS) // 8 * 8, least)
+    return max(min(rows, <Py_ssize_t> MOST_ROWS) // 8 * 8, 8)
 
 
 cdef inline double dot(const real* x, const double* v, Py_ssize_t m) noexcept nogil:
@@ -61,35 +59,49 @@ cdef inline void axpy(const real* x, double r, Py_ssize_t m, alone out) noexcept
         out[j] += r * x[j]
 
 
-cdef inline void dot_lines(const real* x, Py_ssize_t stride, Py_ssize_t lines, const double* v,
-                           Py_ssize_t m, double* out) noexcept nogil:
+cdef enum Reading:      # how a block of rows comes into the cache
+    AS_IT_COMES = 0     # it is there, or nothing helps
+    IN_ORDER = 1        # the first product reads row after row
+    AHEAD = 2           # the second product asks for the next block
+    IN_PARTS = 3        # each class's first product asks for a part of the next block
+
+
+cdef inline void dot_lines(const real* x, Py_ssize_t stride, Py_ssize_t lines, Reading reading,
+                           const double* v, Py_ssize_t m, double* out) noexcept nogil:
     """out[k] += x_k · v for every line."""
-    if real is float:
+    if reading == IN_ORDER:
+        if real is float:
+            dot_lines_in_order_float(x, stride, lines, v, m, out)
+        else:
+            dot_lines_in_order_double(x, stride, lines, v, m, out)
+    elif real is float:
         dot_lines_float(x, stride, lines, v, m, out)
     else:
         dot_lines_double(x, stride, lines, v, m, out)
 
 
-cdef inline void dot_short_lines(const real* x, Py_ssize_t stride, Py_ssize_t lines,
-                                 const double* v, Py_ssize_t m, double* out) noexcept nogil:
-    """The same, nearer to the order in which they stand."""
-    if real is float:
-        dot_short_lines_float(x, stride, lines, v, m, out)
-    else:
-        dot_short_lines_double(x, stride, lines, v, m, out)
-
-
-cdef inline void sum_lines(const real* x, Py_ssize_t stride, Py_ssize_t lines, const double* r,
-                           Py_ssize_t m, double* out) noexcept nogil:
+cdef inline void sum_lines(const real* x, Py_ssize_t stride, Py_ssize_t lines, Reading reading,
+                           const double* r, Py_ssize_t m, double* out) noexcept nogil:
     """out += sum_k r[k] x_k over every line."""
-    if real is float:
+    if reading == IN_ORDER:
+        if real is float:
+            sum_lines_in_order_float(x, stride, lines, r, m, out)
+        else:
+            sum_lines_in_order_double(x, stride, lines, r, m, out)
+    elif reading == AHEAD:
+        if real is float:
+            sum_lines_ahead_float(x, stride, lines, r, m, out)
+        else:
+            sum_lines_ahead_double(x, stride, lines, r, m, out)
+    elif real is float:
         sum_lines_float(x, stride, lines, r, m, out)
     else:
         sum_lines_double(x, stride, lines, r, m, out)
 
 
 cdef inline void margins(const real* x, Py_ssize_t row, Py_ssize_t column, Py_ssize_t rows,
-                         Py_ssize_t d, const double* w, double b, double* z) noexcept nogil:
+                         Py_ssize_t d, Reading reading, const double* w, double b,
+                         double* z) noexcept nogil:
     """z = Xw + b for the rows starting at x, whose entries are `row` and `column` apart.
 
     Reads rows · d entries from memory, once.
@@ -97,23 +109,22 @@ cdef inline void margins(const real* x, Py_ssize_t row, Py_ssize_t column, Py_ss
     cdef Py_ssize_t i
     for i in range(rows):
         z[i] = b
-    if column != 1:
-        sum_lines(x, column, d, w, rows, z)
-    elif d * <Py_ssize_t> sizeof(real) <= SHORT_ROW:
-        dot_short_lines(x, row, rows, w, d, z)
+    if column == 1:
+        dot_lines(x, row, rows, reading, w, d, z)
     else:
-        dot_lines(x, row, rows, w, d, z)
+        sum_lines(x, column, d, AS_IT_COMES, w, rows, z)
 
 
 cdef inline void add_gradient(const real* x, Py_ssize_t row, Py_ssize_t column, Py_ssize_t rows,
-                              Py_ssize_t d, const double* r, double* g) noexcept nogil:
-    """g[:d] += X'r and g[d] += sum(r) for the same rows, which are in the cache."""
+                              Py_ssize_t d, Reading reading, const double* r,
+                              double* g) noexcept nogil:
+    """g[:d] += X'r and g[d] += sum(r) for the same rows."""
     cdef double db = 0
     cdef Py_ssize_t i
     for i in range(rows):
         db += r[i]
     g[d] += db
     if column == 1:
-        sum_lines(x, row, rows, r, d, g)
+        sum_lines(x, row, rows, reading, r, d, g)
     else:
-        dot_lines(x, column, d, r, rows, g)
+        dot_lines(x, column, d, AS_IT_COMES, r, rows, g)

@@ -24,9 +24,17 @@ cdef extern from "lines.h" nogil:
         const double*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, double*)
     void dot_lines_float "logreg_dot_lines_float"(
         const float*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, double*)
-    void dot_short_lines_double "logreg_dot_short_lines_double"(
+    void dot_lines_in_order_double "logreg_dot_lines_in_order_double"(
         const double*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, double*)
-    void dot_short_lines_float "logreg_dot_short_lines_float"(
+    void dot_lines_in_order_float "logreg_dot_lines_in_order_float"(
+        const float*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, double*)
+    void sum_lines_in_order_double "logreg_sum_lines_in_order_double"(
+        const double*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, double*)
+    void sum_lines_in_order_float "logreg_sum_lines_in_order_float"(
+        const float*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, double*)
+    void sum_lines_ahead_double "logreg_sum_lines_ahead_double"(
+        const double*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, double*)
+    void sum_lines_ahead_float "logreg_sum_lines_ahead_float"(
         const float*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, double*)
     void sum_lines_double "logreg_sum_lines_double"(
         const double*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, double*)

@@ -154,10 +154,14 @@ LOGREG_ALWAYS_INLINE logreg_lanes logreg_mixed(const int lines, const int single
     return s;
 }
 
-/* out += sum_k r[k] x_k for `lines` lines of m entries, `stride` apart. */
-LOGREG_ALWAYS_INLINE void logreg_axpy_of(const int lines, const int single, const void *x,
-                                         ptrdiff_t stride, const double *factors,
+/* out += sum_k r[k] x_k for `lines` lines of m entries, `stride` apart. With `ahead` the first half
+ * of each of as many lines behind these is asked for meanwhile: where lines are long, memory would
+ * otherwise rest. */
+LOGREG_ALWAYS_INLINE void logreg_axpy_of(const int lines, const int ahead, const int single,
+                                         const void *x, ptrdiff_t stride, const double *factors,
                                          ptrdiff_t m, double *out) {
+    const ptrdiff_t size = single ? 4 : 8;
+    const char *next = (const char *)x + lines * stride * size;
     logreg_lanes last = {0};
     double r[LOGREG_LINES];
     ptrdiff_t j, rest = m % LOGREG_LANES;
@@ -173,8 +177,12 @@ LOGREG_ALWAYS_INLINE void logreg_axpy_of(const int lines, const int single, cons
     if (rest)
         last = *(const logreg_doubles *)(out + m - LOGREG_LANES) +
                logreg_mixed(lines, single, x, stride, r, m - LOGREG_LANES);
-    for (j = 0; j + LOGREG_LANES <= m; j += LOGREG_LANES)
+    for (j = 0; j + LOGREG_LANES <= m; j += LOGREG_LANES) {
+        if (ahead && j * size % 128 == 0)
+            LOGREG_UNROLL for (k = 0; k < lines; k++)
+                LOGREG_PREFETCH_FAR(next + (k * stride + j / 2) * size);
         *(logreg_doubles *)(out + j) += logreg_mixed(lines, single, x, stride, r, j);
+    }
     if (rest) *(logreg_doubles *)(out + m - LOGREG_LANES) = last;
 }
 
@@ -188,7 +196,7 @@ LOGREG_ALWAYS_INLINE void logreg_axpy_of(const int lines, const int single, cons
     static void logreg_axpy_##T##_##lines(ptrdiff_t groups, const T *x, ptrdiff_t stride, \
                                           const double *r, ptrdiff_t m, double *out) { \
         for (; groups > 0; groups--, x += lines * stride, r += lines) \
-            logreg_axpy_of(lines, single, x, stride, r, m, out); \
+            logreg_axpy_of(lines, 0, single, x, stride, r, m, out); \
     }
 
 /* Lines in groups of at most LOGREG_LINES: `fewer` groups of `size` lines, then `larger` groups of
@@ -232,11 +240,24 @@ static inline logreg_groups logreg_even_groups(ptrdiff_t lines) {
         if (g.larger) \
             logreg_dot_##T[g.size + 1](g.larger, x + rest * stride, stride, v, m, out + rest); \
     } \
-    static inline void logreg_dot_short_lines_##T(const T *x, ptrdiff_t stride, ptrdiff_t lines, \
-                                                  const double *v, ptrdiff_t m, double *out) { \
+    static inline void logreg_dot_lines_in_order_##T(const T *x, ptrdiff_t stride, \
+                                                     ptrdiff_t lines, const double *v, \
+                                                     ptrdiff_t m, double *out) { \
         for (; lines >= 8; lines -= 8, x += 8 * stride, out += 8) \
-            logreg_dot_of(8, 4, single, x, stride, v, m, out); \
+            logreg_dot_of(8, 1, single, x, stride, v, m, out); \
         if (lines) logreg_dot_##T[lines](1, x, stride, v, m, out); \
+    } \
+    static inline void logreg_sum_lines_in_order_##T(const T *x, ptrdiff_t stride, \
+                                                     ptrdiff_t lines, const double *r, \
+                                                     ptrdiff_t m, double *out) { \
+        logreg_axpy_##T##_1(lines, x, stride, r, m, out); \
+    } \
+    static inline void logreg_sum_lines_ahead_##T(const T *x, ptrdiff_t stride, \
+                                                  ptrdiff_t lines, const double *r, \
+                                                  ptrdiff_t m, double *out) { \
+        for (; lines >= 8; lines -= 8, x += 8 * stride, r += 8) \
+            logreg_axpy_of(8, 1, single, x, stride, r, m, out); \
+        if (lines) logreg_axpy_##T[lines](1, x, stride, r, m, out); \
     } \
     static inline void logreg_sum_lines_##T(const T *x, ptrdiff_t stride, ptrdiff_t lines, \
                                             const double *r, ptrdiff_t m, double *out) { \

@@ -10,11 +10,14 @@
 #endif
 #if defined(_MSC_VER) && (defined(_M_X64) || defined(_M_IX86))
 #include <immintrin.h>
-#define LOGREG_PREFETCH(p) _mm_prefetch((const char *)(p), _MM_HINT_T1)
+#define LOGREG_PREFETCH(p) _mm_prefetch((const char *)(p), _MM_HINT_T0)
+#define LOGREG_PREFETCH_FAR(p) _mm_prefetch((const char *)(p), _MM_HINT_T1)
 #elif defined(__GNUC__)
 #define LOGREG_PREFETCH(p) __builtin_prefetch((p), 0, 3)
+#define LOGREG_PREFETCH_FAR(p) __builtin_prefetch((p), 0, 2)
 #else
 #define LOGREG_PREFETCH(p) ((void)(p))
+#define LOGREG_PREFETCH_FAR(p) ((void)(p))
 #endif
 
 /* Doubles that nothing else points to, so that a store to them changes nothing else. Without the

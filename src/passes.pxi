@@ -74,9 +74,9 @@ cdef struct Block:
     const void* x
     bint is_float
     Py_ssize_t row, column
-    const char* next        # where the next block of rows is, or NULL: do not ask for it
+    Reading reading
     Py_ssize_t begin        # of a sparse X: the first row, or -1 where it cannot be read
-    bint twice              # of a sparse X: whether it is read for z before it is read for g
+    bint twice              # whether it is read for z before it is read for g
 
 
 ctypedef void (*Work)(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sums) noexcept nogil
@@ -126,16 +126,12 @@ cdef inline void gather(const real* X, const Pass* p, Py_ssize_t begin, Py_ssize
 
 cdef inline Block block_at(const Pass* p, Py_ssize_t begin, Py_ssize_t m, bint twice,
                            double* scratch) noexcept nogil:
-    """Point to m rows of X; rows in another order are copied together first, a block at a time.
-
-    A pass that goes over the block twice asks for the next one meanwhile. One that goes over it
-    once must not: the processor's own prefetching does better, at 10 columns by a factor of two.
-    """
+    """Point to m rows of X; rows in another order are copied together first, a block at a time."""
     cdef Block block
-    block.next = NULL
+    block.reading = AS_IT_COMES
+    block.twice = twice
     if is_sparse(p):
         block.begin = begin
-        block.twice = twice
         if not is_sound(&p.sparse, p.order, begin, m, p.d):
             block.begin = -1
             p.malformed[0] = True
@@ -153,9 +149,25 @@ cdef inline Block block_at(const Pass* p, Py_ssize_t begin, Py_ssize_t m, bint t
         block.is_float = p.is_float
         block.row = p.row
         block.column = p.column
-        if twice and p.column == 1 and p.n * p.row * itemsize(p) >= FROM_MEMORY:
-            block.next = <const char*> block.x + m * p.row * itemsize(p)
+        if p.column == 1 and p.n * p.row * itemsize(p) >= FROM_MEMORY:
+            block.reading = reading_from_memory(p, twice)
     return block
+
+
+cdef inline Reading reading_from_memory(const Pass* p, bint twice) noexcept nogil:
+    cdef Py_ssize_t size = p.d * itemsize(p)
+    if p.K >= LEAST_LANE_CLASSES:
+        return IN_PARTS
+    if size <= (SHORT_ROW if twice else LONG_ROW):
+        return IN_ORDER
+    return AHEAD if twice and p.K <= 1 else AS_IT_COMES
+
+
+cdef inline void ask_for_part(const Pass* p, Block block, Py_ssize_t m,
+                              Py_ssize_t k) noexcept nogil:
+    """Ask for the part of the next m rows that is class k's to ask for."""
+    cdef Py_ssize_t size = m * p.row * itemsize(p)
+    prefetch_bytes(<const char*> block.x + size + size * k // p.K, size // p.K)
 
 
 cdef inline void block_margins(const Pass* p, Block block, Py_ssize_t m, const double* w, double b,
@@ -167,62 +179,26 @@ cdef inline void block_margins(const Pass* p, Block block, Py_ssize_t m, const d
             memset(z, 0, m * sizeof(double))
     elif block.is_float:
         margins[float](<const float*> block.x, block.row, block.column, m,
-                       p.d, w, b, z)
+                       p.d, block.reading, w, b, z)
     else:
         margins[double](<const double*> block.x, block.row, block.column, m,
-                        p.d, w, b, z)
-
-
-cdef inline void ask_for_next(const Pass* p, Block block, Py_ssize_t m, int quarter) noexcept nogil:
-    """Have a quarter of the next block of rows fetched meanwhile.
-
-    The first two are asked for by margins_ahead, the third before the link, the last one before the
-    second product. Of long rows the beginning is, all at once, where the third would be.
-    """
-    cdef Py_ssize_t size, begin, end
-    if block.next == NULL:
-        return
-    size = m * p.row * itemsize(p)
-    if size > BLOCK_BYTES:
-        if quarter == 2:
-            prefetch_bytes(block.next, BLOCK_BYTES)
-        return
-    begin = size * quarter // 4 // CACHE_LINE * CACHE_LINE
-    end = size * (quarter + 1) // 4 // CACHE_LINE * CACHE_LINE if quarter < 3 else size
-    prefetch_bytes(block.next + begin, end - begin)
-
-
-cdef inline void ask_for_all(const Pass* p, Block block, Py_ssize_t m) noexcept nogil:
-    cdef int quarter
-    for quarter in range(4):
-        ask_for_next(p, block, m, quarter)
-
-
-cdef inline void margins_ahead(const Pass* p, Block block, Py_ssize_t m, const double* w, double b,
-                               double* z) noexcept nogil:
-    """As block_margins, by halves where the next block is asked for."""
-    cdef Py_ssize_t half = m // 2
-    if block.next == NULL or m * p.row * itemsize(p) > BLOCK_BYTES:
-        block_margins(p, block, m, w, b, z)
-        return
-    ask_for_next(p, block, m, 0)
-    block_margins(p, block, half, w, b, z)
-    ask_for_next(p, block, m, 1)
-    block.x = <const char*> block.x + half * p.row * itemsize(p)
-    block_margins(p, block, m - half, w, b, z + half)
+                        p.d, block.reading, w, b, z)
 
 
 cdef inline void block_gradient(const Pass* p, Block block, Py_ssize_t m, const double* r,
                                 double* g) noexcept nogil:
+    cdef Py_ssize_t size = p.d * itemsize(p)
+    if block.reading == IN_ORDER and (block.twice or not SHORTEST_ROW <= size <= SHORT_ROW):
+        block.reading = AS_IT_COMES
     if is_sparse(p):
         if block.begin >= 0:
             sparse_gradient(&p.sparse, p.order, block.begin, m, p.d, r, g)
     elif block.is_float:
         add_gradient[float](<const float*> block.x, block.row, block.column, m,
-                            p.d, r, g)
+                            p.d, block.reading, r, g)
     else:
         add_gradient[double](<const double*> block.x, block.row, block.column, m,
-                             p.d, r, g)
+                             p.d, block.reading, r, g)
 
 
 cdef inline void widen(const label* y, const Pass* p, Py_ssize_t begin, Py_ssize_t m,
@@ -421,13 +397,11 @@ cdef void gradient_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
     while i < end:
         m = min(rows, end - i)
         block = block_at(p, i, m, True, scratch)
-        margins_ahead(p, block, m, p.w, p.b, z)
-        ask_for_next(p, block, m, 2)
+        block_margins(p, block, m, p.w, p.b, z)
         y = block_labels(p, i, m, copy)
         sums[p.behind + OUTSIDE] += outside(y, m)
         block_shares(p, i, m, share)
         sums[p.behind + LOSS] += link(all_alike(p), y, share, m, z)
-        ask_for_next(p, block, m, 3)
         block_gradient(p, block, m, z, sums)
         i += m
 

@@ -16,7 +16,6 @@ cdef void piece_margins_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
     while i < end:
         m = min(rows, end - i)
         block = block_at(p, i, m, True, NULL)
-        ask_for_all(p, block, m)
         for g in range(p.groups):
             first = p.ends[g]
             width = p.ends[g + 1] - first

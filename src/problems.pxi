@@ -46,7 +46,6 @@ cdef void problems_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
         if p.offset != NULL:
             for k in range(p.K):
                 move_along(p.offset + i, 1.0, m, z + k * m)
-        ask_for_next(p, block, m, 2)
         keep(p, i, m, z, p.out)
         for k in range(p.K):
             problem = p.problems + k
@@ -54,7 +53,6 @@ cdef void problems_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
             y = block_labels(p, i, m, u)
             shares(problem.sample_weight, problem.total, NULL, i, m, share)
             behind[k * PROBLEM_SUMS + PROBLEM_LOSS] += link(alike(problem), y, share, m, z + k * m)
-        ask_for_next(p, block, m, 3)
         class_gradient(p, block, m, z, sums)
         if proving:
             for k in range(p.K):

@@ -98,7 +98,7 @@ def test_almost_surely_where_no_proof_is_tried(monkeypatch, solver):
     monkeypatch.setattr(_separation, "PROJECTED", 0)
     X, y = normal()
     reason = "almost surely be separated, mostly by columns"
-    result = separated(with_pair(X, y), y, reason, solver=solver, max_iter=30, tol=1e-15)
+    result = separated(with_pair(X, y), y, reason, solver=solver, max_iter=24, tol=1e-15)
     assert "4" in result.reason
     assert "5" in result.reason
 
