@@ -39,10 +39,10 @@ cdef inline void class_margins(const Pass* p, Block block, Py_ssize_t begin, Py_
     else:
         if block.is_float:
             dense_class_margins(<const float*> block.x, block.row, block.column, m, p.d, p.K,
-                                p.theta, z + p.K * m, z)
+                                block.reading == AHEAD, p.theta, z + p.K * m, z)
         else:
             dense_class_margins(<const double*> block.x, block.row, block.column, m, p.d, p.K,
-                                p.theta, z + p.K * m, z)
+                                block.reading == AHEAD, p.theta, z + p.K * m, z)
     if offset != NULL:
         for k in range(p.K):
             for i in range(m):
@@ -53,6 +53,7 @@ cdef inline void class_gradient(const Pass* p, Block block, Py_ssize_t m, double
                                 double* g) noexcept nogil:
     """Add R'[X, 1]. Behind r is room for as many lanes."""
     cdef Py_ssize_t k
+    cdef bint ahead = block.reading == AHEAD and not block.twice
     if not by_lanes(p):
         for k in range(p.K):
             block_gradient(p, block, m, r + k * m, g + k * (p.d + 1))
@@ -61,11 +62,11 @@ cdef inline void class_gradient(const Pass* p, Block block, Py_ssize_t m, double
         if block.begin >= 0:
             sparse_class_gradient(&p.sparse, block.begin, m, p.d, p.K, not block.twice, r, g)
     elif block.is_float:
-        dense_class_gradient(<const float*> block.x, block.row, block.column, m, p.d, p.K, r,
-                             r + p.K * m, g)
+        dense_class_gradient(<const float*> block.x, block.row, block.column, m, p.d, p.K, ahead,
+                             r, r + p.K * m, g)
     else:
-        dense_class_gradient(<const double*> block.x, block.row, block.column, m, p.d, p.K, r,
-                             r + p.K * m, g)
+        dense_class_gradient(<const double*> block.x, block.row, block.column, m, p.d, p.K, ahead,
+                             r, r + p.K * m, g)
 
 
 cdef inline void keep(const Pass* p, Py_ssize_t begin, Py_ssize_t m, const double* z,

@@ -11,8 +11,8 @@
 # themselves: at 50 to 250 columns that is nine tenths of a plain read on two threads, and two to
 # three times as fast as eight rows abreast; asking for them as well makes it slower. Longer rows
 # are read eight abreast, in as many pages, and the second product asks for half of the next eight,
-# or else memory would rest meanwhile: a sixth to a quarter less time. With several classes
-# arithmetic is what takes the time; with many, each class asks for a part of the next block.
+# or else memory would rest meanwhile: a sixth to a quarter less time. Of many classes with few
+# columns each asks for a part of the next block.
 
 ctypedef fused real:
     float
@@ -29,6 +29,7 @@ cdef enum:
     LEAST_COLUMN_ROWS = 128  # of each column: with 64, a tenth slower
     COLUMN_PIECE = 4096  # bytes of each column where there are many rows: faster by a fifth
     MANY_PIECES = 16    # of so many bytes in a column: threads need something to share
+    MANY_CLASSES = 5    # that ask in parts
     MOST_ROWS = 1024    # in a block, which bounds its buffers on the stack
 
 
@@ -62,7 +63,7 @@ cdef inline void axpy(const real* x, double r, Py_ssize_t m, alone out) noexcept
 cdef enum Reading:      # how a block of rows comes into the cache
     AS_IT_COMES = 0     # it is there, or nothing helps
     IN_ORDER = 1        # the first product reads row after row
-    AHEAD = 2           # the second product asks for the next block
+    AHEAD = 2           # a product asks for the next rows: the second one, or that of all classes
     IN_PARTS = 3        # each class's first product asks for a part of the next block
 
 

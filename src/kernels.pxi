@@ -43,11 +43,11 @@ cdef extern from "lines.h" nogil:
 
 cdef extern from "class_lines.h" nogil:
     void class_lines_double "logreg_class_lines_double"(
-        Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t,
-        double*)
+        int, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, const double*, Py_ssize_t,
+        Py_ssize_t, double*)
     void class_lines_float "logreg_class_lines_float"(
-        Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, const float*, Py_ssize_t, Py_ssize_t,
-        double*)
+        int, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, const float*, Py_ssize_t,
+        Py_ssize_t, double*)
 
 cdef extern from "machine.h" nogil:
     ctypedef double* alone "logreg_alone"   # restrict: nothing else points there

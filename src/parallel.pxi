@@ -105,7 +105,7 @@ cdef int run(const Pass* p, Work work, Py_ssize_t begin, Py_ssize_t end, int thr
             raise MemoryError(f"no memory for the sums of {chunks} chunks of rows")
     if n * work_of_row(p) < PARALLEL_BYTES:
         threads = 1
-    # Whole rounds of all threads: eight chunks three by three would have one of two idle for a fifth.
+    # Whole rounds of all threads: eight chunks, three by three, have one of two idle for a fifth.
     cdef Py_ssize_t slab = max(SLAB_BYTES // (rows * work_of_row(p)) // threads, 1) * threads
     cdef Py_ssize_t first = 0
     try:

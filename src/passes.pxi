@@ -100,8 +100,7 @@ cdef inline bint is_sparse(const Pass* p) noexcept nogil:
 
 cdef inline bint by_lanes(const Pass* p) noexcept nogil:
     """Whether weights and sums stand in lanes: sparse_classes.pxi, dense_classes.pxi."""
-    return p.K > 1 and (is_sparse(p)
-                        or (p.d >= LEAST_LANE_COLUMNS and p.K >= LEAST_LANE_CLASSES))
+    return p.K > 1 and (is_sparse(p) or (p.K > 2 and p.K * p.d >= LEAST_LANE_PRODUCTS))
 
 
 cdef inline Py_ssize_t rows_at_once(const Pass* p) noexcept nogil:
@@ -156,7 +155,9 @@ cdef inline Block block_at(const Pass* p, Py_ssize_t begin, Py_ssize_t m, bint t
 
 cdef inline Reading reading_from_memory(const Pass* p, bint twice) noexcept nogil:
     cdef Py_ssize_t size = p.d * itemsize(p)
-    if p.K >= LEAST_LANE_CLASSES:
+    if by_lanes(p):
+        return AHEAD
+    if p.K >= MANY_CLASSES:
         return IN_PARTS
     if size <= (SHORT_ROW if twice else LONG_ROW):
         return IN_ORDER
