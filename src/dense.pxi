@@ -12,7 +12,8 @@
 # three times as fast as eight rows abreast; asking for them as well makes it slower. Longer rows
 # are read eight abreast, in as many pages, and the second product asks for half of the next eight,
 # or else memory would rest meanwhile: a sixth to a quarter less time. Of many classes with few
-# columns each asks for a part of the next block.
+# columns each asks for a part of the next block. By columns the first product, eight abreast as
+# well, asks for the next eight, a twentieth to a fifth less time.
 
 ctypedef fused real:
     float
@@ -65,6 +66,7 @@ cdef enum Reading:      # how a block of rows comes into the cache
     IN_ORDER = 1        # the first product reads row after row
     AHEAD = 2           # a product asks for the next rows: the second one, or that of all classes
     IN_PARTS = 3        # each class's first product asks for a part of the next block
+    BY_COLUMNS = 4      # the first product asks for the next columns
 
 
 cdef inline void dot_lines(const real* x, Py_ssize_t stride, Py_ssize_t lines, Reading reading,
@@ -89,11 +91,11 @@ cdef inline void sum_lines(const real* x, Py_ssize_t stride, Py_ssize_t lines, R
             sum_lines_in_order_float(x, stride, lines, r, m, out)
         else:
             sum_lines_in_order_double(x, stride, lines, r, m, out)
-    elif reading == AHEAD:
+    elif reading == AHEAD or reading == BY_COLUMNS:
         if real is float:
-            sum_lines_ahead_float(x, stride, lines, r, m, out)
+            sum_lines_ahead_float(reading == AHEAD, x, stride, lines, r, m, out)
         else:
-            sum_lines_ahead_double(x, stride, lines, r, m, out)
+            sum_lines_ahead_double(reading == AHEAD, x, stride, lines, r, m, out)
     elif real is float:
         sum_lines_float(x, stride, lines, r, m, out)
     else:
@@ -113,7 +115,7 @@ cdef inline void margins(const real* x, Py_ssize_t row, Py_ssize_t column, Py_ss
     if column == 1:
         dot_lines(x, row, rows, reading, w, d, z)
     else:
-        sum_lines(x, column, d, AS_IT_COMES, w, rows, z)
+        sum_lines(x, column, d, reading, w, rows, z)
 
 
 cdef inline void add_gradient(const real* x, Py_ssize_t row, Py_ssize_t column, Py_ssize_t rows,

@@ -33,9 +33,9 @@ cdef extern from "lines.h" nogil:
     void sum_lines_in_order_float "logreg_sum_lines_in_order_float"(
         const float*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, double*)
     void sum_lines_ahead_double "logreg_sum_lines_ahead_double"(
-        const double*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, double*)
+        int, const double*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, double*)
     void sum_lines_ahead_float "logreg_sum_lines_ahead_float"(
-        const float*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, double*)
+        int, const float*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, double*)
     void sum_lines_double "logreg_sum_lines_double"(
         const double*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, double*)
     void sum_lines_float "logreg_sum_lines_float"(

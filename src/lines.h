@@ -154,9 +154,9 @@ LOGREG_ALWAYS_INLINE logreg_lanes logreg_mixed(const int lines, const int single
     return s;
 }
 
-/* out += sum_k r[k] x_k for `lines` lines of m entries, `stride` apart. With `ahead` the first half
- * of each of as many lines behind these is asked for meanwhile: where lines are long, memory would
- * otherwise rest. */
+/* out += sum_k r[k] x_k for `lines` lines of m entries, `stride` apart. Meanwhile asks for as many
+ * lines behind these, with `ahead` 1 for all of each, with 2 for the first half, with 0 for none:
+ * where lines are long, memory would otherwise rest. */
 LOGREG_ALWAYS_INLINE void logreg_axpy_of(const int lines, const int ahead, const int single,
                                          const void *x, ptrdiff_t stride, const double *factors,
                                          ptrdiff_t m, double *out) {
@@ -178,9 +178,9 @@ LOGREG_ALWAYS_INLINE void logreg_axpy_of(const int lines, const int ahead, const
         last = *(const logreg_doubles *)(out + m - LOGREG_LANES) +
                logreg_mixed(lines, single, x, stride, r, m - LOGREG_LANES);
     for (j = 0; j + LOGREG_LANES <= m; j += LOGREG_LANES) {
-        if (ahead && j * size % 128 == 0)
+        if (ahead && j * size % (64 * ahead) == 0)
             LOGREG_UNROLL for (k = 0; k < lines; k++)
-                LOGREG_PREFETCH_FAR(next + (k * stride + j / 2) * size);
+                LOGREG_PREFETCH_FAR(next + (k * stride + j / ahead) * size);
         *(logreg_doubles *)(out + j) += logreg_mixed(lines, single, x, stride, r, j);
     }
     if (rest) *(logreg_doubles *)(out + m - LOGREG_LANES) = last;
@@ -252,11 +252,14 @@ static inline logreg_groups logreg_even_groups(ptrdiff_t lines) {
                                                      ptrdiff_t m, double *out) { \
         logreg_axpy_##T##_1(lines, x, stride, r, m, out); \
     } \
-    static inline void logreg_sum_lines_ahead_##T(const T *x, ptrdiff_t stride, \
+    static inline void logreg_sum_lines_ahead_##T(int half, const T *x, ptrdiff_t stride, \
                                                   ptrdiff_t lines, const double *r, \
                                                   ptrdiff_t m, double *out) { \
         for (; lines >= 8; lines -= 8, x += 8 * stride, r += 8) \
-            logreg_axpy_of(8, 1, single, x, stride, r, m, out); \
+            if (half) \
+                logreg_axpy_of(8, 2, single, x, stride, r, m, out); \
+            else \
+                logreg_axpy_of(8, 1, single, x, stride, r, m, out); \
         if (lines) logreg_axpy_##T[lines](1, x, stride, r, m, out); \
     } \
     static inline void logreg_sum_lines_##T(const T *x, ptrdiff_t stride, ptrdiff_t lines, \

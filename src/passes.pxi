@@ -148,13 +148,15 @@ cdef inline Block block_at(const Pass* p, Py_ssize_t begin, Py_ssize_t m, bint t
         block.is_float = p.is_float
         block.row = p.row
         block.column = p.column
-        if p.column == 1 and p.n * p.row * itemsize(p) >= FROM_MEMORY:
+        if p.n * p.d * itemsize(p) >= FROM_MEMORY:
             block.reading = reading_from_memory(p, twice)
     return block
 
 
 cdef inline Reading reading_from_memory(const Pass* p, bint twice) noexcept nogil:
     cdef Py_ssize_t size = p.d * itemsize(p)
+    if p.column != 1:
+        return BY_COLUMNS if p.K <= 1 else AS_IT_COMES
     if by_lanes(p):
         return AHEAD
     if p.K >= MANY_CLASSES:
