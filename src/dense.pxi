@@ -8,12 +8,12 @@
 #
 # A block is read from memory once, for z, and is still in the cache for g. From memory, rows of up
 # to SHORT_ROW bytes are read one after the other, which is what processors read ahead by
-# themselves: at 50 to 250 columns that is nine tenths of a plain read on two threads, and two to
+# themselves: at 50 to 250 columns that is four fifths of a plain read on two threads, and up to
 # three times as fast as eight rows abreast; asking for them as well makes it slower. Longer rows
 # are read eight abreast, in as many pages, and the second product asks for half of the next eight,
-# or else memory would rest meanwhile: a sixth to a quarter less time. Of many classes with few
+# or else memory would rest meanwhile: an eighth to a quarter less time. Of many classes with few
 # columns each asks for a part of the next block. By columns the first product, eight abreast as
-# well, asks for the next eight, a twentieth to a fifth less time.
+# well, asks for the next eight, up to an eighth less time.
 
 ctypedef fused real:
     float
@@ -30,7 +30,7 @@ cdef enum:
     LEAST_COLUMN_ROWS = 128  # of each column: with 64, a tenth slower
     COLUMN_PIECE = 4096  # bytes of each column where there are many rows: faster by a fifth
     MANY_PIECES = 16    # of so many bytes in a column: threads need something to share
-    MANY_CLASSES = 5    # that ask in parts
+    MANY_CLASSES = 5    # from so many on each asks for a part
     MOST_ROWS = 1024    # in a block, which bounds its buffers on the stack
 
 
