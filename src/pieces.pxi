@@ -48,17 +48,19 @@ cdef inline void sum_to_zero(Py_ssize_t K, Py_ssize_t m, alone u) noexcept nogil
 cdef void pieces_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sums) noexcept nogil:
     """The averaged loss at Z + theta · U for the margins U of pieces, and its gradient by theta.
 
-    out_b = those margins, which are Z's but for what sums to zero over several classes, and
-    out = share · (a - Y) there. The margins of pieces come from memory once.
+    theta and the gradient stand class by class, (K, groups). out_b = those margins, which are Z's
+    but for what sums to zero over several classes, and out = share · (a - Y) there. The margins of
+    pieces come from memory once.
     """
     cdef double share[MOST_ROWS]
     cdef double* z = sums + sums_width(p)
-    cdef Py_ssize_t rows = rows_at_once(p), i = begin, m, q, k
+    cdef Py_ssize_t rows = rows_at_once(p), i = begin, m, k
     while i < end:
         m = min(rows, end - i)
         memset(z, 0, p.K * m * sizeof(double))
-        for q in range(p.groups * p.K):
-            move_along(p.U + q * p.n + i, p.theta[q], m, z + q % p.K * m)
+        for k in range(p.K):
+            sum_lines(p.U + k * p.n + i, p.K * p.n, p.groups, BY_COLUMNS,
+                      p.theta + k * p.groups, m, z + k * m)
         if p.K > 1:
             sum_to_zero(p.K, m, z)
         for k in range(p.K):
@@ -67,6 +69,7 @@ cdef void pieces_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* s
         block_shares(p, i, m, share)
         sums[p.groups * p.K] += class_link(p, i, m, share, z)
         keep(p, i, m, z, p.out)
-        for q in range(p.groups * p.K):
-            sums[q] += dot(p.U + q * p.n + i, z + q % p.K * m, m)
+        for k in range(p.K):
+            dot_lines(p.U + k * p.n + i, p.K * p.n, p.groups, AS_IT_COMES, z + k * m, m,
+                      sums + k * p.groups)
         i += m

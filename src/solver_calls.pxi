@@ -207,16 +207,21 @@ def along_pieces(cnp.ndarray y, sample_weight, double total, cnp.ndarray Z, cnp.
     set_shares(&p, sample_weight, total)
     p.groups = cnp.PyArray_DIM(U, 0)
     p.U = doubles(U)
-    p.theta = doubles(c)
+    cdef cnp.ndarray by_class = cnp.PyArray_GETCONTIGUOUS(cnp.PyArray_Transpose(c, NULL))
+    p.theta = doubles(by_class)
     p.out_b = doubles(moved)
     p.out = doubles(R)
     p.entries = p.groups * p.K + 1
+    cdef double* slopes = doubles(gradient)
     cdef double* sums = new_sums(&p)
     cdef double loss
+    cdef Py_ssize_t g, k
     try:
         with nogil:
             run(&p, pieces_pass, 0, p.n, threads, sums)
-        memcpy(doubles(gradient), sums, p.groups * p.K * sizeof(double))
+        for g in range(p.groups):
+            for k in range(p.K):
+                slopes[g * p.K + k] = sums[k * p.groups + g]
         loss = sums[p.groups * p.K]
     finally:
         free(sums)
