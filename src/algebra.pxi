@@ -92,7 +92,7 @@ cdef int factor_in_place(double* A, Py_ssize_t D, double* scale, int threads) ex
     diagonal that is not positive belongs to a direction without curvature: its scale is 1, and
     so is what stands for it.
     """
-    cdef Py_ssize_t i, j
+    cdef Py_ssize_t i
     cdef double jitter = 0
     for i in range(D):
         scale[i] = 1.0 / sqrt(A[i * D + i]) if A[i * D + i] > 0 else 1.0

@@ -311,7 +311,7 @@ cdef void class_margins_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
     cdef Block block
     while i < end:
         m = min(rows, end - i)
-        block = block_at(p, i, m, p.K > 1, NULL)
+        block = block_at(p, i, m, False, NULL)
         class_margins(p, block, i, m, p.offset, z)
         keep(p, i, m, z, p.out)
         i += m

@@ -23,9 +23,10 @@ cdef enum:
     CACHE_LINE = 64     # bytes
     BLOCK_BYTES = 4096  # of X in a block of rows, of which there are eight at least
     FROM_MEMORY = 4194304   # bytes of X; a smaller one is in caches
-    SHORT_ROW = 2048    # bytes: rows up to so many are read one after the other; for z alone those
-    LONG_ROW = 8192     # up to so many, and for g alone
-    SHORTEST_ROW = 128  # those from so many on, as the sums of shorter ones wait for each other
+    # Bytes of rows that are read one after the other, in passes
+    SHORT_ROW = 2048    # for z and g: at most,
+    LONG_ROW = 8192     # for z alone: at most,
+    SHORTEST_ROW = 128  # for g alone: at least, as sums of shorter ones wait for each other
     COLUMN_BLOCK_BYTES = 262144  # of X in a block of columns: a fraction of a second-level cache
     LEAST_COLUMN_ROWS = 128  # of each column: with 64, a tenth slower
     COLUMN_PIECE = 4096  # bytes of each column where there are many rows: faster by a fifth

@@ -3,9 +3,10 @@
 # objects.
 #
 # As in sparse_classes.pxi the weights of a column of X stand together, and so do its sums:
-# (d + 1, lanes), the bias last. The four rows whose margins are made ask for the four behind them,
-# and sums of a block of rows that comes from memory for the next block, a cache line for some ten
-# multiplications: with ten classes a pass takes 1.2 to 1.8 times as long without.
+# (d + 1, lanes), the bias last. The four or eight rows whose margins are made ask for as many
+# behind them, and the sums of a block of rows, if they read it from memory, for the next block:
+# little by little, as all at once would hold up the arithmetic. With ten classes a pass takes 1.2
+# to 1.8 times as long without.
 
 cdef enum:
     LEAST_LANE_PRODUCTS = 192   # of a row; with fewer, turning margins over costs what is gained

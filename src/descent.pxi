@@ -18,8 +18,19 @@ cdef inline bint all_finite(const double* v, Py_ssize_t m) noexcept nogil:
     return count == 0
 
 
+cdef inline double step_down(const double* dw, double rate, double l2, Py_ssize_t d,
+                             alone w) noexcept nogil:
+    """w -= rate · (dw + l2 w); return l2 |w|^2 before that."""
+    cdef Py_ssize_t j
+    cdef double penalty = 0
+    for j in range(d):
+        penalty += (l2 * w[j]) * w[j]
+        w[j] -= rate * (dw[j] + l2 * w[j])
+    return penalty
+
+
 cdef double one_epoch(Pass* p, Py_ssize_t batch, double total, double rate, double l2, int threads,
-                      alone w, double* b, double* sums, Py_ssize_t* patience) except? -1.0 nogil:
+                      double* w, double* b, double* sums, Py_ssize_t* patience) except? -1.0 nogil:
     """Go over all batches once, updating w and b, and return the averaged objective.
 
     Each batch's loss is the one its forward pass finds, before its update. In a batch an
@@ -27,17 +38,14 @@ cdef double one_epoch(Pass* p, Py_ssize_t batch, double total, double rate, doub
     average to the whole set's.
     """
     cdef double loss = 0, fraction, penalty
-    cdef Py_ssize_t begin = 0, end, j
+    cdef Py_ssize_t begin = 0, end
     while begin < p.n:
         end = min(begin + batch, p.n)
         fraction = <double> (end - begin) / <double> p.n
         p.b = b[0]
         p.total = total * fraction
         run(p, gradient_pass, begin, end, threads, sums)
-        penalty = 0
-        for j in range(p.d):
-            penalty += (l2 * w[j]) * w[j]
-            w[j] -= rate * (sums[j] + l2 * w[j])
+        penalty = step_down(sums, rate, l2, p.d, w)
         b[0] -= rate * sums[p.behind + DB]
         loss += fraction * (sums[p.behind + LOSS] + 0.5 * penalty)
         patience[0] -= (end - begin) * work_of_row(p)

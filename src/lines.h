@@ -160,7 +160,7 @@ LOGREG_ALWAYS_INLINE logreg_lanes logreg_mixed(const int lines, const int single
 LOGREG_ALWAYS_INLINE void logreg_axpy_of(const int lines, const int ahead, const int single,
                                          const void *x, ptrdiff_t stride, const double *factors,
                                          ptrdiff_t m, double *out) {
-    const ptrdiff_t size = single ? 4 : 8;
+    const ptrdiff_t size = single ? sizeof(float) : sizeof(double);
     const char *next = (const char *)x + lines * stride * size;
     logreg_lanes last = {0};
     double r[LOGREG_LINES];

@@ -8,6 +8,7 @@
 #if defined(_MSC_VER)
 #include <intrin.h>
 #endif
+/* A cache line into the first cache; FAR, where there are more than that holds, into the second. */
 #if defined(_MSC_VER) && (defined(_M_X64) || defined(_M_IX86))
 #include <immintrin.h>
 #define LOGREG_PREFETCH(p) _mm_prefetch((const char *)(p), _MM_HINT_T0)
@@ -22,9 +23,9 @@
 
 /* Doubles that nothing else points to, so that a store to them changes nothing else. Without the
  * promise every call checks at run time whether its arrays overlap, which with few columns costs
- * as much as its arithmetic. The check takes arrays that are merely near each other for overlapping,
- * and the loop then taken may add up in another order: where a loop adds up what it stores, last
- * bits would depend on where memory happened to be. */
+ * as much as its arithmetic. The check takes arrays that are merely near each other for
+ * overlapping, and the loop then taken may add up in another order: where a loop adds up what it
+ * stores, last bits would depend on where memory happened to be. */
 #if defined(_MSC_VER)
 typedef double *__restrict logreg_alone;
 #else

@@ -100,7 +100,10 @@ cdef inline bint is_sparse(const Pass* p) noexcept nogil:
 
 cdef inline bint by_lanes(const Pass* p) noexcept nogil:
     """Whether weights and sums stand in lanes: sparse_classes.pxi, dense_classes.pxi."""
-    return p.K > 1 and (is_sparse(p) or (p.K > 2 and p.K * p.d >= LEAST_LANE_PRODUCTS))
+    if is_sparse(p):
+        return p.K > 1
+    # Half the lanes of two classes would be empty.
+    return p.X != NULL and p.K > 2 and p.K * p.d >= LEAST_LANE_PRODUCTS
 
 
 cdef inline Py_ssize_t rows_at_once(const Pass* p) noexcept nogil:
@@ -163,6 +166,7 @@ cdef inline Reading reading_from_memory(const Pass* p, bint twice) noexcept nogi
         return IN_PARTS
     if size <= (SHORT_ROW if twice else LONG_ROW):
         return IN_ORDER
+    # Two classes would both ask.
     return AHEAD if twice and p.K <= 1 else AS_IT_COMES
 
 

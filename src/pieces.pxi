@@ -13,9 +13,11 @@ cdef void piece_margins_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
     cdef Py_ssize_t rows = rows_at_once(p), lanes = lanes_of(p.K), i = begin, m, g, first, width
     cdef const double* w
     cdef Block block
+    cdef bint ahead
     while i < end:
         m = min(rows, end - i)
         block = block_at(p, i, m, True, NULL)
+        ahead = block.column == 1 and block.reading != AS_IT_COMES
         for g in range(p.groups):
             first = p.ends[g]
             width = p.ends[g + 1] - first
@@ -23,11 +25,11 @@ cdef void piece_margins_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
             if block.is_float:
                 dense_class_margins(<const float*> block.x + first * block.column, block.row,
                                     block.column, m, width, p.K,
-                                    block.reading != AS_IT_COMES, w, z + p.K * m, z)
+                                    ahead, w, z + p.K * m, z)
             else:
                 dense_class_margins(<const double*> block.x + first * block.column, block.row,
                                     block.column, m, width, p.K,
-                                    block.reading != AS_IT_COMES, w, z + p.K * m, z)
+                                    ahead, w, z + p.K * m, z)
             keep(p, i, m, z, p.out + g * p.K * p.n)
         i += m
 

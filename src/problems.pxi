@@ -74,6 +74,7 @@ cdef void problems_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
                     w = bent
                 behind[k * PROBLEM_SUMS + PROBLEM_DIVERGENCE] += move_dual(
                     a, w, u, share, m, z + k * m)
+            block.reading = AS_IT_COMES     # what is next has been asked for
             class_gradient(p, block, m, z, moves)
         i += m
 

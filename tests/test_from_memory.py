@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Rows of an X that no cache holds, which are read in another order than those of a small one."""
+"""An X that is taken to come from memory, which is read in another way than a small one."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ def dtype(request):
     return request.param
 
 
-def data(d, dtype):
+def data(d, dtype, order):
     n = BYTES // (d * np.dtype(dtype).itemsize) + 5
     rng = np.random.default_rng(d)
-    return rng.standard_normal((n, d)).astype(dtype), rng
+    return rng.standard_normal((n, d)).astype(dtype, order=order), rng
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("d", COLUMNS)
-def test_two_classes(isa, dtype, d):
-    X, rng = data(d, dtype)
+def test_two_classes(isa, dtype, d, order):
+    X, rng = data(d, dtype, order)
     y, w = (rng.random(len(X)) < 0.5).astype(float), rng.standard_normal(d) / np.sqrt(d)
     a = 1 / (1 + np.exp(-(X.astype(float) @ w + 0.3)))
     dz = (a - y) / len(X)
@@ -41,10 +42,11 @@ def test_two_classes(isa, dtype, d):
     assert both.loss == pytest.approx(-np.log(np.where(y == 1, a, 1 - a)).mean(), rel=1e-12)
 
 
-@pytest.mark.parametrize("K", [3, 7])
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("K", [2, 3, 7])
 @pytest.mark.parametrize("d", COLUMNS)
-def test_several_classes(isa, dtype, d, K):
-    X, rng = data(d, dtype)
+def test_several_classes(isa, dtype, d, K, order):
+    X, rng = data(d, dtype, order)
     n = len(X)
     y, theta = rng.integers(0, K, n).astype(np.int32), rng.standard_normal((K, d + 1)) / np.sqrt(d)
     V = np.column_stack([X.astype(float), np.ones(n)])

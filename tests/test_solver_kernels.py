@@ -14,7 +14,7 @@ import reference
 BIG = reference.BIG
 TOLERANCE = 1e-14 if np.finfo(BIG).eps < 1e-18 else 1e-13
 
-# Remainders of four rows, the borders of a block (1024 rows; 16 KiB of X; 256 KiB by columns),
+# Remainders of four rows, the borders of a block (1024 rows; 4 KiB of X; 256 KiB by columns),
 # several chunks, few columns and many; classes that fill lanes by fours, and too few for that.
 SHAPES = [
     (1, 1), (2, 3), (5, 1), (39, 50), (129, 8), (1023, 2), (1025, 2), (2051, 31),
