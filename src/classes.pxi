@@ -57,7 +57,7 @@ cdef inline void class_gradient(const Pass* p, Block block, Py_ssize_t m, double
     if not by_lanes(p):
         for k in range(p.K):
             block_gradient(p, block, m, r + k * m, g + k * (p.d + 1))
-            block.twice = True      # from the cache, by the other classes
+            block.reading = AS_IT_COMES     # from the cache, by the other classes
     elif is_sparse(p):
         if block.begin >= 0:
             sparse_class_gradient(&p.sparse, block.begin, m, p.d, p.K, not block.twice, r, g)

@@ -24,12 +24,10 @@ cdef void piece_margins_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
             w = p.theta + (first + g) * lanes
             if block.is_float:
                 dense_class_margins(<const float*> block.x + first * block.column, block.row,
-                                    block.column, m, width, p.K,
-                                    ahead, w, z + p.K * m, z)
+                                    block.column, m, width, p.K, ahead, w, z + p.K * m, z)
             else:
                 dense_class_margins(<const double*> block.x + first * block.column, block.row,
-                                    block.column, m, width, p.K,
-                                    ahead, w, z + p.K * m, z)
+                                    block.column, m, width, p.K, ahead, w, z + p.K * m, z)
             keep(p, i, m, z, p.out + g * p.K * p.n)
         i += m
 
