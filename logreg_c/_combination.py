@@ -28,7 +28,7 @@ from collections import deque
 import numpy as np
 
 from ._arrays import combination, plain_gram, products, subtract
-from ._certificate import WEAKEST, below, bound_of
+from ._certificate import WEAKEST, below, bound_at, bound_of
 from ._objective import Objective, Point
 from ._validation import Floats
 
@@ -64,6 +64,8 @@ class Combination:
         self._lines: deque[int] = deque(maxlen=most - 1)  # of the differences, the newest first
         self._missing = -1  # differences that have no line yet: one less than new points
         self._further: list[Floats] = []  # what directions change predictions by, to first order
+        # Margins whose predictions, with these weights, the last bound is for.
+        self._combined: tuple[list[Floats], Floats] = [], np.empty(0)
         # Of the last bound: r, and how far below J it is, or would be if it was not worth its time.
         self.residual: Floats = np.zeros((objective.K, objective.D))
         self.bound = math.inf
@@ -75,6 +77,7 @@ class Combination:
         self._points.appendleft(point)
         self._missing = min(self._missing + 1, len(self._points) - 1)
         self._further = []
+        self._combined = [point.Z], np.ones(1)
 
     def add_direction(self, s: Floats) -> None:
         """Take the change along a step. A gather and a scatter."""
@@ -160,11 +163,28 @@ class Combination:
         weights = np.append(of_points, c[len(self._lines) :])
         margins = [point.Z for point in self._points][: len(of_points)]
         divergence, moved = objective.data.divergence(margins, self._further, weights)
+        if not self._further:
+            self._combined = margins, np.append(weights[0] + 1.0, weights[1:])
         if objective.fit_bias:
             residual[:, -1] = first.gradient[:, -1] + moved
         self.bound = bound_of(objective.quadratic, first.theta, residual, divergence)
         sizes = objective.margin_sizes(first.theta)
         return below(first.J, (1.0 + ROUNDED_TWICE) * self.bound, sizes)
+
+    def bound_elsewhere(self, objective: Objective, point: Point) -> float:
+        """Return what the predictions of the last bound, but for directions, prove at a point.
+
+        Of an objective with about the same X: they are probabilities there too. A product with X'.
+        """
+        margins, weights = self._combined
+        margins, weights = [point.Z, *margins], np.append(-1.0, weights)
+        data = objective.data
+        divergence, _ = data.divergence(margins, [], weights)
+        change = np.zeros_like(point.Z)
+        for Z, weight in zip(margins, weights, strict=True):
+            change += weight * data.predictions(Z)
+        residual = point.gradient + objective.pull_back(change * data.shares())
+        return bound_at(objective, point.J, point.theta, residual, divergence)
 
 
 def _least(A: Floats, slope: Floats, bias: Floats) -> Floats:

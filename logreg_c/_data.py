@@ -161,6 +161,15 @@ class Dense(Examples):
         self.meter.add(m)
         return labelled(X, self, rows, weight)
 
+    def rounded(self, center: Floats, scale: Floats) -> Dense:
+        """Copy X, of float64, centred and scaled, as float32; reads of it count as those of X."""
+        X = np.empty_like(self.X, dtype=np.float32, subok=False)
+        _kernels.kernels.rounded(self.X, center, scale, X, self.threads)
+        self.meter.add(self.n)
+        return Dense(
+            X, self.y, self.K, self.sample_weight, self.total, self.offset, self.threads, self.meter
+        )
+
     def columns(self, columns: Indices) -> Dense:
         """Copy some columns of the same examples; reads of them are counted apart."""
         # In X's own layout at once: of rows, X[:, columns] is turned over, and back in six times

@@ -379,6 +379,13 @@ def take(
     out: NDArray[np.float64],
     threads: int,
 ) -> None: ...
+def rounded(
+    X: NDArray[np.float64],
+    center: NDArray[np.float64],
+    scale: NDArray[np.float64],
+    out: NDArray[np.float32],
+    threads: int,
+) -> None: ...
 def draw(
     size: NDArray[np.float64],
     k: float,

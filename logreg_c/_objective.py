@@ -10,7 +10,7 @@ with shares p, a diagonal q that holds the ridge penalty (and what a solver adds
 linear term t that is zero but for the model problems of a solver, and an L1 penalty and bounds if
 it has any. Gradients and Hessians are those of J without the L1 penalty. theta, (K, d + 1) with the
 bias last, belongs to columns that are centred and scaled: w = theta · scale and
-b = theta_b - w · center. X itself is never centred, scaled or copied. What an objective returns
+b = theta_b - w · center. X itself is never centred or scaled. What an objective returns
 never changes, and it remembers nothing of the points it was asked about.
 """
 
@@ -339,6 +339,13 @@ class Objective:
         """Return the sample `part` of these rows with every row counted once."""
         s, total = self.data.sample_weight, self.data.total
         return self._of_copy(part.data.weighing(None if s is None else s[rows], total))
+
+    def rounded(self) -> Objective:
+        """Return this over a copy of X as float32, which is half as long, in the same theta.
+
+        Columns are centred and scaled first: what they vary by is rounded, wherever they are.
+        """
+        return self._of_copy(self.dense.rounded(self.center, self.scale))
 
     def columns(self, columns: Indices, copied: Objective | None = None) -> Objective:
         """Return the objective for some of the columns, all other weights being zero.

@@ -99,7 +99,10 @@ class FitResult:
 
 @dataclass(frozen=True)
 class FitState:
-    """What `callback` is shown after each iteration: copies, and J's record so far."""
+    """What `callback` is shown after each iteration: copies, and J's record so far.
+
+    J may be that of an X rounded to float32 until shortly before a fit by "lbfgs" ends.
+    """
 
     n_iter: int
     n_passes: float

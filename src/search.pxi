@@ -9,7 +9,6 @@ cdef enum:
     DUAL_DIVERGENCE = 0
     DUAL_OUTSIDE = 1
     DUAL_MOVES = 2      # K of them
-    TAKE_AHEAD = 4      # rows
 
 
 cdef inline void move_along(const double* u, double t, Py_ssize_t m, alone z) noexcept nogil:
@@ -387,26 +386,3 @@ cdef inline void pair_curvature(const double* a, const double* b, const double* 
     cdef Py_ssize_t j
     for j in range(m):
         out[j] = -share[j] * (a[j] * b[j])
-
-
-cdef inline void take_row(const real* x, const Pass* p, alone out) noexcept nogil:
-    cdef Py_ssize_t j
-    for j in range(p.d):
-        out[j] = (x[j * p.column] - p.center[j]) * p.scale[j]
-
-
-cdef void take_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sums) noexcept nogil:
-    """out[k] = the row order[k] of X, centred and scaled, as float64 in C order.
-
-    Rows are anywhere, and each is short: those that follow are asked for ahead.
-    """
-    cdef Py_ssize_t size = itemsize(p), k
-    cdef const char* ahead
-    for k in range(begin, end):
-        if p.column == 1 and k + TAKE_AHEAD < end:
-            ahead = <const char*> p.X + p.order[k + TAKE_AHEAD] * p.row * size
-            prefetch_bytes(ahead, p.d * size)
-        if p.is_float:
-            take_row[float](<const float*> p.X + p.order[k] * p.row, p, p.out + k * p.d)
-        else:
-            take_row[double](<const double*> p.X + p.order[k] * p.row, p, p.out + k * p.d)

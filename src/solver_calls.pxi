@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# What the objective calls: the passes of classes.pxi and search.pxi. Margins and predictions are
-# (K, n), directions and gradients (K, d + 1) with the bias last, K being 1 for two classes.
+# What the objective calls: the passes of classes.pxi, search.pxi and copies.pxi. Margins and
+# predictions are (K, n), directions and gradients (K, d + 1) with the bias last, K being 1 for two
+# classes.
 
 cdef enum:
     MOST_SOURCES = 64       # that are combined at once
@@ -476,6 +477,16 @@ def take(cnp.ndarray X, cnp.ndarray rows, cnp.ndarray center, cnp.ndarray scale,
     p.out = doubles(out)
     p.n = cnp.PyArray_SIZE(rows)
     free(run_all(&p, take_pass, threads))
+
+
+def rounded(cnp.ndarray X, cnp.ndarray center, cnp.ndarray scale, cnp.ndarray out, int threads):
+    """Fill out with X, of float64, centred and scaled, as float32 in the same order."""
+    cdef Pass p
+    set_data(&p, X)
+    p.center = doubles(center)
+    p.scale = doubles(scale)
+    p.out = <double*> cnp.PyArray_DATA(out)
+    free(run_all(&p, round_pass, threads))
 
 
 def draw(cnp.ndarray size, double k, double first, cnp.ndarray rows, cnp.ndarray weight):

@@ -12,6 +12,7 @@ from hard_problems import BIG, FLAVOURS, Exact, Problems, draw
 
 from logreg_c._certificate import REACH, lower_bound, plain_lower_bound
 from logreg_c._combination import Combination
+from logreg_c._data import Dense
 from logreg_c._objective import Objective, Point
 from logreg_c._quadratic import model_step
 from logreg_c._several import evaluate_and_prove
@@ -119,6 +120,17 @@ def directions(
     yield "combination", combination.lower_bound()
     combination.add_direction(newton if rng.random() < 0.5 else random)
     yield "combination with a direction", combination.lower_bound()
+    if isinstance(objective.data, Dense):
+        # Points of another X, from a rounded one to one that has little to do with this.
+        other = objective.rounded()
+        X = other.data.X
+        X *= 1.0 + 10.0 ** rng.uniform(-8, 0) * rng.standard_normal(X.shape)
+        combination = Combination(other)
+        for t in (0.3, 0.05, 0.0)[rng.integers(0, 3) :]:
+            combination.add(other.evaluate(point.theta + t * newton))
+            if rng.random() < 0.8:
+                combination.lower_bound()
+        yield "combination of another X", combination.bound_elsewhere(objective, point)
     products = int(rng.integers(1, 9))
     found = conjugate_gradients(objective, point, objective.project, 1e-3, gap, products)
     yield "conjugate gradients", found.lower

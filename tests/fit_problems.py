@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import reference
 
+from logreg_c import fit
+
 # Tall enough that the sampled solver draws samples.
 SHAPE, WIDE_SHAPE = (6000, 4), (40, 90)
 KINDS = [
@@ -71,6 +73,21 @@ def twin(X, y, l2=0.0, sample_weight=None, offset=None, fit_intercept=True):
 def raw(result):
     """Return weights and biases as (K, d + 1)."""
     return np.column_stack([np.atleast_2d(result.w), np.atleast_1d(result.b)])
+
+
+@cache
+def optimum(kind, K, l2=1e-3):
+    """Return J*, confirmed by the decrement in extended precision."""
+    X, y, arguments = problem(kind, K, l2)
+    result = fit(X, y, solver="newton", tol=1e-12, **arguments)
+    exact, theta = twin(X, y, **arguments), raw(result)
+    gradient = exact.gradient(theta)
+    scale = np.append(1 / X.std(axis=0), float(arguments.get("fit_intercept", True)))
+    H = np.einsum("j,kjli,i->kjli", scale, exact.hessian(theta).astype(float), scale)
+    g = (gradient * scale).astype(float).ravel()
+    decrement = g @ np.linalg.lstsq(H.reshape(g.size, g.size), g, rcond=1e-12)[0] / 2
+    assert abs(decrement) < 1e-13
+    return float(exact.J(theta))
 
 
 @cache

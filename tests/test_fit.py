@@ -3,11 +3,9 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 import pytest
-from fit_problems import KINDS, QUICK, TALL, problem, raw, twin, unscaled
+from fit_problems import KINDS, QUICK, TALL, optimum, problem, raw, twin, unscaled
 
 import logreg_c
 from logreg_c import ConvergenceWarning, FitResult, fit
@@ -15,21 +13,6 @@ from logreg_c._objective import Objective
 from logreg_c._penalty import as_penalty
 from logreg_c.fitting import Problem
 from logreg_c.solvers import choose
-
-
-@cache
-def optimum(kind, K, l2=1e-3):
-    """Return J*, confirmed by the decrement in extended precision."""
-    X, y, arguments = problem(kind, K, l2)
-    result = fit(X, y, solver="newton", tol=1e-12, **arguments)
-    exact, theta = twin(X, y, **arguments), raw(result)
-    gradient = exact.gradient(theta)
-    scale = np.append(1 / X.std(axis=0), float(arguments.get("fit_intercept", True)))
-    H = np.einsum("j,kjli,i->kjli", scale, exact.hessian(theta).astype(float), scale)
-    g = (gradient * scale).astype(float).ravel()
-    decrement = g @ np.linalg.lstsq(H.reshape(g.size, g.size), g, rcond=1e-12)[0] / 2
-    assert abs(decrement) < 1e-13
-    return float(exact.J(theta))
 
 
 @pytest.mark.parametrize("K", [2, 3])

@@ -203,6 +203,18 @@ def test_take_copies_rows_centred_and_scaled(isa, layout, shape):
     assert out.tolist() == X[rows].tolist()
 
 
+@pytest.mark.parametrize("layout", ["C64", "F64"])
+@pytest.mark.parametrize("shape", [*SHAPES, (2051, 700)], ids=str)
+def test_rounded_copies_all_centred_and_scaled(isa, layout, shape):
+    rng = np.random.default_rng(4)
+    X = held(rng.standard_normal(shape), layout)
+    center, scale = rng.standard_normal(shape[1]), rng.uniform(0.1, 10, shape[1])
+    for threads in (1, 2, 3, 8):
+        out = np.full_like(X, np.nan, dtype=np.float32)
+        isa.rounded(X, center, scale, out, threads)
+        assert out.tolist() == ((X - center) * scale).astype(np.float32).tolist()
+
+
 @pytest.mark.parametrize("kind", ["binary", "ids3", "soft3"])
 @pytest.mark.parametrize("layout", ["C64", "F64", "C32"])
 @pytest.mark.parametrize("shape", [(9001, 4), (2051, 31)], ids=str)

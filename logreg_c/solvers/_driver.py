@@ -32,10 +32,14 @@ class Goal(NamedTuple):
 
 
 class Iterate(NamedTuple):
-    """What a solver yields: where it is, and a proved lower bound on J*, -inf if it has none."""
+    """What a solver yields: where it is, and a proved lower bound on J*, -inf if it has none.
+
+    A `rounded` one tells J for a rounded X; no fit ends there before X itself has been read.
+    """
 
     point: Point
     lower: float
+    rounded: bool = False
 
 
 class NotFiniteError(ArithmeticError):
@@ -125,6 +129,7 @@ def drive(
     meter = objective.data.meter
     theta, begun = (start.theta, start) if isinstance(start, Point) else (start, None)
     best: Point | None = None
+    rounded = False  # whether J at the best point is that of a rounded X
     lower, count = 0.0, 0  # neither a loss nor a penalty is negative
     history: list[Record] = []
     name = solvers[0][0]
@@ -132,8 +137,12 @@ def drive(
 
     def outcome(reason: str) -> Outcome:
         assert best is not None  # there is an iterate, or nobody could get any further
-        converged = best.J - lower <= goal.gap(best.J)
-        return Outcome(best, lower, converged, reason, name, tuple(history))
+        point = best
+        if rounded:
+            point = objective.evaluate(best.theta)
+            history[-1] = Record(count, meter.reads, point.J, point.J - lower)
+        converged = point.J - lower <= goal.gap(point.J)
+        return Outcome(point, lower, converged, reason, name, tuple(history))
 
     followers = [name for name, _ in solvers[1:]] + [""]
     for (name, solver), follower in zip(solvers, followers, strict=True):
@@ -147,8 +156,8 @@ def drive(
                 break  # a Hessian without a factor is all rounding
             count += 1
             lower = max(lower, iterate.lower)
-            if best is None or iterate.point.J <= best.J:
-                best, theta = iterate.point, iterate.point.theta
+            if best is None or rounded or iterate.point.J <= best.J:
+                best, theta, rounded = iterate.point, iterate.point.theta, iterate.rounded
             if lower > best.J:
                 # The optimum is beyond the reach of a bound from further away.
                 lower = 0.0

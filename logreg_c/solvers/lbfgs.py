@@ -4,6 +4,10 @@
 One read of X an iteration. When the predicted decrease is small, what the iterations leave is
 combined to a proof, at no read. Where that cannot be, or falls short, conjugate gradients that
 start from L-BFGS's own inverse Hessian prove the gap, or improve the step.
+
+Passes that are bound by memory take half as long over an X of float32, and what it is rounded by
+matters less than the last iterations do. So they are those of a copy, until there is the proof;
+then X itself is read once for J and once for what the proof is there, and most often that is all.
 """
 
 from __future__ import annotations
@@ -11,10 +15,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+import numpy as np
+
 from .._arrays import floored, inner
-from .._certificate import plain_lower_bound
+from .._certificate import WEAKEST, plain_lower_bound
 from .._combination import Combination
-from .._objective import Objective, Point
+from .._data import Dense
+from .._objective import Objective, Point, is_finite
 from .._validation import Floats
 from ._driver import Iterate, Task
 from ._expected import Expected
@@ -39,6 +46,10 @@ PROOF = 40
 # of its iterations cost, of which it takes at least five, and no fewer than these.
 HESSIANS, PATIENCE = 2.0, 100.0
 PRODUCTS_AT, PRODUCTS_ALONE_AT = 1e-4, 0.3
+# Bytes of an X from where on a copy is worth its time, and up to which it is not too large.
+LEAST_ROUNDED, MOST_ROUNDED = 4e6, 2.0**31
+# Rows a column up to which a fit takes enough passes; with several classes they are not bound so.
+MANY_PASSES = 20
 
 
 def remembering(objective: Objective, initial: Apply) -> tuple[Memory, Apply]:
@@ -64,9 +75,26 @@ def few_passes(objective: Objective, point: Point, diagonal: Floats, count: int)
         yield point
 
 
+def _rounded(task: Task) -> tuple[Objective, Point] | None:
+    """Return the objective over an X of float32, and where that starts, if it is worth a copy."""
+    objective, data = task.objective, task.objective.data
+    if not isinstance(data, Dense) or data.X.dtype != np.float64 or objective.K > 1:
+        return None
+    many_passes = data.n <= MANY_PASSES * data.d and (objective.quadratic[:-1] > WEAKEST).all()
+    if not (many_passes and LEAST_ROUNDED <= data.X.nbytes <= MOST_ROUNDED):
+        return None
+    try:
+        rounded = objective.rounded()
+    except MemoryError:
+        return None
+    point = rounded.evaluate(task.theta)
+    return (rounded, point) if is_finite(point) else None
+
+
 def lbfgs(task: Task) -> Iterator[Iterate]:
     """Yield an iterate a read of X."""
-    objective, point = task.objective, task.begin()
+    rounded = _rounded(task)
+    objective, point = (task.objective, task.begin()) if rounded is None else rounded
     expected = Expected(objective, point, task.random)
     memory, apply = remembering(objective, expected)
     seen = Combination(objective, POINTS)
@@ -89,6 +117,14 @@ def lbfgs(task: Task) -> Iterator[Iterate]:
             lacked = gap / (point.J - combined) if math.isfinite(combined) else SOONEST
             combined_at = left * min(max(lacked, LATEST), SOONEST)
             lower = max(lower, combined)
+        if rounded is not None and (point.J - lower <= gap or left <= products_at or retried):
+            rounded, objective, retried = None, task.objective, False
+            point = objective.evaluate(point.theta)
+            lower = seen.bound_elsewhere(objective, point)
+            seen = Combination(objective, POINTS)
+            seen.add(point)
+            yield Iterate(point, lower)
+            continue
         if left <= products_at and point.J - lower > gap:
             found = conjugate_gradients(objective, point, apply, 1e-3, gap, PROOF)
             s, lower = found.s, max(lower, found.lower)
@@ -101,11 +137,12 @@ def lbfgs(task: Task) -> Iterator[Iterate]:
             if retried:
                 yield Iterate(point, lower)
                 return
-            memory.clear()
+            if rounded is None:
+                memory.clear()
             retried = True
             continue
         retried = False
         memory.add_step(point, step.point)
         point = step.point
         seen.add(point)
-        yield Iterate(point, lower)
+        yield Iterate(point, lower) if rounded is None else Iterate(point, -math.inf, True)
