@@ -8,12 +8,12 @@
 #
 # A block is read from memory once, for z, and is still in the cache for g. From memory, rows of up
 # to SHORT_ROW bytes are read one after the other, which is what processors read ahead by
-# themselves: at 50 to 250 columns that is four fifths of a plain read on two threads, and up to
+# themselves: at 50 to 100 columns that is four fifths of a plain read on two threads, and up to
 # three times as fast as eight rows abreast; asking for them as well makes it slower. Longer rows
-# are read eight abreast, in as many pages, and the second product asks for half of the next eight,
-# or else memory would rest meanwhile: an eighth to a quarter less time. Of many classes with few
-# columns each asks for a part of the next block. By columns the first product, eight abreast as
-# well, asks for the next eight, up to an eighth less time.
+# are read eight abreast, in as many pages, and each product asks for half of the next eight, or
+# else memory would rest meanwhile: a fifth to a third less time, and nine tenths of a plain read.
+# Of many classes with few columns each asks for a part of the next block. By columns the first
+# product, eight abreast as well, asks for the next eight, up to an eighth less time.
 
 ctypedef fused real:
     float
@@ -24,9 +24,10 @@ cdef enum:
     BLOCK_BYTES = 4096  # of X in a block of rows, of which there are eight at least
     FROM_MEMORY = 4194304   # bytes of X; a smaller one is in caches
     # Bytes of rows that are read one after the other, in passes
-    SHORT_ROW = 2048    # for z and g: at most,
+    SHORT_ROW = 1024    # for z and g: at most,
     LONG_ROW = 8192     # for z alone: at most,
-    SHORTEST_ROW = 128  # for g alone: at least, as sums of shorter ones wait for each other
+    SHORTEST_SUM = 128  # for g alone: at least, as sums of shorter ones wait for each other,
+    LONGEST_SUM = 2048  # and at most
     COLUMN_BLOCK_BYTES = 262144  # of X in a block of columns: a fraction of a second-level cache
     LEAST_COLUMN_ROWS = 128  # of each column: with 64, a tenth slower
     COLUMN_PIECE = 4096  # bytes of each column where there are many rows: faster by a fifth
@@ -65,7 +66,7 @@ cdef inline void axpy(const real* x, double r, Py_ssize_t m, alone out) noexcept
 cdef enum Reading:      # how a block of rows comes into the cache
     AS_IT_COMES = 0     # it is there, or nothing helps
     IN_ORDER = 1        # the first product reads row after row
-    AHEAD = 2           # a product asks for the next rows: the second one, or that of all classes
+    AHEAD = 2           # products ask for the next rows: each for half, or that of all classes
     IN_PARTS = 3        # each class's first product asks for a part of the next block
     BY_COLUMNS = 4      # the first product asks for the next columns
 
@@ -78,6 +79,11 @@ cdef inline void dot_lines(const real* x, Py_ssize_t stride, Py_ssize_t lines, R
             dot_lines_in_order_float(x, stride, lines, v, m, out)
         else:
             dot_lines_in_order_double(x, stride, lines, v, m, out)
+    elif reading == AHEAD:
+        if real is float:
+            dot_lines_ahead_float(x, stride, lines, v, m, out)
+        else:
+            dot_lines_ahead_double(x, stride, lines, v, m, out)
     elif real is float:
         dot_lines_float(x, stride, lines, v, m, out)
     else:

@@ -24,6 +24,10 @@ cdef extern from "lines.h" nogil:
         const double*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, double*)
     void dot_lines_float "logreg_dot_lines_float"(
         const float*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, double*)
+    void dot_lines_ahead_double "logreg_dot_lines_ahead_double"(
+        const double*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, double*)
+    void dot_lines_ahead_float "logreg_dot_lines_ahead_float"(
+        const float*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, double*)
     void dot_lines_in_order_double "logreg_dot_lines_in_order_double"(
         const double*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, double*)
     void dot_lines_in_order_float "logreg_dot_lines_in_order_float"(

@@ -116,10 +116,27 @@ LOGREG_ALWAYS_INLINE logreg_lanes logreg_last(const double *v, ptrdiff_t m, ptrd
 #endif
 }
 
+/* What is asked for of as many lines behind those at hand: nothing, all, or a half of each. Both
+ * products ask for a half: memory would otherwise rest during the second one, or be asked for too
+ * much at once. */
+enum { LOGREG_NOTHING, LOGREG_ALL, LOGREG_FIRST_HALF, LOGREG_SECOND_HALF };
+
+/* Asks for what is next to be asked for where the entries at j are at hand. */
+LOGREG_ALWAYS_INLINE void logreg_ask(const int ahead, const int lines, const int single,
+                                     const void *x, ptrdiff_t stride, ptrdiff_t m, ptrdiff_t j) {
+    const ptrdiff_t size = single ? sizeof(float) : sizeof(double);
+    const ptrdiff_t parts = ahead == LOGREG_ALL ? 1 : 2;
+    const ptrdiff_t from = ahead == LOGREG_SECOND_HALF ? m / 2 : 0;
+    int k;
+    if (ahead == LOGREG_NOTHING || j * size % (64 * parts)) return;
+    LOGREG_UNROLL for (k = 0; k < lines; k++)
+        LOGREG_PREFETCH_FAR((const char *)x + ((lines + k) * stride + from + j / parts) * size);
+}
+
 /* out[k] += x_k v for `lines` lines of m entries, `stride` apart, `abreast` of them at a time. */
-LOGREG_ALWAYS_INLINE void logreg_dot_of(const int lines, const int abreast, const int single,
-                                        const void *x, ptrdiff_t stride, const double *v,
-                                        ptrdiff_t m, double *out) {
+LOGREG_ALWAYS_INLINE void logreg_dot_of(const int lines, const int abreast, const int ahead,
+                                        const int single, const void *x, ptrdiff_t stride,
+                                        const double *v, ptrdiff_t m, double *out) {
     logreg_lanes sums[LOGREG_LINES], vj, last = {0};
     ptrdiff_t j, rest = m % LOGREG_LANES;
     int k, i;
@@ -127,6 +144,7 @@ LOGREG_ALWAYS_INLINE void logreg_dot_of(const int lines, const int abreast, cons
     if (rest && m >= LOGREG_LANES) last = logreg_last(v, m, rest);
     LOGREG_UNROLL for (i = 0; i < lines; i += abreast) {
         for (j = 0; j + LOGREG_LANES <= m; j += LOGREG_LANES) {
+            logreg_ask(ahead, lines, single, x, stride, m, j);
             vj = *(const logreg_doubles *)(v + j);
             LOGREG_UNROLL for (k = i; k < i + abreast; k++)
                 sums[k] += logreg_entries(single, x, k * stride + j) * vj;
@@ -154,14 +172,10 @@ LOGREG_ALWAYS_INLINE logreg_lanes logreg_mixed(const int lines, const int single
     return s;
 }
 
-/* out += sum_k r[k] x_k for `lines` lines of m entries, `stride` apart. Meanwhile asks for as many
- * lines behind these, with `ahead` 1 for all of each, with 2 for the first half, with 0 for none:
- * where lines are long, memory would otherwise rest. */
+/* out += sum_k r[k] x_k for `lines` lines of m entries, `stride` apart. */
 LOGREG_ALWAYS_INLINE void logreg_axpy_of(const int lines, const int ahead, const int single,
                                          const void *x, ptrdiff_t stride, const double *factors,
                                          ptrdiff_t m, double *out) {
-    const ptrdiff_t size = single ? sizeof(float) : sizeof(double);
-    const char *next = (const char *)x + lines * stride * size;
     logreg_lanes last = {0};
     double r[LOGREG_LINES];
     ptrdiff_t j, rest = m % LOGREG_LANES;
@@ -178,9 +192,7 @@ LOGREG_ALWAYS_INLINE void logreg_axpy_of(const int lines, const int ahead, const
         last = *(const logreg_doubles *)(out + m - LOGREG_LANES) +
                logreg_mixed(lines, single, x, stride, r, m - LOGREG_LANES);
     for (j = 0; j + LOGREG_LANES <= m; j += LOGREG_LANES) {
-        if (ahead && j * size % (64 * ahead) == 0)
-            LOGREG_UNROLL for (k = 0; k < lines; k++)
-                LOGREG_PREFETCH_FAR(next + (k * stride + j / ahead) * size);
+        logreg_ask(ahead, lines, single, x, stride, m, j);
         *(logreg_doubles *)(out + j) += logreg_mixed(lines, single, x, stride, r, j);
     }
     if (rest) *(logreg_doubles *)(out + m - LOGREG_LANES) = last;
@@ -191,12 +203,12 @@ LOGREG_ALWAYS_INLINE void logreg_axpy_of(const int lines, const int ahead, const
     static void logreg_dot_##T##_##lines(ptrdiff_t groups, const T *x, ptrdiff_t stride, \
                                          const double *v, ptrdiff_t m, double *out) { \
         for (; groups > 0; groups--, x += lines * stride, out += lines) \
-            logreg_dot_of(lines, lines, single, x, stride, v, m, out); \
+            logreg_dot_of(lines, lines, LOGREG_NOTHING, single, x, stride, v, m, out); \
     } \
     static void logreg_axpy_##T##_##lines(ptrdiff_t groups, const T *x, ptrdiff_t stride, \
                                           const double *r, ptrdiff_t m, double *out) { \
         for (; groups > 0; groups--, x += lines * stride, r += lines) \
-            logreg_axpy_of(lines, 0, single, x, stride, r, m, out); \
+            logreg_axpy_of(lines, LOGREG_NOTHING, single, x, stride, r, m, out); \
     }
 
 /* Lines in groups of at most LOGREG_LINES: `fewer` groups of `size` lines, then `larger` groups of
@@ -244,7 +256,13 @@ static inline logreg_groups logreg_even_groups(ptrdiff_t lines) {
                                                      ptrdiff_t lines, const double *v, \
                                                      ptrdiff_t m, double *out) { \
         for (; lines >= 8; lines -= 8, x += 8 * stride, out += 8) \
-            logreg_dot_of(8, 1, single, x, stride, v, m, out); \
+            logreg_dot_of(8, 1, LOGREG_NOTHING, single, x, stride, v, m, out); \
+        if (lines) logreg_dot_##T[lines](1, x, stride, v, m, out); \
+    } \
+    static inline void logreg_dot_lines_ahead_##T(const T *x, ptrdiff_t stride, ptrdiff_t lines, \
+                                                  const double *v, ptrdiff_t m, double *out) { \
+        for (; lines >= 8; lines -= 8, x += 8 * stride, out += 8) \
+            logreg_dot_of(8, 8, LOGREG_FIRST_HALF, single, x, stride, v, m, out); \
         if (lines) logreg_dot_##T[lines](1, x, stride, v, m, out); \
     } \
     static inline void logreg_sum_lines_in_order_##T(const T *x, ptrdiff_t stride, \
@@ -257,9 +275,9 @@ static inline logreg_groups logreg_even_groups(ptrdiff_t lines) {
                                                   ptrdiff_t m, double *out) { \
         for (; lines >= 8; lines -= 8, x += 8 * stride, r += 8) \
             if (half) \
-                logreg_axpy_of(8, 2, single, x, stride, r, m, out); \
+                logreg_axpy_of(8, LOGREG_SECOND_HALF, single, x, stride, r, m, out); \
             else \
-                logreg_axpy_of(8, 1, single, x, stride, r, m, out); \
+                logreg_axpy_of(8, LOGREG_ALL, single, x, stride, r, m, out); \
         if (lines) logreg_axpy_##T[lines](1, x, stride, r, m, out); \
     } \
     static inline void logreg_sum_lines_##T(const T *x, ptrdiff_t stride, ptrdiff_t lines, \

@@ -195,7 +195,7 @@ cdef inline void block_margins(const Pass* p, Block block, Py_ssize_t m, const d
 cdef inline void block_gradient(const Pass* p, Block block, Py_ssize_t m, const double* r,
                                 double* g) noexcept nogil:
     cdef Py_ssize_t size = p.d * itemsize(p)
-    if block.reading == IN_ORDER and (block.twice or not SHORTEST_ROW <= size <= SHORT_ROW):
+    if block.reading == IN_ORDER and (block.twice or not SHORTEST_SUM <= size <= LONGEST_SUM):
         block.reading = AS_IT_COMES
     if is_sparse(p):
         if block.begin >= 0:
