@@ -178,11 +178,13 @@ class Examples:
         )
         return divergence, change
 
-    def dual_residuals(self, Z: Floats, U: Floats) -> tuple[float, Floats]:
+    def dual_residuals(
+        self, Z: Floats, U: Floats, bent: Floats | None = None
+    ) -> tuple[float, Floats]:
         """As `dual_step` from the predictions at Z: the divergence, and share · (a' - y)."""
         R = np.empty(Z.shape)
         divergence = _kernels.kernels.dual_residuals(
-            self.y, self.sample_weight, self.total, Z, U, R, self.threads
+            self.y, self.sample_weight, self.total, Z, U, R, self.threads, bent
         )
         return divergence, R
 

@@ -238,6 +238,7 @@ def dual_residuals(
     U: NDArray[np.float64],
     R: NDArray[np.float64],
     threads: int,
+    bent: NDArray[np.float64] | None = None,
 ) -> float: ...
 def turned(
     a: NDArray[np.float64],

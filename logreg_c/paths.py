@@ -225,8 +225,9 @@ def regularization_path(
         grid = _as_penalties(penalties)
     # Fits are let go but for the last two: of many columns each is many megabytes.
     before, older = None, None
-    models: list[tuple[Floats, Any]] = []
+    w = b = np.empty(0)
     losses, objective, gap = np.empty((3, len(grid)))
+    n_nonzero = np.empty(len(grid), dtype=int)
     n_iter: list[int] = []
     outcomes: list[tuple[bool, str]] = []
     with Bar("path", "penalty", len(grid), progress) as bar:
@@ -237,7 +238,11 @@ def regularization_path(
             start = null._replace(posed=posed) if before is None else before
             now = continuation.fit_next(posed, start, older)
             outcome = now.review.outcome
-            models.append(posed.w_and_b(now.point))
+            found_w, found_b = posed.w_and_b(now.point)
+            if k == 0:
+                w, b = (np.empty((len(grid), *np.shape(found))) for found in (found_w, found_b))
+            w[k], b[k] = found_w, found_b
+            n_nonzero[k] = np.count_nonzero(found_w if found_w.ndim == 1 else found_w.any(axis=0))
             losses[k] = posed.objective.loss(now.point)
             objective[k] = now.point.J
             gap[k] = max(now.point.J - outcome.lower, 0.0)
@@ -245,7 +250,6 @@ def regularization_path(
             outcomes.append((outcome.converged, outcome.reason))
             before, older = now, before
             bar.update(1)
-    w, b = np.stack([w for w, _ in models]), np.stack([b for _, b in models])
     path = RegularizationPath(
         grid,
         ratio,
@@ -255,7 +259,7 @@ def regularization_path(
         gap,
         np.array([converged for converged, _ in outcomes]),
         (null_loss - losses) / max(null_loss - saturated, 1e-300),
-        np.count_nonzero(w if w.ndim == 2 else w.any(axis=1), axis=1),
+        n_nonzero,
         np.array(n_iter),
         problem.data.meter.reads,
     )

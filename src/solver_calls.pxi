@@ -246,13 +246,14 @@ def dual_step(cnp.ndarray a, sample_weight, double total, cnp.ndarray U, cnp.nda
 
 
 def dual_residuals(cnp.ndarray y, sample_weight, double total, cnp.ndarray Z, cnp.ndarray U,
-                   cnp.ndarray R, int threads):
+                   cnp.ndarray R, int threads, bent=None):
     """As dual_step from the predictions at the margins Z, but fill R = share · (a' - Y)."""
     cdef Pass p
     set_rows(&p, Z)
     set_targets(&p, y)
     set_shares(&p, sample_weight, total)
     p.U = doubles(U)
+    p.bent = doubles_or_null(bent)
     p.out = doubles(R)
     cdef double* sums = run_all(&p, dual_residual_pass, threads)
     cdef double divergence = sums[DUAL_DIVERGENCE]

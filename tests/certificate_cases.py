@@ -100,6 +100,8 @@ def directions(
             there = point._replace(theta=point.theta[:, coordinates])
             last = Solved(there, s[:, coordinates], U, 0.0, there)
             yield "working set", prove(objective, coordinates, last)[1]
+            last = last._replace(bent=bent)
+            yield "working set by another Hessian", prove(objective, coordinates, last)[1]
         return
     yield "plain", plain_lower_bound(objective, point)
     if objective.K == 1:

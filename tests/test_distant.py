@@ -9,7 +9,7 @@ import pytest
 from logreg_c import fit, regularization_path
 from logreg_c._penalty import as_penalty
 from logreg_c.fitting import Problem
-from logreg_c.solvers._distant import Distant
+from logreg_c.solvers._distant import FEW, Distant, _largest
 
 
 def wide(K=2, d=4500, n=60, seed=0):
@@ -109,3 +109,17 @@ def test_where_all_columns_are_read(why):
     offset = np.ones(len(y)) if why == "offset" else None
     problem = Problem(X, y, None, offset, True, 0, 1)
     assert not Distant.suits(problem.pose(as_penalty(0.0, 0.1, factor, lower, None, d)).objective)
+
+
+@pytest.mark.parametrize("related", [-0.9, 0.0, 0.9])
+def test_what_is_left_out_is_never_the_largest(related):
+    rng = np.random.default_rng(5)
+    size = rng.random(5000)
+    length = np.abs(related * size + 0.3 * rng.random(5000)) + 0.1
+    some = _largest(size, length)
+    assert len(some[0]) == len(some[1]) < 1000
+    for angle in np.linspace(0.0, np.pi / 2, 200):
+        c, away = np.cos(angle), np.sin(angle)
+        assert (c * some[0] + away * some[1]).max() == (c * size + away * length).max()
+    few = _largest(size[:FEW], length[:FEW])
+    assert few[0].tolist() == size[:FEW].tolist()

@@ -163,16 +163,21 @@ def test_dual_step_moves_predictions_and_bounds_the_divergence(isa, n, kind, by_
     assert divergence >= float((share * kl).sum()) * (1 - 1e-12)
 
 
+@pytest.mark.parametrize("turned", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("n", SIZES)
-def test_dual_residuals_are_those_of_the_moved_predictions(isa, n, kind):
+def test_dual_residuals_are_those_of_the_moved_predictions(isa, n, kind, turned):
     Z, U, y, _, weight = rows(n, kind)
     Z, U, total = Z / 10, U / 40, shares(n, weight)[1]
     a, R, moved, change = np.empty((4, *Z.shape))
     isa.predictions(Z, a, 1)
     isa.residuals(y, weight, total, Z, R, 1)
-    divergence = isa.dual_step(a, weight, total, U, change, 1)
-    found = isa.dual_residuals(y, weight, total, Z, U, moved, 2)
+    bent = None
+    if turned:
+        bent = np.empty_like(Z)
+        isa.predictions(Z + U, bent, 1)
+    divergence = isa.dual_step(a, weight, total, U, change, 1, bent)
+    found = isa.dual_residuals(y, weight, total, Z, U, moved, 2, bent)
     assert found == pytest.approx(divergence, rel=1e-12, abs=1e-300)
     np.testing.assert_allclose(moved, R + change, rtol=1e-12, atol=1e-15 / n)
 

@@ -6,12 +6,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from logreg_c import fit
+from logreg_c import fit, regularization_path
 from logreg_c._penalty import as_penalty
 from logreg_c.fitting import Problem
 from logreg_c.solvers import _orthant, _proximal
 from logreg_c.solvers._orthant import Inverse, System, face, newton_direction
-from logreg_c.solvers._proximal import NEAR, Curvature, last_step, scores
+from logreg_c.solvers._proximal import NEAR, Curvature, Recall, last_step, scores
 
 sparse = pytest.importorskip("scipy.sparse")
 
@@ -80,6 +80,31 @@ def test_hessians_are_as_many_as_they_are_worth(monkeypatch):
         assert result.solver == "working-set"
         counts.append(len(made))
     assert counts[0] < counts[1]
+
+
+@pytest.mark.parametrize("kind", ["sparse", "dense", "classes", "elastic net"])
+def test_a_hessian_proves_steps_of_the_next_penalties(kind, monkeypatch):
+    X, y = table(6000, 80)
+    if kind == "classes":
+        y = np.where(X[:, [0]].toarray()[:, 0] > 0.5, 2, y).astype(int)
+    X = X.toarray() if kind in ("dense", "classes") else X
+    made, served = [], []
+    hessian, step = Curvature.hessian, Recall._step
+    monkeypatch.setattr(Curvature, "hessian", lambda *a: made.append(1) or hessian(*a))
+    monkeypatch.setattr(
+        Recall, "_step", lambda *a: served.append(step(*a)) or served[-1]
+    )
+    ratio = 0.7 if kind == "elastic net" else 1.0
+    path = regularization_path(X, y, l1_ratio=ratio, n_penalties=50, eps=0.05)
+    by_others = [last for last in served if last is not None]
+    assert path.converged.all()
+    assert len(by_others) > 15
+    assert all(last.bent is not None for last in by_others)
+    assert len(made) < 45
+    for k in range(0, 50, 7):
+        p = path.penalties[k]
+        best = fit(X, y, l1=ratio * p, l2=(1.0 - ratio) * p, tol=1e-10)
+        assert -best.gap <= path.objective[k] - best.objective <= path.gap[k]
 
 
 def test_conjugate_gradients_go_over_to_the_face_of_the_model(monkeypatch):

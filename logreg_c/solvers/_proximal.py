@@ -12,10 +12,12 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import _kernels
 from .._arrays import and_bias
 from .._objective import Objective, Point
+from .._quadratic import model_step
 from .._sparse import Sparse
 from .._validation import Floats, Indices
 from ._learning_hessian import UpdatedHessian
@@ -30,6 +32,10 @@ PROVABLE = 10.0
 CHEAP = 1.0
 # Columns whose gradient is above this part of the penalty may get a weight in a step.
 NEAR = 0.9
+# In a step by the Hessian of a problem before, which had those above NEAR there.
+NEARLY = 0.98
+# What the first such step leaves of its decrement, about, and by how much more the next one leaves.
+RECALLED, GROWS = 0.01, 2.0
 # What it costs to put an entry of a Hessian of some columns in its place, in multiplications.
 PLACED = 50.0
 # Coordinate descent in models ends at this part of what is enough.
@@ -37,20 +43,25 @@ ROUGH = 1e-3
 
 
 class Solved(NamedTuple):
-    """The last Newton step of a smaller problem: from where, with which margins, to where."""
+    """The last Newton step of a smaller problem: from where, with which margins, to where.
+
+    `bent` are the predictions whose Hessian it was made with, None: those before it.
+    """
 
     before: Point
     s: Floats
     U: Floats
     decrement: float
     after: Point
+    bent: Floats | None = None
 
     def of_all_rows(self, group: Indices) -> Solved:
         """Return the same for rows of which each is one of those that there are."""
         before, after = (
             point._replace(Z=point.Z.take(group, axis=1)) for point in (self.before, self.after)
         )
-        return self._replace(before=before, U=self.U.take(group, axis=1), after=after)
+        bent = None if self.bent is None else self.bent.take(group, axis=1)
+        return self._replace(before=before, U=self.U.take(group, axis=1), after=after, bent=bent)
 
 
 def scores(objective: Objective, point: Point, penalty: Floats) -> Floats:
@@ -62,12 +73,18 @@ def scores(objective: Objective, point: Point, penalty: Floats) -> Floats:
     return score
 
 
-def solve(part: Objective, point: Point, enough: float, least: float) -> Solved:
+def solve(
+    part: Objective,
+    point: Point,
+    enough: float,
+    least: float,
+    curvature: Curvature | None = None,
+) -> Solved:
     """Minimise over these columns from a point until a step promised no more than `enough`.
 
     The last step is that of the Hessian there, to rounding, if it could prove `least`, unless 0.
     """
-    curvature = Curvature(part)
+    curvature = Curvature(part) if curvature is None else curvature
     hessian: UpdatedHessian | None = None
     fresh = False
     before, price = math.inf, curvature.price(point)
@@ -122,6 +139,81 @@ def last_step(part: Objective, point: Point, s: Floats, decrement: float) -> Sol
     return Solved(point, s, U, decrement, Point(theta, point.Z + U, J, point.gradient))
 
 
+class Made(NamedTuple):
+    """A Hessian of some predictions.
+
+    Attributes
+    ----------
+    H : ndarray of shape (K D, K D)
+        With the ridge penalties of `quadratic`.
+    columns : ndarray of bool or None
+        Those that it has curvatures of, None: all.
+    a : ndarray of shape (K, n)
+        The predictions.
+    """
+
+    H: Floats
+    quadratic: Floats
+    columns: NDArray[np.bool_] | None
+    a: Floats
+
+    def serves(self, part: Objective, point: Point) -> bool:
+        """Whether it has all columns that may move."""
+        if self.columns is None:
+            return True
+        assert part.nonsmooth is not None
+        moving = scores(part, point, part.nonsmooth.l1[:-1]) > NEARLY
+        moving |= (point.theta[:, :-1] != 0.0).any(axis=0)
+        return not (moving > self.columns).any()
+
+    def with_ridge_of(self, part: Objective) -> Floats:
+        """Return it with a problem's own ridge penalties."""
+        more = part.quadratic - self.quadratic
+        return self.H + np.diag(np.tile(more, part.K)) if more.any() else self.H
+
+
+class Recall:
+    """Solves one problem after another of the same columns and rows, whose penalties differ.
+
+    A Hessian proves steps of the problems after its own as well (`_certificate`), as long as
+    curvatures are about the same: what that costs is seen from proof to proof.
+    """
+
+    def __init__(self) -> None:
+        self._made: Made | None = None
+        self._left = RECALLED
+
+    def forget(self) -> None:
+        """Go over to other columns or rows."""
+        self._made = None
+
+    def __call__(
+        self, gap: float, part: Objective, point: Point, enough: float, least: float
+    ) -> Solved:
+        """Do what `solve` does, by the last Hessian alone where its step is to prove the gap."""
+        last = self._step(gap, part, point)
+        if last is None:
+            curvature = Curvature(part)
+            last = solve(part, point, enough, least, curvature)
+            self._made, self._left = curvature.made, RECALLED
+        return last
+
+    def _step(self, gap: float, part: Objective, point: Point) -> Solved | None:
+        made = self._made
+        if made is None or gap <= 0.0 or not made.serves(part, point):
+            return None
+        s, decrement = model_step(part, made.with_ridge_of(part), point)
+        if not self._left * decrement <= gap:
+            return None
+        last = last_step(part, point, s, decrement)
+        return None if last is None else last._replace(bent=made.a)
+
+    def learn(self, last: Solved, gap: float) -> None:
+        """See what a step has proved."""
+        if last.bent is not None and last.decrement > 0.0:
+            self._left = GROWS * gap / last.decrement
+
+
 class Curvature:
     """The Hessians of one problem.
 
@@ -134,6 +226,7 @@ class Curvature:
         self._part = part
         self._narrow = isinstance(part.data, Sparse) and part.K == 1
         self._diagonal: Floats | None = None
+        self.made: Made | None = None  # the last one
         # Of the last Hessian: the weights of its rows, and the columns that it lacks.
         self._h: Floats | None = None
         self._others: Indices | None = None
@@ -145,7 +238,8 @@ class Curvature:
         columns = self._moving(point)
         self._others = None
         if columns is None:
-            return UpdatedHessian(part, part.hessian(a))
+            self.made = Made(part.hessian(a), part.quadratic, None, a)
+            return UpdatedHessian(part, self.made.H)
         self._h = part.data.curvatures(a)[0]
         coordinates = and_bias(columns, part.D)
         self._others = np.delete(np.arange(part.D), coordinates)
@@ -153,7 +247,10 @@ class Curvature:
         H[np.ix_(coordinates, coordinates)] = part.head_gram(None, self._h, columns)
         if not part.fit_bias:
             H[-1] = H[:, -1] = 0.0
-        return UpdatedHessian(part, part.finished(H))
+        has = np.zeros(part.D - 1, dtype=bool)
+        has[columns] = True
+        self.made = Made(part.finished(H), part.quadratic, has, a)
+        return UpdatedHessian(part, self.made.H)
 
     def complete(self, hessian: UpdatedHessian) -> None:
         """Give the last Hessian what it lacks to learn from steps."""

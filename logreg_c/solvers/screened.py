@@ -12,6 +12,7 @@ those near the penalty, and a bound on all others.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ from .._objective import Objective, Point
 from .._validation import Floats, Indices
 from ._distant import Distant
 from ._driver import Iterate, Solver, Task
-from ._proximal import scores, solve
+from ._proximal import Recall, scores, solve
 from .working_set import (
     PartSolver,
     Unfactored,
@@ -58,6 +59,7 @@ class Screen:
         self._unfactored: Unfactored | None = None
         self._learnt: Indices = np.zeros(0, dtype=np.intp)
         self._distant: Distant | None = None
+        self.recall = Recall()
 
     @staticmethod
     def suits(objective: Objective) -> bool:
@@ -109,6 +111,7 @@ class Screen:
             # The more columns the fewer rows are the same.
             part, self._group = objective.columns(columns).condensed(self._repeats)
             self._repeats = self._group is not None
+            self.recall.forget()
         else:
             part = objective.columns(columns, part)
         self._columns, self._held, self._part = columns, held, part
@@ -138,7 +141,7 @@ def screened(screen: Screen, before: Point, l1: Floats) -> Solver:
 def _screened(task: Task, screen: Screen, before: Point, l1: Floats) -> Iterator[Iterate]:
     objective, goal, theta, point = task.objective, task.goal, task.theta, before
     assert objective.nonsmooth is not None
-    enough = ENOUGH * before.J
+    enough, first = ENOUGH * before.J, True
     while True:
         near, columns = screen.near(objective, point)
         assert near.nonsmooth is not None
@@ -160,11 +163,17 @@ def _screened(task: Task, screen: Screen, before: Point, l1: Floats) -> Iterator
             chosen, part, group = screen.part(near, needed, score)
             all_columns = chosen if columns is None else columns[chosen]
             solver = screen.solver(objective, part, all_columns, int(np.count_nonzero(used)))
-            # The last step of a factored Hessian proves more than what it was to prove.
-            least = enough if solver is solve else 0.3 * goal.gap(among.J)
+            gap = goal.gap(among.J)
+            least = 0.3 * gap
+            if solver is solve:
+                # The last step of a factored Hessian proves more than what it was to prove.
+                least = enough
+                solver = partial(screen.recall, gap if first else 0.0)
+                first = False
             last = solve_part(near, part, chosen, theta, solver, enough, least, group)
             chosen = and_bias(chosen, near.D)
             among, lower, R, _ = prove(near, chosen, last)
+            screen.recall.learn(last, among.J - lower)
             if coordinates is None:
                 yield Iterate(among, lower)
             elif screen.are_below(objective, R):

@@ -257,7 +257,7 @@ def prove(
     s[:, coordinates] = last.s
     theta[:, coordinates] = last.after.theta
     data = objective.data
-    divergence, R = data.dual_residuals(last.before.Z, last.U)
+    divergence, R = data.dual_residuals(last.before.Z, last.U, last.bent)
     pulled = objective.pull_back(R)
     residual = pulled + objective.quadratic * before
     lower = bound_at(objective, last.before.J, before, residual, divergence)
