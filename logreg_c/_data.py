@@ -162,8 +162,11 @@ class Dense(Examples):
         return labelled(X, self, rows, weight)
 
     def rounded(self, center: Floats, scale: Floats) -> Dense:
-        """Copy X, of float64, centred and scaled, as float32; reads of it count as those of X."""
-        X = np.empty_like(self.X, dtype=np.float32, subok=False)
+        """Copy X, of float64, centred and scaled, as float32 by rows.
+
+        Reads of the copy count as those of X.
+        """
+        X = np.empty(self.X.shape, dtype=np.float32)
         _kernels.kernels.rounded(self.X, center, scale, X, self.threads)
         self.meter.add(self.n)
         return Dense(

@@ -481,7 +481,7 @@ def take(cnp.ndarray X, cnp.ndarray rows, cnp.ndarray center, cnp.ndarray scale,
 
 
 def rounded(cnp.ndarray X, cnp.ndarray center, cnp.ndarray scale, cnp.ndarray out, int threads):
-    """Fill out with X, of float64, centred and scaled, as float32 in the same order."""
+    """Fill out with X, of float64, centred and scaled, as float32 in C order."""
     cdef Pass p
     set_data(&p, X)
     p.center = doubles(center)

@@ -210,7 +210,7 @@ def test_rounded_copies_all_centred_and_scaled(isa, layout, shape):
     X = held(rng.standard_normal(shape), layout)
     center, scale = rng.standard_normal(shape[1]), rng.uniform(0.1, 10, shape[1])
     for threads in (1, 2, 3, 8):
-        out = np.full_like(X, np.nan, dtype=np.float32)
+        out = np.full(shape, np.nan, dtype=np.float32)
         isa.rounded(X, center, scale, out, threads)
         assert out.tolist() == ((X - center) * scale).astype(np.float32).tolist()
 
