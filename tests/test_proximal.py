@@ -91,9 +91,7 @@ def test_a_hessian_proves_steps_of_the_next_penalties(kind, monkeypatch):
     made, served = [], []
     hessian, step = Curvature.hessian, Recall._step
     monkeypatch.setattr(Curvature, "hessian", lambda *a: made.append(1) or hessian(*a))
-    monkeypatch.setattr(
-        Recall, "_step", lambda *a: served.append(step(*a)) or served[-1]
-    )
+    monkeypatch.setattr(Recall, "_step", lambda *a: served.append(step(*a)) or served[-1])
     ratio = 0.7 if kind == "elastic net" else 1.0
     path = regularization_path(X, y, l1_ratio=ratio, n_penalties=50, eps=0.05)
     by_others = [last for last in served if last is not None]

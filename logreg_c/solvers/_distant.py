@@ -26,7 +26,7 @@ from .._validation import Floats, Indices
 # Columns near the penalty at first, how many for each one with a weight, and what part of X they
 # may be.
 FIRST, EACH, PART = 1000, 4, 0.25
-# The parts of the two terms of the bound in whose sum a column is looked for that is above others in
+# The parts of the bound's two terms in whose sums columns are looked for that are above others in
 # both, and how many columns are few enough.
 MIXED, FEW = (0.5, 0.0, 1.0, 0.1, 0.9, 0.3, 0.7), 100
 # What the bound is to leave of the penalty for rounding.
