@@ -77,7 +77,7 @@ class Combination:
         self._points.appendleft(point)
         self._missing = min(self._missing + 1, len(self._points) - 1)
         self._further = []
-        self._combined = [point.Z], np.ones(1)
+        self._combined = [], np.empty(0)
 
     def add_direction(self, s: Floats) -> None:
         """Take the change along a step. A gather and a scatter."""
@@ -163,11 +163,11 @@ class Combination:
         weights = np.append(of_points, c[len(self._lines) :])
         margins = [point.Z for point in self._points][: len(of_points)]
         divergence, moved = objective.data.divergence(margins, self._further, weights)
-        if not self._further:
-            self._combined = margins, np.append(weights[0] + 1.0, weights[1:])
         if objective.fit_bias:
             residual[:, -1] = first.gradient[:, -1] + moved
         self.bound = bound_of(objective.quadratic, first.theta, residual, divergence)
+        if not self._further and math.isfinite(self.bound):
+            self._combined = margins, np.append(weights[0] + 1.0, weights[1:])
         sizes = objective.margin_sizes(first.theta)
         return below(first.J, (1.0 + ROUNDED_TWICE) * self.bound, sizes)
 
@@ -175,8 +175,11 @@ class Combination:
         """Return what the predictions of the last bound, but for directions, prove at a point.
 
         Of an objective with about the same X: they are probabilities there too. A product with X'.
+        -inf if the last point has no bound.
         """
         margins, weights = self._combined
+        if not margins:
+            return -math.inf
         margins, weights = [point.Z, *margins], np.append(-1.0, weights)
         data = objective.data
         divergence, _ = data.divergence(margins, [], weights)

@@ -101,7 +101,8 @@ class FitResult:
 class FitState:
     """What `callback` is shown after each iteration: copies, and J's record so far.
 
-    J may be that of an X rounded to float32 until shortly before a fit by "lbfgs" ends.
+    J may be that of an X rounded to float32 until shortly before a fit by "lbfgs" ends; where one
+    is stopped before that, the result has J of X itself.
     """
 
     n_iter: int

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+import weakref
 
 import numpy as np
 import pytest
@@ -11,13 +12,16 @@ from fit_problems import KINDS, optimum, problem, raw, twin
 
 from logreg_c import ConvergenceWarning, fit
 from logreg_c._data import Dense
+from logreg_c._penalty import as_penalty
+from logreg_c.fitting import Problem
+from logreg_c.solvers._driver import Goal, Iterate, drive
 
 LBFGS = sys.modules["logreg_c.solvers.lbfgs"]
 
 
 @pytest.fixture
 def copies(monkeypatch):
-    """Have X of any size copied, and list the copies."""
+    """Have X of any size copied at once, and list the copies."""
     made = []
     rounded = Dense.rounded
 
@@ -28,6 +32,8 @@ def copies(monkeypatch):
     monkeypatch.setattr(Dense, "rounded", spy)
     monkeypatch.setattr(LBFGS, "LEAST_ROUNDED", 0)
     monkeypatch.setattr(LBFGS, "MANY_PASSES", np.inf)
+    monkeypatch.setattr(LBFGS, "COPIED_AFTER", 0)
+    monkeypatch.setattr(LBFGS, "FAR", 0)
     return made
 
 
@@ -86,6 +92,52 @@ def test_large_x_takes_about_as_many_passes_and_has_the_same_optimum(monkeypatch
     assert found.n_passes != plain.n_passes
     assert found.n_passes <= plain.n_passes + 6
     assert found.objective == pytest.approx(plain.objective, rel=2e-8)
+
+
+def test_fits_that_are_done_soon_make_no_copy(copies, monkeypatch):
+    monkeypatch.setattr(LBFGS, "COPIED_AFTER", 6)
+    monkeypatch.setattr(LBFGS, "FAR", 10)
+    X, y = wide()
+    far = fit(X, y, l2=1e-3)
+    assert len(copies) == 1
+    near = fit(X, y, l2=1.01e-3, w0=far.w, b0=far.b)
+    assert near.converged
+    assert near.n_passes < far.n_passes
+    assert len(copies) == 1
+
+
+def test_a_copy_is_let_go_with_its_last_pass(copies):
+    X, y = wide()
+    alive = []
+
+    def look(state):
+        copies[:] = [copy if callable(copy) else weakref.ref(copy) for copy in copies]
+        alive.append([copy() is not None for copy in copies])
+
+    with pytest.warns(ConvergenceWarning):
+        fit(X, y, l2=1e-3, tol=1e-14, callback=look)
+    assert alive[0] == [True]
+    assert alive[-1] == [False]
+
+
+def test_j_of_a_copy_is_not_compared_with_what_is_proved(copies):
+    # Another solver was here and has proved all but the goal: a rounded J would be near enough.
+    X, y, arguments = problem("gaussian")
+    problem_ = Problem(X, y, None, None, True, 0, 1)
+    objective = problem_.pose(as_penalty(arguments["l2"], 0.0, None, None, None, 4)).objective
+    best = objective.from_raw(raw(fit(X, y, tol=1e-12, **arguments)))
+    point = objective.evaluate(best * (1.0 + 1e-4))
+    lower = point.J - 3e-6 * point.J
+
+    def other(task):
+        yield Iterate(point, lower)
+
+    solvers = [("other", other), ("lbfgs", LBFGS.lbfgs)]
+    found = drive(objective, point, solvers, Goal(1e-6), 0, 100)
+    assert copies
+    assert found.converged
+    assert found.point.J <= point.J
+    assert found.point.J == objective.evaluate(found.point.theta).J
 
 
 @pytest.mark.parametrize("order", ["C", "F"])

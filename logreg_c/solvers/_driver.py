@@ -34,7 +34,7 @@ class Goal(NamedTuple):
 class Iterate(NamedTuple):
     """What a solver yields: where it is, and a proved lower bound on J*, -inf if it has none.
 
-    A `rounded` one tells J for a rounded X; no fit ends there before X itself has been read.
+    A `rounded` one tells J for a rounded X, about which nothing is proved or compared with others.
     """
 
     point: Point
@@ -129,20 +129,22 @@ def drive(
     meter = objective.data.meter
     theta, begun = (start.theta, start) if isinstance(start, Point) else (start, None)
     best: Point | None = None
-    rounded = False  # whether J at the best point is that of a rounded X
+    about: Point | None = None  # where the solver is since it has begun to round X
     lower, count = 0.0, 0  # neither a loss nor a penalty is negative
     history: list[Record] = []
     name = solvers[0][0]
     stuck = []
 
     def outcome(reason: str) -> Outcome:
-        assert best is not None  # there is an iterate, or nobody could get any further
-        point = best
-        if rounded:
-            point = objective.evaluate(best.theta)
-            history[-1] = Record(count, meter.reads, point.J, point.J - lower)
-        converged = point.J - lower <= goal.gap(point.J)
-        return Outcome(point, lower, converged, reason, name, tuple(history))
+        found = best
+        if about is not None:
+            found = objective.evaluate(about.theta)
+            if best is not None and not found.J <= best.J:
+                found = best
+            history[-1] = Record(count, meter.reads, found.J, found.J - lower)
+        assert found is not None  # there is an iterate, or nobody could get any further
+        converged = found.J - lower <= goal.gap(found.J)
+        return Outcome(found, lower, converged, reason, name, tuple(history))
 
     followers = [name for name, _ in solvers[1:]] + [""]
     for (name, solver), follower in zip(solvers, followers, strict=True):
@@ -155,20 +157,25 @@ def drive(
             except (StopIteration, FloatingPointError):
                 break  # a Hessian without a factor is all rounding
             count += 1
-            lower = max(lower, iterate.lower)
-            if best is None or rounded or iterate.point.J <= best.J:
-                best, theta, rounded = iterate.point, iterate.point.theta, iterate.rounded
-            if lower > best.J:
-                # The optimum is beyond the reach of a bound from further away.
-                lower = 0.0
-            record = Record(count, meter.reads, best.J, best.J - lower)
+            if iterate.rounded:
+                about = now = iterate.point
+                theta = now.theta
+            else:
+                about, lower = None, max(lower, iterate.lower)
+                if best is None or iterate.point.J <= best.J:
+                    best, theta = iterate.point, iterate.point.theta
+                now = best
+                if lower > now.J:
+                    # The optimum is beyond the reach of a bound from further away.
+                    lower = 0.0
+            record = Record(count, meter.reads, now.J, max(now.J - lower, 0.0))
             history.append(record)
-            called_off = watch is not None and watch(record, best)
-            early = None if questions is None else questions.stop_early(best)
+            called_off = watch is not None and watch(record, now)
+            early = None if questions is None else questions.stop_early(now)
             if early is not None:
                 return outcome(early)
-            if record.gap <= goal.gap(best.J):
-                if questions is None or not questions.doubt(name, best):
+            if about is None and record.gap <= goal.gap(now.J):
+                if questions is None or not questions.doubt(name, now):
                     return outcome(f"J is within tol={goal.tol:g} of the optimum, proved")
                 lower = 0.0
                 break

@@ -147,7 +147,7 @@ class Made(NamedTuple):
     H : ndarray of shape (K D, K D)
         With the ridge penalties of `quadratic`.
     columns : ndarray of bool or None
-        Those that it has curvatures of, None: all.
+        Those that it has all curvatures of, None: all. Others have none, or the diagonal's.
     a : ndarray of shape (K, n)
         The predictions.
     """

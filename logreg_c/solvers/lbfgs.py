@@ -6,8 +6,9 @@ combined to a proof, at no read. Where that cannot be, or falls short, conjugate
 start from L-BFGS's own inverse Hessian prove the gap, or improve the step.
 
 Passes that are bound by memory take half as long over an X of float32, and what it is rounded by
-matters less than the last iterations do. So they are those of a copy, until there is the proof;
-then X itself is read once for J and once for what the proof is there, and most often that is all.
+matters less than the last iterations do. So after some passes they are those of a copy, until there
+is the proof; then X itself is read once for J and once for what the proof is there, and most often
+that is all.
 """
 
 from __future__ import annotations
@@ -48,8 +49,11 @@ HESSIANS, PATIENCE = 2.0, 100.0
 PRODUCTS_AT, PRODUCTS_ALONE_AT = 1e-4, 0.3
 # Bytes of an X from where on a copy is worth its time, and up to which it is not too large.
 LEAST_ROUNDED, MOST_ROUNDED = 4e6, 2.0**31
-# Rows a column up to which a fit takes enough passes; with several classes they are not bound so.
+# Rows a column up to which fits take enough passes. With several classes they are not bound so.
 MANY_PASSES = 20
+# It costs three passes: fits that are done soon, from near the optimum say, do without. Passes
+# before it, and how many times the goal is to be expected of further steps then.
+COPIED_AFTER, FAR = 6.0, 10.0
 
 
 def remembering(objective: Objective, initial: Apply) -> tuple[Memory, Apply]:
@@ -75,27 +79,33 @@ def few_passes(objective: Objective, point: Point, diagonal: Floats, count: int)
         yield point
 
 
-def _rounded(task: Task) -> tuple[Objective, Point] | None:
-    """Return the objective over an X of float32, and where that starts, if it is worth a copy."""
-    objective, data = task.objective, task.objective.data
+def _copied_at(objective: Objective) -> float:
+    """Return after how many passes over X a copy of float32 is worth it, inf if it never is."""
+    data = objective.data
     if not isinstance(data, Dense) or data.X.dtype != np.float64 or objective.K > 1:
-        return None
-    many_passes = data.n <= MANY_PASSES * data.d and (objective.quadratic[:-1] > WEAKEST).all()
-    if not (many_passes and LEAST_ROUNDED <= data.X.nbytes <= MOST_ROUNDED):
-        return None
+        return math.inf
+    provable = (objective.quadratic[:-1] > WEAKEST).all()
+    many_passes = data.n <= MANY_PASSES * data.d
+    if not (provable and many_passes and LEAST_ROUNDED <= data.X.nbytes <= MOST_ROUNDED):
+        return math.inf
+    return data.meter.reads + COPIED_AFTER
+
+
+def _over_copy(objective: Objective, theta: Floats) -> tuple[Objective, Point] | None:
+    """Return the objective over a copy of X as float32, and where that is at theta, if it can."""
     try:
         rounded = objective.rounded()
     except MemoryError:
         return None
-    point = rounded.evaluate(task.theta)
+    point = rounded.evaluate(theta)
     return (rounded, point) if is_finite(point) else None
 
 
 def lbfgs(task: Task) -> Iterator[Iterate]:
     """Yield an iterate a read of X."""
-    rounded = _rounded(task)
-    objective, point = (task.objective, task.begin()) if rounded is None else rounded
+    objective, point = task.objective, task.begin()
     expected = Expected(objective, point, task.random)
+    exact, copied_at = objective, _copied_at(objective)
     memory, apply = remembering(objective, expected)
     seen = Combination(objective, POINTS)
     seen.add(point)
@@ -117,11 +127,22 @@ def lbfgs(task: Task) -> Iterator[Iterate]:
             lacked = gap / (point.J - combined) if math.isfinite(combined) else SOONEST
             combined_at = left * min(max(lacked, LATEST), SOONEST)
             lower = max(lower, combined)
-        if rounded is not None and (point.J - lower <= gap or left <= products_at or retried):
-            rounded, objective, retried = None, task.objective, False
-            point = objective.evaluate(point.theta)
-            lower = seen.bound_elsewhere(objective, point)
-            seen = Combination(objective, POINTS)
+        if meter.reads >= copied_at and left > FAR:
+            copied_at = math.inf
+            over_copy = _over_copy(exact, point.theta)
+            if over_copy is not None:
+                objective, point = over_copy
+                seen = Combination(objective, POINTS)
+                seen.add(point)
+                continue
+        rounded = objective is not exact
+        if rounded and (point.J - lower <= gap or left <= products_at or retried):
+            objective, retried = exact, False
+            point = exact.evaluate(point.theta)
+            lower = plain_lower_bound(exact, point)
+            if point.J - lower > gap:
+                lower = max(lower, seen.bound_elsewhere(exact, point))
+            seen = Combination(exact, POINTS)
             seen.add(point)
             yield Iterate(point, lower)
             continue
@@ -137,7 +158,7 @@ def lbfgs(task: Task) -> Iterator[Iterate]:
             if retried:
                 yield Iterate(point, lower)
                 return
-            if rounded is None:
+            if not rounded:
                 memory.clear()
             retried = True
             continue
@@ -145,4 +166,4 @@ def lbfgs(task: Task) -> Iterator[Iterate]:
         memory.add_step(point, step.point)
         point = step.point
         seen.add(point)
-        yield Iterate(point, lower) if rounded is None else Iterate(point, -math.inf, True)
+        yield Iterate(point, -math.inf if rounded else lower, rounded)
