@@ -225,7 +225,7 @@ def regularization_path(
         grid = _as_penalties(penalties)
     # Fits are let go but for the last two: of many columns each is many megabytes.
     before, older = None, None
-    w = b = np.empty(0)
+    w, b = (np.empty((len(grid), *np.shape(part))) for part in null.posed.w_and_b(null.point))
     losses, objective, gap = np.empty((3, len(grid)))
     n_nonzero = np.empty(len(grid), dtype=int)
     n_iter: list[int] = []
@@ -238,11 +238,8 @@ def regularization_path(
             start = null._replace(posed=posed) if before is None else before
             now = continuation.fit_next(posed, start, older)
             outcome = now.review.outcome
-            found_w, found_b = posed.w_and_b(now.point)
-            if k == 0:
-                w, b = (np.empty((len(grid), *np.shape(found))) for found in (found_w, found_b))
-            w[k], b[k] = found_w, found_b
-            n_nonzero[k] = np.count_nonzero(found_w if found_w.ndim == 1 else found_w.any(axis=0))
+            w[k], b[k] = posed.w_and_b(now.point)
+            n_nonzero[k] = np.count_nonzero(w[k] if w.ndim == 2 else w[k].any(axis=0))
             losses[k] = posed.objective.loss(now.point)
             objective[k] = now.point.J
             gap[k] = max(now.point.J - outcome.lower, 0.0)

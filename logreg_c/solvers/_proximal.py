@@ -41,6 +41,8 @@ PLACED = 50.0
 # Coordinate descent in models ends at this part of what is enough.
 ROUGH = 1e-3
 
+Mask = NDArray[np.bool_]
+
 
 class Solved(NamedTuple):
     """The last Newton step of a smaller problem: from where, with which margins, to where.
@@ -71,6 +73,14 @@ def scores(objective: Objective, point: Point, penalty: Floats) -> Floats:
     score = np.empty(objective.D - 1)
     _kernels.kernels.scores(point.gradient, nonsmooth.lower, nonsmooth.upper, penalty, score)
     return score
+
+
+def may_move(part: Objective, point: Point, near: float) -> Mask:
+    """Return the columns with a weight, and those whose gradient is above `near` of the penalty."""
+    assert part.nonsmooth is not None
+    moving: Mask = scores(part, point, part.nonsmooth.l1[:-1]) > near
+    moving |= (point.theta[:, :-1] != 0.0).any(axis=0)
+    return moving
 
 
 def solve(
@@ -154,17 +164,14 @@ class Made(NamedTuple):
 
     H: Floats
     quadratic: Floats
-    columns: NDArray[np.bool_] | None
+    columns: Mask | None
     a: Floats
 
     def serves(self, part: Objective, point: Point) -> bool:
         """Whether it has all columns that may move."""
         if self.columns is None:
             return True
-        assert part.nonsmooth is not None
-        moving = scores(part, point, part.nonsmooth.l1[:-1]) > NEARLY
-        moving |= (point.theta[:, :-1] != 0.0).any(axis=0)
-        return not (moving > self.columns).any()
+        return not (may_move(part, point, NEARLY) > self.columns).any()
 
     def with_ridge_of(self, part: Objective) -> Floats:
         """Return it with a problem's own ridge penalties."""
@@ -270,9 +277,6 @@ class Curvature:
         part = self._part
         if not self._narrow:
             return None
-        assert part.nonsmooth is not None
-        moving = scores(part, point, part.nonsmooth.l1[:-1]) > NEAR
-        moving |= point.theta[0, :-1] != 0.0
-        columns = np.flatnonzero(moving)
+        columns = np.flatnonzero(may_move(part, point, NEAR))
         work = part.sparse.gram_work_of(columns) + PLACED * part.D**2
         return columns if work < part.data.gram_work else None

@@ -101,14 +101,20 @@ def _over_copy(objective: Objective, theta: Floats) -> tuple[Objective, Point] |
     return (rounded, point) if is_finite(point) else None
 
 
+def _points_from(objective: Objective, point: Point) -> Combination:
+    """Return what combines the points from this one on."""
+    seen = Combination(objective, POINTS)
+    seen.add(point)
+    return seen
+
+
 def lbfgs(task: Task) -> Iterator[Iterate]:
     """Yield an iterate a read of X."""
     objective, point = task.objective, task.begin()
     expected = Expected(objective, point, task.random)
     exact, copied_at = objective, _copied_at(objective)
     memory, apply = remembering(objective, expected)
-    seen = Combination(objective, POINTS)
-    seen.add(point)
+    seen = _points_from(objective, point)
     combined_at = 1.0
     products_at = PRODUCTS_AT if seen.useful else PRODUCTS_ALONE_AT
     retried = False
@@ -132,8 +138,7 @@ def lbfgs(task: Task) -> Iterator[Iterate]:
             over_copy = _over_copy(exact, point.theta)
             if over_copy is not None:
                 objective, point = over_copy
-                seen = Combination(objective, POINTS)
-                seen.add(point)
+                seen = _points_from(objective, point)
                 continue
         rounded = objective is not exact
         if rounded and (point.J - lower <= gap or left <= products_at or retried):
@@ -142,8 +147,7 @@ def lbfgs(task: Task) -> Iterator[Iterate]:
             lower = plain_lower_bound(exact, point)
             if point.J - lower > gap:
                 lower = max(lower, seen.bound_elsewhere(exact, point))
-            seen = Combination(exact, POINTS)
-            seen.add(point)
+            seen = _points_from(exact, point)
             yield Iterate(point, lower)
             continue
         if left <= products_at and point.J - lower > gap:

@@ -15,14 +15,13 @@ from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .._arrays import and_bias
 from .._objective import Objective, Point
 from .._validation import Floats, Indices
 from ._distant import Distant
 from ._driver import Iterate, Solver, Task
-from ._proximal import Recall, scores, solve
+from ._proximal import Mask, Recall, scores, solve
 from .working_set import (
     PartSolver,
     Unfactored,
@@ -31,8 +30,6 @@ from .working_set import (
     solve_part,
     solver_for,
 )
-
-Mask = NDArray[np.bool_]
 
 # The rule's threshold is not below this part of the penalty, however large the step between two.
 LEAST = 0.5
