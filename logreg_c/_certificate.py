@@ -18,7 +18,8 @@ because :math:`-(\nabla L)` at the moved variables is the gradient of the penalt
 sums are about half of :math:`g' H_S^{-1} g`, if few stop at 0; with s = 0 it is the plain duality
 gap :math:`|g|^2 / 2q`. What is not penalised (the bias; everything without a penalty) has no bound
 unless r is zero there; the term with :math:`R_j = 10 \max(|\theta_j|, 1)` covers rounding, for
-every optimum within ten times the present size. All of it is for the centred and scaled columns,
+every optimum within ten times the present size; as it does for a q of nearly 0 while r may be
+rounding alone. All of it is for the centred and scaled columns,
 which are only coordinates.
 
 The curvatures need not be those at a: where s was made with a Hessian of others, M_i,
@@ -59,22 +60,31 @@ from ._validation import Floats, Indices
 
 # How far from the present weights the optimum may be where rounding leaves a dual residual.
 REACH = 10.0
-# A penalty this weak in scaled columns bounds nothing beyond rounding: as if there were none.
+# A penalty this weak in scaled columns bounds nothing that is rounding: as if there were none.
 WEAKEST = 1e-22
 # What the bound is rounded by, in parts of its size: it comes from sums over rows whose terms
 # cancel, and one from a point where J is large must not be above a small optimum.
 BOUND_ROUNDED = 1e-12
 
 
-def bound_of(quadratic: Floats, theta: Floats, residual: Floats, divergence: float) -> float:
+def all_held(objective: Objective) -> bool:
+    """Whether every weight has a penalty that bounds it, so that no proof needs a reach for it."""
+    held = objective.quadratic[:-1] > WEAKEST
+    if objective.nonsmooth is not None:
+        held |= objective.nonsmooth.l1[:-1] > 0.0
+    return bool(held.all())
+
+
+def bound_of(objective: Objective, theta: Floats, residual: Floats, divergence: float) -> float:
     """Return the right-hand side above."""
-    return bound_of_gaps(
-        divergence, 0.0, _kernels.kernels.smooth_gaps(quadratic, theta, residual, REACH, WEAKEST)
+    gaps = _kernels.kernels.smooth_gaps(
+        objective.quadratic, objective.noise, theta, residual, REACH, WEAKEST
     )
+    return bound_of_gaps(divergence, 0.0, gaps)
 
 
 def bound_with_kinks(
-    quadratic: Floats,
+    objective: Objective,
     nonsmooth: Nonsmooth,
     J: float,
     theta: Floats,
@@ -83,7 +93,7 @@ def bound_with_kinks(
 ) -> float:
     """Return the bound for an L1 penalty or bounds, J being that at theta."""
     shared, gaps = _kernels.kernels.kinked_gaps(
-        quadratic, *nonsmooth, theta, residual, J, REACH, WEAKEST
+        objective.quadratic, *nonsmooth, objective.noise, theta, residual, J, REACH, WEAKEST
     )
     return bound_of_gaps(divergence, J * shared, gaps)
 
@@ -138,11 +148,11 @@ def bound_at(
     objective: Objective, J: float, theta: Floats, residual: Floats, divergence: float
 ) -> float:
     """Return the lower bound on J* where r and the divergence are known."""
-    q, nonsmooth = objective.quadratic, objective.nonsmooth
+    nonsmooth = objective.nonsmooth
     if nonsmooth is None:
-        bound = bound_of(q, theta, residual, divergence)
+        bound = bound_of(objective, theta, residual, divergence)
     else:
-        bound = bound_with_kinks(q, nonsmooth, J, theta, residual, divergence)
+        bound = bound_with_kinks(objective, nonsmooth, J, theta, residual, divergence)
     return below(J, bound, objective.margin_sizes(theta))
 
 
@@ -153,6 +163,14 @@ def newton_lower_bound(
     a = part.data.predictions(point.margins_of(rows))
     s = model_step(part, part.hessian(a), point).s
     return lower_bound(objective, point, part, a, part.direction_margins(s))
+
+
+def full_lower_bound(objective: Objective, point: Point) -> float:
+    """Return the bound of the Newton direction of all rows, -inf if their Hessian has no factor."""
+    try:
+        return newton_lower_bound(objective, point, objective, None)
+    except FloatingPointError:
+        return -math.inf
 
 
 def plain_lower_bound(objective: Objective, point: Point) -> float:

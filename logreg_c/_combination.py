@@ -28,7 +28,7 @@ from collections import deque
 import numpy as np
 
 from ._arrays import combination, plain_gram, products, subtract
-from ._certificate import WEAKEST, below, bound_at, bound_of
+from ._certificate import all_held, below, bound_at, bound_of
 from ._objective import Objective, Point
 from ._validation import Floats
 
@@ -70,7 +70,7 @@ class Combination:
         self.residual: Floats = np.zeros((objective.K, objective.D))
         self.bound = math.inf
         # Other coordinates without a penalty would have to be constraints too.
-        self.useful = bool((objective.quadratic[:-1] > WEAKEST).all())
+        self.useful = all_held(objective)
 
     def add(self, point: Point) -> None:
         """Take a further point, to which the next bound belongs."""
@@ -165,7 +165,7 @@ class Combination:
         divergence, moved = objective.data.divergence(margins, self._further, weights)
         if objective.fit_bias:
             residual[:, -1] = first.gradient[:, -1] + moved
-        self.bound = bound_of(objective.quadratic, first.theta, residual, divergence)
+        self.bound = bound_of(objective, first.theta, residual, divergence)
         if not self._further and math.isfinite(self.bound):
             self._combined = margins, np.append(weights[0] + 1.0, weights[1:])
         sizes = objective.margin_sizes(first.theta)

@@ -361,6 +361,7 @@ def end_problems(
     thetas: Sequence[NDArray[np.float64]] | None,
     gradients: Sequence[NDArray[np.float64]] | None,
     Js: Sequence[float] | None,
+    noise: NDArray[np.float64],
     reach: float,
     weakest: float,
     out: NDArray[np.float64],
@@ -472,6 +473,7 @@ def kinked_gaps(
     l1: NDArray[np.float64],
     lower: NDArray[np.float64],
     upper: NDArray[np.float64],
+    noise: NDArray[np.float64],
     theta: NDArray[np.float64],
     residual: NDArray[np.float64],
     J: float,
@@ -480,6 +482,7 @@ def kinked_gaps(
 ) -> tuple[float, float]: ...
 def smooth_gaps(
     quadratic: NDArray[np.float64],
+    noise: NDArray[np.float64],
     theta: NDArray[np.float64],
     residual: NDArray[np.float64],
     reach: float,

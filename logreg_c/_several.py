@@ -154,7 +154,7 @@ def _evaluate(
     data.meter.add(first.n)
     kernels.end_problems(
         theta, gradient, moves, *_penalties(objectives), first.center, first.scale, first.plain,
-        first.fit_bias, thetas, gradients, Js, REACH, WEAKEST, numbers,
+        first.fit_bias, thetas, gradients, Js, first.noise, REACH, WEAKEST, numbers,
     )  # fmt: skip
     return Z, gradient, told.tolist(), numbers.tolist()
 

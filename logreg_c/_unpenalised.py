@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What a fit without a penalty is asked beside its gap.
 
-A small gap is not all there: the optimum may not be finite (`_separation`), not unique
-(`_collinear`), or further off than the reach within which a certificate without a factored
-Hessian holds.
+A small gap is not all there: the optimum may not be finite (`_separation`), or not unique
+(`_collinear`).
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ._certificate import full_lower_bound
 from ._collinear import Dependencies, dependencies, least_norm, unseen_decrease
 from ._names import columns_in_words
 from ._nonsmooth import Nonsmooth
@@ -21,13 +21,6 @@ from ._validation import Indices
 from .solvers import SOLVERS, choose
 from .solvers._driver import Goal, Outcome, drive
 
-# Solvers whose certificate leaves a residual of rounding alone.
-FACTORING = ("newton", "compressed")
-# Parameters whose Hessian, of a few rows for each, is worth a second opinion.
-SMALL = 1500
-FEWEST, ROWS = 1000, 5
-# How often the gap asked for a second opinion may see: it knows the Hessian from some rows only.
-BELIEVED = 10.0
 # How far some columns are fitted alone, and in how many iterations, to learn whether they separate.
 ALONE, MOST_ALONE = 1e-3, 200
 
@@ -60,24 +53,6 @@ class Unpenalised:
         self._separation = Separation(objective, self._random)
         self.stop_early = self._separation.stop_early
 
-    def doubt(self, solver: str, point: Point) -> bool:
-        """Whether some rows' Hessian sees much further down than a certificate does.
-
-        Without a penalty, a certificate that has no factor of the Hessian holds for weights of
-        about the present size. Where columns nearly depend on each other, or hold an enormous
-        entry, the optimum can be orders of magnitude further off.
-        """
-        objective = self._objective
-        if solver in FACTORING or objective.K * objective.D > SMALL:
-            return False
-        s = objective.data.sample_weight
-        rows = np.arange(objective.n) if s is None else np.flatnonzero(s > 0.0)
-        rows = rows[:: max(len(rows) // (FEWEST + ROWS * objective.D), 1)].astype(np.intp)
-        part = objective.sample(rows, np.full(len(rows), objective.n / len(rows)))
-        factor = part.factor(part.data.predictions(point.margins_of(rows)))
-        decrement = factor.step(point.gradient)[1]
-        return not decrement <= BELIEVED * self._goal.gap(point.J)
-
     def review(self, outcome: Outcome) -> Review:
         """Say whether the optimum is finite, and choose among many."""
         reason = self._separation.at_end(outcome.converged)
@@ -108,12 +83,18 @@ class Unpenalised:
     def _least_norm(self, outcome: Outcome, found: Dependencies) -> Review:
         """Go to the least weights with the same margins, if it is these in fact."""
         theta = least_norm(self._objective, outcome.point.theta, found)
-        point = self._objective.evaluate(theta)
+        point, lower = self._objective.evaluate(theta), outcome.lower
+        if outcome.converged and not self._goal.reached(point.J, lower):
+            # What it went up by is rounding, if the margins are the same.
+            lower = max(lower, full_lower_bound(self._objective, point))
         as_good = point.J <= outcome.point.J * (1.0 + 1e-12) + 1e-15
-        enough = point.J - outcome.lower <= self._goal.gap(point.J)
-        if not (as_good or (outcome.converged and enough)):
+        if not (as_good or (outcome.converged and self._goal.reached(point.J, lower))):
             return Review(outcome, False, ())
-        return Review(outcome._replace(point=point), False, found.columns)
+        moved = outcome.moved(point, lower, self._goal)
+        if outcome.converged and not moved.converged:
+            reason = "nothing is proved within tol of the shortest solution: the limit of rounding"
+            moved = moved._replace(reason=reason)
+        return Review(moved, False, found.columns)
 
 
 class OnlyBounded:
@@ -129,10 +110,6 @@ class OnlyBounded:
         if self._nonsmooth.lets_grow(point.theta):
             self._reason = self._separation.completely(point)
         return self._reason
-
-    def doubt(self, solver: str, point: Point) -> bool:
-        """Believe certificates, as wherever something holds the weights."""
-        return False
 
     def at_end(self) -> str | None:
         """Return why there is no finite optimum, if that is so."""
@@ -153,7 +130,7 @@ def separated_by(objective: Objective, columns: Indices, seed: int) -> str | Non
     goal = Goal(ALONE)
     alone = Unpenalised(part, goal, seed)
     solvers = [(name, SOLVERS[name]) for name in choose("auto", part)]
-    outcome = drive(part, part.start(), solvers, goal, seed, MOST_ALONE, None, alone)
+    outcome = drive(part, part.start(), solvers, goal, seed, MOST_ALONE, None, alone.stop_early)
     if not alone.review(outcome).separated:
         return None
     which = "which has" if d == 1 else "which have"

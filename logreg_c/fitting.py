@@ -474,9 +474,11 @@ class Posed:
         watched = watch if progress or callback is not None else None
         try:
             with Bar("fit", "iteration", None, progress) as bar, MemoryThatStays(stays):
+                asked = free or bounded
                 outcome = drive(
-                    objective, start, solvers, goal, seed, max_iter, watched, free or bounded
-                )
+                    objective, start, solvers, goal, seed, max_iter, watched,
+                    None if asked is None else asked.stop_early,
+                )  # fmt: skip
         except NotFiniteError:
             # The start is finite, which has been looked at already.
             explain_not_finite(X, np.zeros(X.shape[1]), 0.0)

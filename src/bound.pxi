@@ -18,15 +18,18 @@ cdef inline double within(double v, double low, double high) noexcept nogil:
 cdef inline void add_gap(double q, double l1, double lower, double upper, double most,
                          double around, double x, double u, Slack* slack) noexcept nogil:
     """Add the gap of q t^2/2 + l1 |t| at x, the maximum being over |t| <= most where there is an
-    L1 penalty, and else over what is `around` x."""
-    cdef double low = max(lower, -most if l1 > 0 else x - around)
-    cdef double high = min(upper, most if l1 > 0 else x + around)
+    L1 penalty, and where there is no penalty over what is `around` x."""
+    cdef double low = lower, high = upper
     cdef double over = at_least_zero(fabs(u) - l1), best = 0, away, gap
     if l1 > 0 and q == 0 and (upper if u > 0 else -lower) >= most:
         if over / l1 > slack.shared:
             slack.shared = over / l1
         slack.sum += l1 * fabs(x) - u * x
         return
+    if l1 > 0:
+        low, high = max(low, -most), min(high, most)
+    elif q == 0:
+        low, high = max(low, x - around), min(high, x + around)
     if q > 0:
         best = over / q if u > 0 else -over / q
     elif over > 0:
@@ -38,20 +41,21 @@ cdef inline void add_gap(double q, double l1, double lower, double upper, double
 
 
 def kinked_gaps(cnp.ndarray quadratic, cnp.ndarray l1, cnp.ndarray lower, cnp.ndarray upper,
-                cnp.ndarray theta, cnp.ndarray residual, double J, double reach, double weakest):
+                cnp.ndarray noise, cnp.ndarray theta, cnp.ndarray residual, double J, double reach,
+                double weakest):
     """Return what belongs to the L1 penalty's size alone, in parts of J, and the sum of the gaps of
     Fenchel's inequality at theta for -u = residual - q · theta."""
     cdef Slack slack
     slack.shared = slack.sum = 0
-    add_gaps(doubles(quadratic), doubles(l1), doubles(lower), doubles(upper), doubles(theta),
-             doubles(residual), cnp.PyArray_DIM(theta, 1), cnp.PyArray_DIM(theta, 0), J, reach,
+    add_gaps(doubles(quadratic), doubles(l1), doubles(lower), doubles(upper), doubles(noise),
+             doubles(theta), doubles(residual), cnp.PyArray_DIM(theta, 1), cnp.PyArray_DIM(theta, 0), J, reach,
              weakest, &slack)
     return slack.shared, slack.sum
 
 
 cdef void add_gaps(const double* curved, const double* kinks, const double* low,
-                   const double* high, const double* v, const double* r, Py_ssize_t D,
-                   Py_ssize_t K, double J, double reach, double weakest,
+                   const double* high, const double* noise, const double* v, const double* r,
+                   Py_ssize_t D, Py_ssize_t K, double J, double reach, double weakest,
                    Slack* slack) noexcept nogil:
     cdef Py_ssize_t i, j, k
     cdef double q, u, strength, most
@@ -62,27 +66,33 @@ cdef void add_gaps(const double* curved, const double* kinks, const double* low,
             strength = kinks[j]
             if v[i] == 0 and fabs(u) <= strength:
                 continue
-            q = curved[j] if curved[j] > weakest else 0
+            q = curved[j] if bounds_it(curved[j], r[i], noise[j], weakest) else 0
             most = J / strength if strength > 0 else HUGE_VAL
             add_gap(q, strength, low[j], high[j], most, reach * max(fabs(v[i]), 1.0), v[i], u,
                     slack)
 
 
-def smooth_gaps(cnp.ndarray quadratic, cnp.ndarray theta, cnp.ndarray residual, double reach,
-                double weakest):
+cdef inline bint bounds_it(double q, double r, double noise, double weakest) noexcept nogil:
+    """Whether q bounds a coordinate with this residual: a very weak one only what is no noise."""
+    return q > weakest or (q > 0 and fabs(r) > noise)
+
+
+def smooth_gaps(cnp.ndarray quadratic, cnp.ndarray noise, cnp.ndarray theta, cnp.ndarray residual,
+                double reach, double weakest):
     """Return the sum of r^2 / 2q, and where there is no q of |r| reach max(|theta|, 1)."""
-    return sum_of_gaps(doubles(quadratic), doubles(theta), doubles(residual),
+    return sum_of_gaps(doubles(quadratic), doubles(noise), doubles(theta), doubles(residual),
                        cnp.PyArray_DIM(theta, 1), cnp.PyArray_DIM(theta, 0), reach, weakest)
 
 
-cdef double sum_of_gaps(const double* curved, const double* v, const double* r, Py_ssize_t D,
-                        Py_ssize_t K, double reach, double weakest) noexcept nogil:
+cdef double sum_of_gaps(const double* curved, const double* noise, const double* v,
+                        const double* r, Py_ssize_t D, Py_ssize_t K, double reach,
+                        double weakest) noexcept nogil:
     cdef Py_ssize_t i, j, k
     cdef double total = 0
     for k in range(K):
         for j in range(D):
             i = k * D + j
-            if curved[j] > weakest:
+            if bounds_it(curved[j], r[i], noise[j], weakest):
                 total += r[i] * r[i] / (2 * curved[j])
             else:
                 total += fabs(r[i]) * reach * max(fabs(v[i]), 1.0)

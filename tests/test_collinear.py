@@ -250,6 +250,36 @@ def test_what_no_hessian_shows_is_never_called_converged(noise, solver):
         assert "columns 0 and 4 nearly depend on each other" in result.reason
 
 
+@pytest.mark.filterwarnings("ignore::logreg_c.ConvergenceWarning")
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_columns_far_from_zero_without_a_bias(solver):
+    """They all but depend on each other, and the optimum is a thousand times as far as a start."""
+    for seed in range(170, 180):
+        rng = np.random.default_rng(seed)
+        X = rng.standard_normal((80, 4)) + 1e4 * rng.standard_normal(4)
+        y = rng.integers(0, 2, 80)
+        best = fit(X, y, fit_intercept=False, solver="newton", tol=1e-9)
+        assert best.converged
+        for tol in (1e-3, 1e-5):
+            result = fit(X, y, fit_intercept=False, solver=solver, tol=tol, max_iter=100)
+            assert result.objective - result.gap <= best.objective
+            assert result.converged or solver == "gradient-descent"
+
+
+def test_the_shortest_solution_is_within_the_gap_it_tells():
+    """Its J may be another in the last digits, which the last record and the proof are about."""
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        X = rng.standard_normal((100, 3)) * [1.0, 100.0, 0.01]
+        X, y = np.column_stack((X, X.sum(axis=1))), rng.integers(0, 2, 100)
+        for tol in (1e-9, 3e-13):
+            result = fit(X, y, tol=tol, solver="newton")
+            assert result.converged
+            assert result.dependent == (0, 1, 2, 3)
+            assert result.gap <= tol * result.objective
+            assert result.history[-1][2:] == (result.objective, result.gap)
+
+
 def test_the_pair_is_named():
     X, y = normal()
     A = np.column_stack((X, X[:, 0] + 1e-10 * np.random.default_rng(1).standard_normal(len(X))))

@@ -124,6 +124,34 @@ def test_history_is_monotone_and_every_gap_is_true(kind, solver):
         before = record
 
 
+@pytest.mark.filterwarnings("ignore::logreg_c.ConvergenceWarning")
+@pytest.mark.parametrize("solver", TALL)
+def test_the_gap_is_the_smallest_that_is_proved(solver):
+    """The gradient bounds J* too where there is a penalty, at no price."""
+    X, y, arguments = problem("gaussian", 2, 1.0)
+    arguments["fit_intercept"] = False
+    result = fit(X, y, solver=solver, max_iter=1, tol=1e-15, **arguments)
+    dw = logreg_c.loss_and_gradient(X, y, result.w, 0.0, l2=1.0)[1]
+    assert result.gap <= dw @ dw / 2 * (1 + 1e-9) + 1e-15
+    assert result.history[-1].gap == result.gap
+
+
+@pytest.mark.filterwarnings("ignore::logreg_c.ConvergenceWarning")
+def test_an_entry_far_beyond_all_others_of_its_column():
+    """Beside it the column's penalty is nothing, and so is the gradient, which is still no zero."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((40, 3))
+    y = (X[:, 0] + rng.standard_normal(40) > 0).astype(float)
+    X[np.argmax(y), 0] = 100.0
+    w = fit(X, y, l2=1e-2, fit_intercept=False).w
+    for entry in (1e9, 1e11, 1e12):
+        X[np.argmax(y), 0] = entry
+        about_best = logreg_c.loss_and_gradient(X, y, w, 0.0, l2=1e-2)[0]
+        for solver in TALL:
+            result = fit(X, y, l2=1e-2, tol=1e-5, fit_intercept=False, solver=solver)
+            assert result.objective - result.gap <= about_best
+
+
 def test_max_iter_is_a_reason_with_a_warning():
     X, y, arguments = problem("gaussian")
     with pytest.warns(ConvergenceWarning) as caught:

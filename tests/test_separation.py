@@ -271,7 +271,6 @@ def test_what_a_healthy_fit_pays(monkeypatch):
     asked = fit(X, y)
     monkeypatch.setattr("logreg_c._unpenalised.Separation.at_end", lambda self, converged: None)
     monkeypatch.setattr("logreg_c._unpenalised.dependencies", nothing)
-    monkeypatch.setattr("logreg_c._unpenalised.Unpenalised.doubt", lambda *a: False)
     not_asked = fit(X, y)
     assert asked.n_passes - not_asked.n_passes < 0.25
     assert (asked.w == not_asked.w).all()

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from .._certificate import WEAKEST
+from .._certificate import all_held
 from .._objective import Objective
 from .._sparse import Sparse
 from ._driver import Solver
@@ -112,7 +112,7 @@ def choose(name: str, objective: Objective) -> list[str]:
         return _choose_nonsmooth(name, flops, objective)
     if name == "auto":
         # L-BFGS proves little without a penalty.
-        penalised = bool((objective.quadratic[:-1] > WEAKEST).all())
+        penalised = all_held(objective)
         if 2 * n <= D and K * n <= FEW_EXAMPLES and uniform:
             name = "compressed"
         elif factored and flops < SMALL:

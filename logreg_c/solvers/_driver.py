@@ -10,15 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
+from .._certificate import all_held, full_lower_bound, plain_lower_bound
 from .._objective import Objective, Point, is_finite
 from .._validation import Floats
 
 # A gap this small is nothing beside the rounding of a loss near zero.
 ABSOLUTE_FLOOR = 1e-15
+# Solvers whose proofs, where a weight has no penalty, are by a factor of some rows' Hessian or all
+# rows': what r has there is rounding.
+FACTORING = ("newton", "compressed", "sampled", "blocks")
 
 
 class Goal(NamedTuple):
@@ -29,6 +33,10 @@ class Goal(NamedTuple):
     def gap(self, J: float) -> float:
         """Return the gap that is small enough at J."""
         return max(self.tol * J / (1.0 + self.tol), ABSOLUTE_FLOOR)
+
+    def reached(self, J: float, lower: float) -> bool:
+        """Whether J is near enough to a lower bound on J*."""
+        return J - lower <= self.gap(J)
 
 
 class Iterate(NamedTuple):
@@ -90,6 +98,10 @@ class Record(NamedTuple):
     objective: float
     gap: float
 
+    def at(self, J: float, lower: float) -> Record:
+        """Return the same for another J or lower bound."""
+        return self._replace(objective=J, gap=max(J - lower, 0.0))
+
 
 class Outcome(NamedTuple):
     """What the driver found."""
@@ -101,15 +113,11 @@ class Outcome(NamedTuple):
     solver: str
     history: tuple[Record, ...]
 
-
-class Questions(Protocol):
-    """What a fit without a penalty is asked beside its gap."""
-
-    def stop_early(self, point: Point) -> str | None:
-        """Return why to stop at a point, if there is a reason."""
-
-    def doubt(self, solver: str, point: Point) -> bool:
-        """Whether not to believe what a solver takes for the optimum: the next one's turn."""
+    def moved(self, point: Point, lower: float, goal: Goal) -> Outcome:
+        """Return the same at another point, where this is proved, after the last iteration."""
+        history = (*self.history[:-1], self.history[-1].at(point.J, lower))
+        converged = self.converged and goal.reached(point.J, lower)
+        return self._replace(point=point, lower=lower, converged=converged, history=history)
 
 
 def drive(
@@ -120,36 +128,45 @@ def drive(
     seed: int,
     max_iter: int,
     watch: Callable[[Record, Point], object] | None = None,
-    questions: Questions | None = None,
+    stop_early: Callable[[Point], str | None] | None = None,
 ) -> Outcome:
     """Run the solvers, the first from a theta or a point, each from where the one before got stuck.
 
-    `watch` sees each iterate and stops with a true value.
+    `watch` sees each iterate and stops with a true value; `stop_early` tells why to stop at a
+    point, if there is a reason beside the gap.
     """
     meter = objective.data.meter
     theta, begun = (start.theta, start) if isinstance(start, Point) else (start, None)
     best: Point | None = None
     about: Point | None = None  # where the solver is since it has begun to round X
     lower, count = 0.0, 0  # neither a loss nor a penalty is negative
+    held = all_held(objective)
     history: list[Record] = []
     name = solvers[0][0]
     stuck = []
 
     def outcome(reason: str) -> Outcome:
-        found = best
+        found, proved = best, lower
         if about is not None:
             found = objective.evaluate(about.theta)
             if best is not None and not found.J <= best.J:
                 found = best
-            history[-1] = Record(count, meter.reads, found.J, found.J - lower)
         assert found is not None  # there is an iterate, or nobody could get any further
-        converged = found.J - lower <= goal.gap(found.J)
-        return Outcome(found, lower, converged, reason, name, tuple(history))
+        if held and objective.nonsmooth is None:
+            proved = max(proved, plain_lower_bound(objective, found))
+        if history:
+            history[-1] = history[-1]._replace(n_passes=meter.reads).at(found.J, proved)
+        converged = goal.reached(found.J, proved)
+        if converged:
+            reason = f"J is within tol={goal.tol:g} of the optimum, proved"
+        return Outcome(found, proved, converged, reason, name, tuple(history))
 
     followers = [name for name, _ in solvers[1:]] + [""]
     for (name, solver), follower in zip(solvers, followers, strict=True):
         task = Task(objective, theta, goal, seed, follower, begun)
         begun = None
+        doubtful = not held and follower == "newton" and name not in FACTORING
+        claimed = False
         iterates = solver(task)
         while True:
             try:
@@ -161,29 +178,45 @@ def drive(
                 about = now = iterate.point
                 theta = now.theta
             else:
-                about, lower = None, max(lower, iterate.lower)
+                about = None
                 if best is None or iterate.point.J <= best.J:
                     best, theta = iterate.point, iterate.point.theta
-                now = best
+                now, bound = best, iterate.lower
+                if doubtful:
+                    claimed = goal.reached(now.J, bound)
+                    bound = _second_opinion(objective, now) if claimed else 0.0
+                lower = max(lower, bound)
                 if lower > now.J:
                     # The optimum is beyond the reach of a bound from further away.
                     lower = 0.0
             record = Record(count, meter.reads, now.J, max(now.J - lower, 0.0))
             history.append(record)
             called_off = watch is not None and watch(record, now)
-            early = None if questions is None else questions.stop_early(now)
+            early = None if stop_early is None else stop_early(now)
             if early is not None:
                 return outcome(early)
             if about is None and record.gap <= goal.gap(now.J):
-                if questions is None or not questions.doubt(name, now):
-                    return outcome(f"J is within tol={goal.tol:g} of the optimum, proved")
-                lower = 0.0
-                break
+                return outcome("")
             if called_off:
                 return outcome(f"callback stopped it after iteration {count}")
             if count >= max_iter:
                 return outcome(f"max_iter={max_iter} iterations done")
+            if claimed:
+                break
         stuck.append(name)
     if best is None:
         best = objective.evaluate(theta)
     return outcome(f"no further progress by {', then '.join(stuck)}: the limit of rounding")
+
+
+def _second_opinion(objective: Objective, point: Point) -> float:
+    """Return what the Hessian of all rows proves of a point.
+
+    Where a weight has no penalty, what other proofs leave of a gradient bounds J* only if the
+    optimum is near, and where columns nearly depend on each other, or hold an enormous entry, it
+    is not.
+    """
+    if objective.nonsmooth is not None:
+        # There a gradient may be one to go on from, not to prove by.
+        point = objective.evaluate(point.theta)
+    return full_lower_bound(objective, point)

@@ -20,13 +20,14 @@ How classes go together the factors do not know: steps are searched over their p
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from .._arrays import inner, reciprocal
-from .._certificate import newton_lower_bound, plain_lower_bound
+from .._certificate import all_held, newton_lower_bound, plain_lower_bound
 from .._factor import BlockFactor
 from .._objective import Objective, Point
 from .._sampling import by_importance, stratified
@@ -263,7 +264,7 @@ def prove(task: Task, model: Model, point: Point, gap: float) -> float:
     rows, _ = by_importance(model.leverage.copy(), int(PROVED_BY * full.n), task.random)
     rows = np.union1d(rows, model.trouble.rows).astype(np.intp)
     part = full.sample(rows, np.ones(len(rows)))
-    if full.K * full.D <= FACTORED_PROOF:
+    if full.K * full.D <= FACTORED_PROOF or (full.K == 1 and not all_held(full)):
         return newton_lower_bound(full, point, part, rows)
     # Of the other rows' curvature the certificate has as large a part as of the rows.
     exact = model.trouble.part.data.predictions(point.margins_of(model.trouble.rows))
@@ -284,7 +285,7 @@ def blocks(task: Task) -> Iterator[Iterate]:
     found = full.evaluate_and_survey(theta, reciprocal(diagonal))
     if not at_penalty(full, first, found[0]).J < at_penalty(full, first, start).J:
         found = full.evaluate_and_survey(start.theta, reciprocal(diagonal))
-    yield Iterate(found[0], plain_lower_bound(full, found[0]))
+    yield Iterate(found[0], -math.inf)
     yield from through_penalties(task, stages, *found)
 
 
@@ -310,6 +311,7 @@ def through_penalties(
     wrong: Floats | None = None
     model: Model | None = None
     pieces = Pieces(full, task.random)
+    held = all_held(full)
     for number, factor in enumerate(stages):
         last = number == len(stages) - 1
         stage = full.with_terms(full.quadratic * factor, None)
@@ -325,7 +327,7 @@ def through_penalties(
                 pieces.draw(model.leverage)
                 since = 0
             decrement = 0.5 * inner(here.gradient, model.apply(here.gradient))
-            lower = plain_lower_bound(full, point)
+            lower = plain_lower_bound(full, point) if held else -math.inf
             gap = task.goal.gap(point.J)
             if last and decrement <= trigger * gap:
                 lower = max(lower, prove(task, model, point, gap))

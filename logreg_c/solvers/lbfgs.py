@@ -19,7 +19,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from .._arrays import floored, inner
-from .._certificate import WEAKEST, plain_lower_bound
+from .._certificate import all_held, plain_lower_bound
 from .._combination import Combination
 from .._data import Dense
 from .._objective import Objective, Point, is_finite
@@ -84,9 +84,8 @@ def _copied_at(objective: Objective) -> float:
     data = objective.data
     if not isinstance(data, Dense) or data.X.dtype != np.float64 or objective.K > 1:
         return math.inf
-    provable = (objective.quadratic[:-1] > WEAKEST).all()
     many_passes = data.n <= MANY_PASSES * data.d
-    if not (provable and many_passes and LEAST_ROUNDED <= data.X.nbytes <= MOST_ROUNDED):
+    if not (all_held(objective) and many_passes and LEAST_ROUNDED <= data.X.nbytes <= MOST_ROUNDED):
         return math.inf
     return data.meter.reads + COPIED_AFTER
 

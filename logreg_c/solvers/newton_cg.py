@@ -47,7 +47,7 @@ class Smooth:
     def __init__(self, objective: Objective, point: Point, U: Floats, gap: float) -> None:
         q = objective.quadratic
         reach = REACH * np.maximum(np.abs(point.theta), 1.0)
-        self._q, self._point = q, point
+        self._objective, self._q, self._point = objective, q, point
         self._weight = np.where(q > 0.0, reciprocal(q), reach * reach / gap)
         self._s = np.zeros_like(point.theta)
         self._v = -point.gradient
@@ -70,7 +70,7 @@ class Smooth:
         """Return about what the combination would prove, and the divergence in it."""
         # To second order.
         divergence = -0.5 * inner(self._s, self._point.gradient + self._v)
-        return bound_of(self._q, self._point.theta, self._v, divergence), divergence
+        return bound_of(self._objective, self._point.theta, self._v, divergence), divergence
 
 
 def conjugate_gradients(
