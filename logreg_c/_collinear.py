@@ -11,6 +11,7 @@ until none is found.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -62,9 +63,9 @@ class Dependencies(NamedTuple):
     near: Floats
     wide: Floats | None = None
 
-    def in_words(self) -> str:
+    def in_words(self, names: Sequence[str] | None) -> str:
         """Tell of near dependencies."""
-        return f"{columns_in_words(parts(self.near[-1], 0.1))} nearly depend on each other"
+        return f"{columns_in_words(parts(self.near[-1], 0.1), names)} nearly depend on each other"
 
 
 def centred(objective: Objective, rows: Indices) -> Floats:

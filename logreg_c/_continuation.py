@@ -131,7 +131,7 @@ class Continuation:
         for posed, (point, lower, rounds, *_) in zip(folds, found, strict=True):
             if point.J - lower <= self._goal.gap(point.J):
                 outcome = Outcome(point, lower, True, PROVED, "newton", ())
-                fits.append(Fitted(posed, Review(outcome, False, ()), rounds))
+                fits.append(Fitted(posed, Review(outcome, None, ()), rounds))
             else:
                 start = point if is_finite(point) else None
                 fits.append(self._alone(posed, point.theta, start, rounds))

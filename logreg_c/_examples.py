@@ -61,8 +61,14 @@ class Examples:
         Their sum is `total`; an example's share of the averages is its weight over that.
     offset : ndarray of shape (K, n) or None
         Added to the margins.
+
+    Attributes
+    ----------
+    names : sequence of str or None
+        What the columns are called.
     """
 
+    names: Sequence[str] | None = None
     halved = False  # whether a product with X alone is half a pass even with two classes
     _offset_size: float | None = None
 

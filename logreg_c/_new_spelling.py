@@ -31,6 +31,10 @@ class TellsNewSpelling(BaseEstimator):  # type: ignore[misc]
     _lasso: ClassVar = "l1_ratio=1"
 
     def __new__(cls, *args: Any, **parameters: Any) -> Self:
+        kinds = {parameter.kind for parameter in inspect.signature(cls).parameters.values()}
+        if args and isinstance(args[0], str) and kinds <= {inspect.Parameter.KEYWORD_ONLY}:
+            # Of scikit-learn's class that is the one parameter without a name.
+            parameters = {"penalty": args[0], **parameters}
         cls._refuse_elsewhere(parameters)
         new: Self = super().__new__(cls)
         return new

@@ -103,12 +103,23 @@ def agreement(Z: Floats, groups: NDArray[np.int32], K: int) -> Floats:
     return np.asarray(out)
 
 
+def columns_of(direction: Floats) -> list[int]:
+    """Return the columns with a part in a direction in theta, the largest first."""
+    size = np.abs(direction[:, :-1]).max(axis=0)
+    order = np.argsort(-size, kind="stable")
+    return [int(j) for j in order if size[j] > 1e-6 * size.max()]
+
+
 class Separating(NamedTuple):
-    """A column that separates a class from the rest, with its weight there going up or down."""
+    """A column that separates a class from the rest, with its weight there going up or down.
+
+    The threshold is a value between the two.
+    """
 
     column: int
     of_class: int
     up: bool
+    threshold: float
 
 
 def separating_columns(ranges: Ranges, K: int, fit_bias: bool) -> list[Separating]:
@@ -121,6 +132,7 @@ def separating_columns(ranges: Ranges, K: int, fit_bias: bool) -> list[Separatin
     best = np.full(ranges.low.shape[1], -np.inf)
     of_class = np.full(len(best), -1)
     up = np.zeros(len(best), dtype=bool)
+    threshold = np.zeros(len(best))
     for k in [1] if K == 2 else range(K):
         rest = [g for g in range(K + 1) if g != k]
         own_low, own_high = ranges.low[[k, K]].min(axis=0), ranges.high[[k, K]].max(axis=0)
@@ -135,8 +147,21 @@ def separating_columns(ranges: Ranges, K: int, fit_bias: bool) -> list[Separatin
         wider = np.nan_to_num((own_high - own_low) - (high - low))
         better = (above | below) & (wider > best)
         best[better], of_class[better], up[better] = wider[better], k, above[better]
-    found = np.flatnonzero(of_class >= 0)
-    return [Separating(int(j), int(of_class[j]), bool(up[j])) for j in found]
+        if fit_bias:
+            own, other = np.where(above, own_low, own_high), np.where(above, high, low)
+            between = np.where(np.isfinite(other), 0.5 * own + 0.5 * other, own)
+            threshold[better] = between[better]
+    return [
+        Separating(int(j), int(of_class[j]), bool(up[j]), float(threshold[j]))
+        for j in np.flatnonzero(of_class >= 0)
+    ]
+
+
+class Separated(NamedTuple):
+    """Why there is no finite optimum, and a direction in theta along which J falls without end."""
+
+    reason: str
+    direction: Floats
 
 
 class Separation:
@@ -144,17 +169,18 @@ class Separation:
 
     Attributes
     ----------
-    reason : str or None
+    found : Separated or None
         Why there is no finite optimum, once that is known.
     ranges : Ranges or None
         Those of all rows, if they had to be looked at.
     """
 
     def __init__(self, objective: Objective, random: np.random.Generator) -> None:
-        self.reason: str | None = None
+        self.found: Separated | None = None
         self.ranges: Ranges | None = None
         self._objective = objective
         self._random = random
+        self._names = objective.data.names
         self._groups, self._K = label_groups(objective.data)
         self._hard = bool(((self._groups >= 0) & (self._groups < self._K)).any())
         self._first: Point | None = None
@@ -177,43 +203,44 @@ class Separation:
             self._before, self._last = self._last, point
             complete = self.completely(point)
             if complete is not None:
-                self.reason = self.by_columns() or complete
-        if self._count >= self._next_look and self.reason is None:
+                self.found = self.by_columns() or complete
+        if self._count >= self._next_look and self.found is None:
             before, self._looked_at = self._looked_at, point
             self._next_look = SECOND_LOOK if before is None else self._count * 3 // 2
             if before is not None and self._runs_away(before, point):
-                self.reason = self.by_columns() or self._by_direction(before, point)
-        return self.reason
+                self.found = self.by_columns() or self._by_direction(before, point)
+        return None if self.found is None else self.found.reason
 
-    def at_end(self, converged: bool) -> str | None:
+    def at_end(self, converged: bool) -> Separated | None:
         """Return why the fit's optimum is not finite, if that is so."""
-        if self.reason is not None or not self._hard or self._last is None:
-            return self.reason
-        self.reason = self.by_columns()
+        if self.found is not None or not self._hard or self._last is None:
+            return self.found
+        self.found = self.by_columns()
         for start in (self._before, self._looked_at, self._first):
-            if self.reason is None and start is not None:
-                self.reason = self._at_end_of(start, self._last, converged)
-        return self.reason
+            if self.found is None and start is not None:
+                self.found = self._at_end_of(start, self._last, converged)
+        return self.found
 
-    def _at_end_of(self, start: Point, end: Point, converged: bool) -> str | None:
+    def _at_end_of(self, start: Point, end: Point, converged: bool) -> Separated | None:
         if start is end or not self._runs_away(start, end):
             return None
-        reason = self._by_direction(start, end)
-        if reason is None and not converged and self._almost(start, end):
+        found = self._by_direction(start, end)
+        if found is None and not converged and self._almost(start, end):
             return self._almost_surely(end.theta - start.theta)
-        return reason
+        return found
 
     # Complete separation
 
-    def completely(self, point: Point) -> str | None:
+    def completely(self, point: Point) -> Separated | None:
         """Return that the weights of a point separate as they are, if they do."""
         if not (self._hard and self._is_complete(point)):
             return None
-        parts = self._parts(point.theta)
-        return (
-            f"the columns separate the classes completely, {columns_in_words(parts)} with the "
-            "largest part in it, so that J falls to 0 as the weights grow without end"
+        parts = columns_in_words(columns_of(point.theta), self._names)
+        reason = (
+            f"the columns separate the classes completely, {parts} with the largest part in it, so "
+            "that J falls to 0 as the weights grow without end"
         )
+        return Separated(reason, point.theta)
 
     def _is_complete(self, point: Point) -> bool:
         data = self._objective.data
@@ -235,22 +262,31 @@ class Separation:
 
     # One column
 
-    def by_columns(self, nonsmooth: Nonsmooth | None = None) -> str | None:
+    def by_columns(self, nonsmooth: Nonsmooth | None = None) -> Separated | None:
         """Return which columns separate alone, if any do as far as bounds let them."""
         found = self._columns()
         if nonsmooth is not None:
             found = [one for one in found if self._may(one, nonsmooth)]
         if not found:
             return None
-        if self._K == 2:
-            columns = [one.column for one in found]
-            verb = "separates" if len(columns) == 1 else "each separate"
-            return f"{columns_in_words(columns)} {verb} the classes, whatever the others do"
         k = found[0].of_class
         columns = [one.column for one in found if one.of_class == k]
+        who = columns_in_words(columns, self._names)
         verb = "separates" if len(columns) == 1 else "each separate"
+        if self._K == 2:
+            return Separated(
+                f"{who} {verb} the classes, whatever the others do", self._along(found[0])
+            )
         more = ", and others do other classes" if len(columns) < len(found) else ""
-        return f"{columns_in_words(columns)} {verb} class {k} from the others{more}"
+        return Separated(f"{who} {verb} class {k} from the others{more}", self._along(found[0]))
+
+    def _along(self, one: Separating) -> Floats:
+        """Return the direction of one column's weight."""
+        raw = self._objective.start()
+        k = one.of_class if len(raw) > 1 else 0
+        raw[k, one.column] = 1.0 if one.up else -1.0
+        raw[k, -1] = -raw[k, one.column] * one.threshold
+        return self._objective.from_raw(raw)
 
     def _may(self, one: Separating, nonsmooth: Nonsmooth) -> bool:
         """Whether bounds let a column's weight grow without end where that separates.
@@ -278,7 +314,7 @@ class Separation:
         # Of some rows columns that are constant there may separate all.
         found = separating_columns(ranges, self._K, self._objective.fit_bias)
         constant = ranges.low.min(axis=0) >= ranges.high.max(axis=0)
-        return found + [Separating(int(j), 0, True) for j in np.flatnonzero(constant)]
+        return found + [Separating(int(j), 0, True, 0.0) for j in np.flatnonzero(constant)]
 
     def _some(self, rows: Indices) -> Ranges:
         d = self._objective.D - 1
@@ -293,11 +329,12 @@ class Separation:
         top = float(np.abs(U).max())
         return top >= MOVING and bool(agreement(U, self._groups, self._K).min() >= -WORTH * top)
 
-    def _by_direction(self, start: Point, end: Point) -> str | None:
+    def _by_direction(self, start: Point, end: Point) -> Separated | None:
         v = self._proved(end.theta - start.theta)
         if v is None:
             return None
-        return f"{columns_in_words(self._parts(v))} together separate the classes"
+        who = columns_in_words(columns_of(v), self._names)
+        return Separated(f"{who} together separate the classes", v)
 
     def _proved(self, v: Floats) -> Floats | None:
         """Return a direction near v that separates, to rounding, if projections lead to one."""
@@ -388,15 +425,10 @@ class Separation:
         predicted = agreement(end.Z, self._groups, self._K)[far] >= PREDICTED
         return bool(predicted.all()) and self._separates(end.theta - start.theta, ALMOST)
 
-    def _almost_surely(self, v: Floats) -> str:
-        return (
-            f"the classes can almost surely be separated, mostly by "
-            f"{columns_in_words(self._parts(v))}: the weights grow without end in a direction that "
-            "moves no row against its label but for a ten-thousandth"
+    def _almost_surely(self, v: Floats) -> Separated:
+        reason = (
+            "the classes can almost surely be separated, mostly by "
+            f"{columns_in_words(columns_of(v), self._names)}: the weights grow without end in a "
+            "direction that moves no row against its label but for a ten-thousandth"
         )
-
-    def _parts(self, v: Floats) -> list[int]:
-        """Return the columns with a part in a direction, the largest first."""
-        size = np.abs(v[:, :-1]).max(axis=0)
-        order = np.argsort(-size, kind="stable")
-        return [int(j) for j in order if size[j] > 1e-6 * size.max()]
+        return Separated(reason, v)

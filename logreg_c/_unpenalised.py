@@ -16,7 +16,7 @@ from ._collinear import Dependencies, dependencies, least_norm, unseen_decrease
 from ._names import columns_in_words
 from ._nonsmooth import Nonsmooth
 from ._objective import Objective, Point
-from ._separation import Separation
+from ._separation import Separated, Separation
 from ._validation import Indices
 from .solvers import SOLVERS, choose
 from .solvers._driver import Goal, Outcome, drive
@@ -32,14 +32,14 @@ class Review(NamedTuple):
     ----------
     outcome : Outcome
         The driver's, at the solution of least norm.
-    separated : bool
-        Whether there is no finite optimum.
+    separated : Separated or None
+        Why there is no finite optimum, if that is so.
     dependent : tuple of int
         Columns with a part in a dependency.
     """
 
     outcome: Outcome
-    separated: bool
+    separated: Separated | None
     dependent: tuple[int, ...]
 
 
@@ -55,27 +55,27 @@ class Unpenalised:
 
     def review(self, outcome: Outcome) -> Review:
         """Say whether the optimum is finite, and choose among many."""
-        reason = self._separation.at_end(outcome.converged)
-        if reason is not None:
-            return Review(outcome._replace(converged=False, reason=reason), True, ())
+        separated = self._separation.at_end(outcome.converged)
+        if separated is not None:
+            return without_optimum(outcome, separated)
         ranges = self._separation.ranges
         found = dependencies(self._objective, None if ranges is None else ranges.rows, self._random)
         outcome = self._without_overlooked(outcome, found)
         if found.columns:
             return self._least_norm(outcome, found)
-        return Review(outcome, False, ())
+        return Review(outcome, None, ())
 
     def _without_overlooked(self, outcome: Outcome, found: Dependencies) -> Outcome:
         """Take back what was proved if J falls along a direction that no Hessian shows."""
         if not len(found.near):
             return outcome
-        point = outcome.point
+        point, words = outcome.point, found.in_words(self._objective.data.names)
         if not outcome.converged:
-            return outcome._replace(reason=f"{outcome.reason}; {found.in_words()}")
+            return outcome._replace(reason=f"{outcome.reason}; {words}")
         if unseen_decrease(self._objective, point, found.near) <= self._goal.gap(point.J):
             return outcome
         reason = (
-            f"{found.in_words()}, and J falls further where their weights grow apart than the "
+            f"{words}, and J falls further where their weights grow apart than the "
             "rounding of a Hessian lets see: drop one of them, or give l2 a value above 0"
         )
         return outcome._replace(converged=False, reason=reason, lower=0.0)
@@ -89,34 +89,40 @@ class Unpenalised:
             lower = max(lower, full_lower_bound(self._objective, point))
         as_good = point.J <= outcome.point.J * (1.0 + 1e-12) + 1e-15
         if not (as_good or (outcome.converged and self._goal.reached(point.J, lower))):
-            return Review(outcome, False, ())
+            return Review(outcome, None, ())
         moved = outcome.moved(point, lower, self._goal)
         if outcome.converged and not moved.converged:
             reason = "nothing is proved within tol of the shortest solution: the limit of rounding"
             moved = moved._replace(reason=reason)
-        return Review(moved, False, found.columns)
+        return Review(moved, None, found.columns)
 
 
 class OnlyBounded:
     """What a fit that only bounds hold is asked: whether what separates may grow."""
 
     def __init__(self, objective: Objective, nonsmooth: Nonsmooth, seed: int) -> None:
-        self._reason: str | None = None
+        self._found: Separated | None = None
         self._nonsmooth = nonsmooth
         self._separation = Separation(objective, np.random.default_rng(seed))
 
     def stop_early(self, point: Point) -> str | None:
         """Return why a fit cannot go on from a point, if that is so."""
         if self._nonsmooth.lets_grow(point.theta):
-            self._reason = self._separation.completely(point)
-        return self._reason
+            self._found = self._separation.completely(point)
+        return None if self._found is None else self._found.reason
 
-    def at_end(self) -> str | None:
+    def at_end(self) -> Separated | None:
         """Return why there is no finite optimum, if that is so."""
-        return self._reason or self._separation.by_columns(self._nonsmooth)
+        return self._found or self._separation.by_columns(self._nonsmooth)
 
 
-def separated_by(objective: Objective, columns: Indices, seed: int) -> str | None:
+def without_optimum(outcome: Outcome, separated: Separated) -> Review:
+    """Return what is known of a fit that has no finite optimum."""
+    outcome = outcome._replace(converged=False, reason=separated.reason)
+    return Review(outcome, separated, ())
+
+
+def separated_by(objective: Objective, columns: Indices, seed: int) -> Separated | None:
     """Return why there is no finite optimum if these columns, which nothing holds, separate.
 
     Along a direction of theirs that does, the others' weights can stay where they are, and J falls
@@ -131,7 +137,13 @@ def separated_by(objective: Objective, columns: Indices, seed: int) -> str | Non
     alone = Unpenalised(part, goal, seed)
     solvers = [(name, SOLVERS[name]) for name in choose("auto", part)]
     outcome = drive(part, part.start(), solvers, goal, seed, MOST_ALONE, None, alone.stop_early)
-    if not alone.review(outcome).separated:
+    separated = alone.review(outcome).separated
+    if separated is None:
         return None
+    raw = objective.start()
+    raw[:, np.append(columns, -1)] = part.to_raw(separated.direction)
+    who = columns_in_words(columns.tolist(), objective.data.names)
     which = "which has" if d == 1 else "which have"
-    return f"{columns_in_words(columns.tolist())}, {which} no penalty, can separate the classes"
+    return Separated(
+        f"{who}, {which} no penalty, can separate the classes", objective.from_raw(raw)
+    )

@@ -254,6 +254,8 @@ def as_bias(b: Any) -> float:
 
 def _number(value: Any, name: str) -> float:
     """Return a number, or an array with one entry, as a float."""
+    if value is None or isinstance(value, str):
+        raise TypeError(f"{name} is {value!r}; give a number")
     array = as_array(value, name)
     if array.size != 1:
         raise ValueError(f"{name} has shape {array.shape}; give one number")

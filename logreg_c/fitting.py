@@ -19,12 +19,14 @@ from ._data import Dense
 from ._entries import examined
 from ._examples import Examples
 from ._kept import MemoryThatStays
+from ._names import names_of, sum_in_words
 from ._objective import Objective, Point
 from ._penalty import Penalty, as_penalty
 from ._progress import Bar
+from ._separation import Separated, columns_of
 from ._sparse import Sparse
 from ._targets import Targets, as_targets
-from ._unpenalised import OnlyBounded, Review, Unpenalised, separated_by
+from ._unpenalised import OnlyBounded, Review, Unpenalised, separated_by, without_optimum
 from ._validation import (
     Floats,
     MatrixLike,
@@ -82,6 +84,9 @@ class FitResult:
     dependent : tuple of int
         Without a penalty, the columns with a part in an exact dependency, among columns or with
         the bias: w is then the shortest of many solutions. Looked for among up to 1,500 columns.
+    direction : tuple or None
+        Where no optimum is finite, a w and a b such that adding more and more of them lowers J
+        without end.
     """
 
     w: Floats
@@ -95,6 +100,7 @@ class FitResult:
     history: tuple[Record, ...] = field(repr=False)
     solver: str
     dependent: tuple[int, ...] = ()
+    direction: tuple[Floats, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -229,7 +235,8 @@ def fit(
     Returns
     -------
     FitResult
-        w, b, objective, gap, converged, reason, n_iter, n_passes, history, solver, dependent.
+        w, b, objective, gap, converged, reason, n_iter, n_passes, history, solver, dependent,
+        direction.
 
     Raises
     ------
@@ -290,14 +297,16 @@ def fit_quietly(
     callback: Callable[[FitState], object] | None,
     progress: bool,
     n_threads: Any,
+    names: Sequence[str] | None = None,
 ) -> tuple[FitResult, ConvergenceWarning | None]:
     """Do what `fit` does, and return what it warns of.
 
-    `penalty` is l2, l1, penalty_factor, lower and upper.
+    `penalty` is l2, l1, penalty_factor, lower and upper; `names` are the columns' if X does not
+    tell.
     """
     sparse_only = solver == "preconditioned"
     problem = Problem(
-        X, y, sample_weight, offset, fit_intercept, random_state, n_threads, sparse_only
+        X, y, sample_weight, offset, fit_intercept, random_state, n_threads, sparse_only, names
     )
     posed = problem.pose(as_penalty(*penalty, problem.data.d))
     goal = Goal(as_number(tol, "tol", above=0.0))
@@ -336,7 +345,9 @@ class Problem:
         random_state: Any,
         n_threads: Any,
         keep_sparse: bool = False,
+        names: Sequence[str] | None = None,
     ) -> None:
+        names = names_of(X) if names is None else names
         self.X = as_examples(X)
         n = self.X.shape[0]
         threads = _kernels.threads_of_call(n_threads)
@@ -353,10 +364,11 @@ class Problem:
                 self.X = self.X.dense()
         source = Sparse if isinstance(self.X, Compressed) else Dense
         self.data = source(self.X, self.targets.y, self.targets.K, s, total, offsets, threads)
+        self.data.names = names
         if isinstance(self.data, Sparse):
             self.data.squares = squares
         self._coordinates: dict[float, tuple[Floats, Floats]] = {}
-        self._separated: dict[bytes, str | None] = {}
+        self._separated: dict[bytes, Separated | None] = {}
 
     def pose(self, penalty: Penalty) -> Posed:
         """Return what is to be minimised with this penalty; all share their coordinates."""
@@ -370,7 +382,7 @@ class Problem:
             self._coordinates[most] = found
         return Posed(self, penalty, *self._coordinates[most])
 
-    def separated_by(self, posed: Posed) -> str | None:
+    def separated_by(self, posed: Posed) -> Separated | None:
         """Return why there is no finite optimum, if columns without a penalty are to blame."""
         columns = posed.penalty.unheld(self.data.d)
         if not len(columns):
@@ -384,6 +396,7 @@ class Problem:
         """Return the same examples with other weights, in the same coordinates."""
         other = copy.copy(self)
         other.data = self.data.weighing(sample_weight, float(sample_weight.sum()))
+        other.data.names = self.data.names
         other._separated = {}
         return other
 
@@ -483,39 +496,54 @@ class Posed:
             # The start is finite, which has been looked at already.
             explain_not_finite(X, np.zeros(X.shape[1]), 0.0)
         if called_off:
-            return Review(outcome, False, ())
+            return Review(outcome, None, ())
         if free is not None:
             return free.review(outcome)
-        separates = bounded.at_end() if bounded is not None else None
-        separates = separates or self.problem.separated_by(self)
-        if separates is not None:
-            return Review(outcome._replace(converged=False, reason=separates), True, ())
-        return Review(outcome, False, ())
+        separated = bounded.at_end() if bounded is not None else None
+        separated = separated or self.problem.separated_by(self)
+        if separated is not None:
+            return without_optimum(outcome, separated)
+        return Review(outcome, None, ())
 
     def report(
         self, review: Review, goal: Goal, passes: float
     ) -> tuple[FitResult, ConvergenceWarning | None]:
         """Return what a fit found as users get it, and what there is to warn of."""
-        outcome = review.outcome
+        outcome, separated = review.outcome, review.separated
         point = outcome.point
+        direction = None if separated is None else self._w_and_b_along(separated.direction)
         result = FitResult(
             *self.w_and_b(point), point.J, max(point.J - outcome.lower, 0.0), outcome.converged,
             outcome.reason, len(outcome.history), passes, outcome.history, outcome.solver,
-            review.dependent,
+            review.dependent, direction,
         )  # fmt: skip
-        return result, _warning(result, review.separated, goal)
-
-
-def _warning(result: FitResult, separated: bool, goal: Goal) -> ConvergenceWarning | None:
-    """Return what is to be said of a fit that has not converged."""
-    if result.converged:
-        return None
-    if separated:
-        return SeparationWarning(
-            f"there is no finite optimum: {result.reason}. The weights are those at which the fit "
-            f"was stopped, J = {result.objective:.6g}; give l2 a value above 0, which makes the "
+        if separated is None:
+            return result, None if result.converged else _not_converged(result, goal)
+        return result, SeparationWarning(
+            f"there is no finite optimum: {result.reason}. The direction is "
+            f"{self._in_words(separated.direction)}. The weights are those at which the fit was "
+            f"stopped, J = {result.objective:.6g}; give l2 a value above 0, which makes the "
             "optimum finite, or drop what separates the classes"
         )
+
+    def _w_and_b_along(self, direction: Floats) -> tuple[Floats, Any]:
+        """Return a direction as users get it, the largest weight being 1."""
+        w, b = self.problem.targets.w_and_b(self.objective.to_raw(direction))
+        largest = float(np.abs(w).max())
+        return w / largest, b / largest
+
+    def _in_words(self, direction: Floats) -> str:
+        """Tell of a direction; with several classes of the one whose weights change most."""
+        k = int(np.abs(direction[:, :-1]).max(axis=1).argmax())
+        raw = self.objective.to_raw(direction)
+        columns = columns_of(direction[k : k + 1])
+        weights = raw[k, columns] / np.abs(raw[:, :-1]).max()
+        text = sum_in_words(columns, weights.tolist(), self.problem.data.names)
+        return text if len(direction) == 1 else f"{text} for class {k}"
+
+
+def _not_converged(result: FitResult, goal: Goal) -> ConvergenceWarning:
+    """Return what is to be said of a fit that has not converged."""
     return ConvergenceWarning(
         f"not converged: {result.reason}. J = {result.objective:.6g}, proved to be within "
         f"{result.gap:.2g} of the optimum; tol={goal.tol:g} asks for "

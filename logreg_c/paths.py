@@ -307,7 +307,7 @@ def _null_model(problem: Problem, penalty: Penalty) -> Fitted:
     point = posed.objective.evaluate(posed.null(BIAS_TOL))
     if not is_finite(point):
         explain_not_finite(problem.X, np.zeros(problem.data.d), 0.0)
-    return Fitted(posed, Review(Outcome(point, point.J, True, "", "", ()), False, ()), 0)
+    return Fitted(posed, Review(Outcome(point, point.J, True, "", "", ()), None, ()), 0)
 
 
 def _largest(null: Fitted, penalty: Penalty, ratio: float, deviance: float) -> float:

@@ -211,6 +211,7 @@ class LogisticRegression(LinearClassifier):
             result, warning = fit_quietly(
                 X, ids, (l2, l1, None, None, None), s, None, self.fit_intercept, w0, b0,
                 self.solver, self.tol, self.max_iter, seed, None, bool(self.verbose), threads,
+                None if plain else getattr(self, "feature_names_in_", None),
             )  # fmt: skip
         except ValueError:
             if plain:
@@ -234,7 +235,7 @@ class LogisticRegression(LinearClassifier):
             warnings.warn(
                 str(warning).replace("l2 a value above 0", "C a finite value"),
                 sklearn.exceptions.ConvergenceWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
         return self
 
@@ -329,6 +330,8 @@ class LogisticRegression(LinearClassifier):
 
     def _strengths(self, total: float) -> tuple[float, float]:
         """Return the strengths l2 and l1 of the penalties, from C and l1_ratio."""
+        if self.l1_ratio is None:
+            raise TypeError("l1_ratio is None; give 0 for a ridge penalty alone, the default")
         ratio = as_number(self.l1_ratio, "l1_ratio", least=0.0)
         if ratio > 1.0:
             raise ValueError(f"l1_ratio is {ratio}; give a share from 0 to 1")

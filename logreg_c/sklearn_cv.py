@@ -233,7 +233,10 @@ class LogisticRegressionCV(LinearClassifier):
                 "or more"
             )
         tests = [np.asarray(test) for _, test in splits]
-        problem = Problem(X, ids, s, None, self.fit_intercept, self._seed(), self._threads())
+        problem = Problem(
+            X, ids, s, None, self.fit_intercept, self._seed(), self._threads(),
+            names=getattr(self, "feature_names_in_", None),
+        )  # fmt: skip
         folds = fold_weights(
             problem, [train for train, _ in splits], lambda k: repr(classes[k].item())
         )
@@ -256,7 +259,7 @@ class LogisticRegressionCV(LinearClassifier):
                 f"{len(grid.reasons)} of {(len(folds) + 1) * grid.scores[0].size} fits did not "
                 f"converge to tol={self.tol:g}, one of them because: {grid.reasons[0]}",
                 sklearn.exceptions.ConvergenceWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
         return self
 

@@ -65,8 +65,8 @@ BAD_B = [
     (np.nan, ValueError, "b is nan"),
     (np.inf, ValueError, "b is inf"),
     ([1.0, 2.0], ValueError, r"b has shape \(2,\)"),
-    ("x", TypeError, "b has dtype <U1"),
-    (None, TypeError, "b has dtype object"),
+    ("x", TypeError, "b is .x.; give a number"),
+    (None, TypeError, "b is None; give a number"),
 ]
 BAD_WEIGHT = [
     (np.ones(3), ValueError, "sample_weight has 3 entries and X has 4 rows"),
@@ -132,7 +132,7 @@ def test_the_error_names_the_argument_and_what_to_do(function, argument, value, 
 
 def test_l2_is_one_number_and_its_penalty_must_fit():
     for l2, error in (("much", TypeError), ([1.0, 2.0], ValueError), (None, TypeError)):
-        with pytest.raises(error, match="l2 has "):
+        with pytest.raises(error, match=r"l2 .* give (a|one) number"):
             logreg_c.loss(X, Y, W, l2=l2)
     with pytest.raises(OverflowError, match="take smaller weights"):
         logreg_c.loss(X * 1e-300, Y, np.full(3, 1e200), l2=1)
@@ -221,7 +221,7 @@ def test_sigmoid_takes_real_numbers(z):
     [
         ({"learning_rate": 0.0}, ValueError, "learning_rate is 0.0; give a finite number above 0"),
         ({"learning_rate": np.nan}, ValueError, "learning_rate is nan"),
-        ({"learning_rate": "fast"}, TypeError, "learning_rate has dtype"),
+        ({"learning_rate": "fast"}, TypeError, "learning_rate is .fast.; give a number"),
         ({"n_iter": 0}, ValueError, "n_iter is 0"),
         ({"n_iter": 1.5}, TypeError, "n_iter is 1.5"),
         ({"batch_size": 0}, ValueError, "batch_size is 0"),

@@ -25,13 +25,13 @@ def changed(array, at, value):
 
 BAD = [
     ({"X": X * 5e-324}, ValueError, r"X has entries around 5e-324 in column 0.*by 1e\+323"),
-    ({"solver": "sgd"}, ValueError, "solver is 'sgd'; give 'auto' or one of newton, sampled"),
+    ({"solver": "sgd"}, ValueError, "solver is 'sgd'; give 'auto', .* or one of newton"),
     ({"solver": None}, ValueError, "solver is None"),
     ({"tol": 0}, ValueError, r"tol is 0\.0; give a finite number above 0"),
     ({"tol": -1.0}, ValueError, r"tol is -1\.0"),
     ({"tol": np.nan}, ValueError, "tol is nan"),
     ({"tol": np.inf}, ValueError, "tol is inf"),
-    ({"tol": "small"}, TypeError, "tol has dtype <U5"),
+    ({"tol": "small"}, TypeError, "tol is 'small'; give a number"),
     ({"max_iter": 0}, ValueError, "max_iter is 0; give an integer from 1"),
     ({"max_iter": 10.0}, TypeError, "max_iter is 10.0, a float; give an integer"),
     ({"max_iter": True}, TypeError, "max_iter is True, a bool"),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logreg_c import SeparationWarning, _kernels, _separation, fit
+from logreg_c import LogisticRegression, SeparationWarning, _kernels, _separation, fit
 from logreg_c._collinear import Dependencies
 
 SOLVERS = ["newton", "sampled", "blocks", "compressed", "lbfgs", "newton-cg", "gradient-descent"]
@@ -52,7 +53,44 @@ def separated(X, y, match, **arguments):
     assert np.isfinite(result.w).all()
     assert 0 <= result.gap <= result.objective
     assert match in result.reason
+    if "almost surely" not in result.reason:
+        assert_separates(result.direction, X, y, arguments.get("sample_weight"))
     return result
+
+
+def assert_separates(direction, X, y, weight=None):
+    """Hold a direction against all rows: none is moved against its label, and some for it."""
+    w, b = direction
+    assert np.abs(w).max() == 1.0
+    X = np.asarray(X.toarray() if hasattr(X, "toarray") else X, float)
+    y = np.asarray(y)
+    counts = np.ones(len(X), bool) if weight is None else np.asarray(weight) > 0
+    size = (np.abs(X)[:, :, None] * np.abs(np.atleast_2d(w).T)).sum(axis=1).max(axis=1)
+    size = size + np.abs(b).max() + 1e-6
+    U = X @ w.T + b
+    if U.ndim == 1:
+        U = np.column_stack((np.zeros(len(X)), U))
+    Y = y if y.ndim == 2 else np.column_stack((1 - y, y)) if U.shape[1] == 2 else None
+    if Y is None:
+        Y = np.arange(U.shape[1]) == y[:, None]
+    # The least that the classes a row may be of gain on the others.
+    gain = np.where(Y > 0, U, np.inf).min(axis=1) - U.max(axis=1)
+    assert (gain >= -1e-8 * size)[counts].all()
+    assert (np.ptp(U, axis=1) > 1e-8 * size)[counts].any()
+
+
+@pytest.mark.parametrize("K", [2, 3])
+def test_the_warning_tells_the_direction_by_the_columns_names(K):
+    pandas = pytest.importorskip("pandas")
+    X, y = normal(K=K)
+    y = y % 2 if K == 2 else y
+    names = ["age", "income", "height", "weight", "one", "other"]
+    frame = pandas.DataFrame(with_pair(X, y), columns=names)
+    for model in (fit, lambda X, y: LogisticRegression(C=np.inf).fit(X, y)):
+        with pytest.warns(match="columns '(one|other)' and '(one|other)' together") as caught:
+            model(frame, y)
+        assert re.search(r"direction is -? ?1 · column 'o.* [-+] 1 · column 'o", str(caught[0]))
+        assert ("for class" in str(caught[0])) == (K > 2)
 
 
 @pytest.mark.parametrize("solver", SOLVERS)

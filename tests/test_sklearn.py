@@ -304,10 +304,10 @@ def test_scores_beyond_the_range_are_an_error(name, request):
     [
         ({"C": 0}, ValueError, "C is 0.0; give a finite number above 0"),
         ({"C": -np.inf}, ValueError, "C is -inf"),
-        ({"C": "1"}, TypeError, "C has dtype <U1: text"),
+        ({"C": "1"}, TypeError, "C is '1'; give a number"),
         ({"C": 1e-308}, ValueError, "C is 1e-308 and the weights add up to 569.0.*larger C"),
         ({"l1_ratio": 1.5}, ValueError, "l1_ratio is 1.5; give a share from 0 to 1"),
-        ({"l1_ratio": None}, TypeError, "l1_ratio has dtype object"),
+        ({"l1_ratio": None}, TypeError, "l1_ratio is None; give 0"),
         ({"l1_ratio": -1}, ValueError, "l1_ratio is -1.0; give"),
         ({"n_jobs": 0}, ValueError, "n_jobs is 0; give a number of threads, -1 for all, or None"),
         ({"n_jobs": 1.5}, ValueError, "n_jobs is 1.5"),
@@ -347,6 +347,26 @@ def test_parameters_of_scikit_learns_class_are_told_their_new_spelling(name, tex
     with pytest.raises(TypeError, match=f"has no parameter '{name}'.*{text}"):
         LogisticRegression().set_params(**{name: None})
     assert name not in LogisticRegression().get_params()
+
+
+def test_old_code_is_told_what_to_write(two):
+    X, y, _ = two
+    with pytest.raises(TypeError, match=r"no parameter 'penalty' .given: 'l1'.: .*l1_ratio=1"):
+        LogisticRegression("l1")
+    with pytest.raises(TypeError, match="takes 1 positional argument"):
+        LogisticRegression(3)
+    with pytest.raises(TypeError, match="l1_ratio is None; give 0"):
+        LogisticRegression(l1_ratio=None).fit(X, y)
+    for solver in ("liblinear", "newton-cholesky", "sag", "saga"):
+        with pytest.raises(ValueError, match=f"solver is '{solver}'; give 'auto', which gets to"):
+            LogisticRegression(solver=solver).fit(X, y)
+
+    class WithAFirst(LogisticRegression):
+        def __init__(self, first, *, C=1.0):
+            super().__init__(C=C)
+            self.first = first
+
+    assert WithAFirst("l1").first == "l1"
 
     class Own(LogisticRegression):
         def __init__(self, penalty=1):

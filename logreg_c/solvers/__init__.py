@@ -86,7 +86,10 @@ def choose(name: str, objective: Objective) -> list[str]:
     and its Hessian the same, else by working-set.
     """
     if name != "auto" and name not in SOLVERS:
-        raise ValueError(f"solver is {name!r}; give 'auto' or one of {', '.join(SOLVERS)}")
+        raise ValueError(
+            f"solver is {name!r}; give 'auto', which gets to the optimum of all of them, or one of "
+            f"{', '.join(SOLVERS)}"
+        )
     n, D, K = objective.n, objective.D, objective.K
     flops = n * D * D * (K * (K + 1) // 2)
     factored = K * D <= (FACTORED if K > 1 else FACTORED_TWO_CLASSES)
