@@ -178,6 +178,9 @@ class Exact:
         """
         theta = np.clip(theta.astype(BIG), self.lower, self.upper)
         J, damping = self.J(theta), np.full(len(theta), BIG(1e-3))
+        # Where adding the same to all classes changes nothing, rounding would add it up.
+        alike = (self.q == 0) & (self.l1 == 0) & np.isinf(self.lower) & np.isinf(self.upper)
+        alike &= theta.shape[1] > 1
         for _ in range(steps):
             g, H = self.derivatives(theta)
             slope = g.reshape(theta.shape)
@@ -191,6 +194,7 @@ class Exact:
             diagonal += damping[:, None] * (diagonal + 1e-12) + BIG(1e-30) + ~moves
             with np.errstate(all="ignore"):  # what is not finite is not better
                 step = solve(H, slope.reshape(g.shape) * moves).reshape(theta.shape)
+                step -= step.mean(axis=1, keepdims=True) * alike
                 new = np.where(((theta - step) * sign < 0) & (self.l1 > 0), 0, theta - step)
                 new = np.clip(new, self.lower, self.upper)
                 new_J = self.J(new)
