@@ -62,6 +62,9 @@ from ._validation import Floats, Indices
 REACH = 10.0
 # A penalty this weak in scaled columns bounds nothing that is rounding: as if there were none.
 WEAKEST = 1e-22
+# That is less than this, times one more than a column lies from zero in units of its scale.
+NOISE = 1e-15
+LIMITS = REACH, WEAKEST, NOISE
 # What the bound is rounded by, in parts of its size: it comes from sums over rows whose terms
 # cancel, and one from a point where J is large must not be above a small optimum.
 BOUND_ROUNDED = 1e-12
@@ -78,7 +81,7 @@ def all_held(objective: Objective) -> bool:
 def bound_of(objective: Objective, theta: Floats, residual: Floats, divergence: float) -> float:
     """Return the right-hand side above."""
     gaps = _kernels.kernels.smooth_gaps(
-        objective.quadratic, objective.noise, theta, residual, REACH, WEAKEST
+        objective.quadratic, objective.center, objective.scale, theta, residual, *LIMITS
     )
     return bound_of_gaps(divergence, 0.0, gaps)
 
@@ -93,8 +96,9 @@ def bound_with_kinks(
 ) -> float:
     """Return the bound for an L1 penalty or bounds, J being that at theta."""
     shared, gaps = _kernels.kernels.kinked_gaps(
-        objective.quadratic, *nonsmooth, objective.noise, theta, residual, J, REACH, WEAKEST
-    )
+        objective.quadratic, *nonsmooth, objective.center, objective.scale, theta, residual, J,
+        *LIMITS,
+    )  # fmt: skip
     return bound_of_gaps(divergence, J * shared, gaps)
 
 

@@ -361,9 +361,9 @@ def end_problems(
     thetas: Sequence[NDArray[np.float64]] | None,
     gradients: Sequence[NDArray[np.float64]] | None,
     Js: Sequence[float] | None,
-    noise: NDArray[np.float64],
     reach: float,
     weakest: float,
+    noise: float,
     out: NDArray[np.float64],
 ) -> None: ...
 def score_margins(
@@ -473,20 +473,24 @@ def kinked_gaps(
     l1: NDArray[np.float64],
     lower: NDArray[np.float64],
     upper: NDArray[np.float64],
-    noise: NDArray[np.float64],
+    center: NDArray[np.float64],
+    scale: NDArray[np.float64],
     theta: NDArray[np.float64],
     residual: NDArray[np.float64],
     J: float,
     reach: float,
     weakest: float,
+    noise: float,
 ) -> tuple[float, float]: ...
 def smooth_gaps(
     quadratic: NDArray[np.float64],
-    noise: NDArray[np.float64],
+    center: NDArray[np.float64],
+    scale: NDArray[np.float64],
     theta: NDArray[np.float64],
     residual: NDArray[np.float64],
     reach: float,
     weakest: float,
+    noise: float,
 ) -> float: ...
 def are_plain(center: NDArray[np.float64], scale: NDArray[np.float64]) -> bool: ...
 def margin_terms(

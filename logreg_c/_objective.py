@@ -33,9 +33,6 @@ from ._validation import Floats, Indices
 
 Source = Dense | Sparse
 
-# More than the sum over examples of terms about 1 in size, which cancel, is rounded by.
-NOISE = 1e-15
-
 
 class Point(NamedTuple):
     """What one pass at theta tells: its margins Z (K, n), J and the gradient of J (but for L1)."""
@@ -109,11 +106,6 @@ class Objective:
     def shift(self) -> Floats:
         """How far columns are from zero, in units of their scale."""
         return np.abs(self.center * self.scale)
-
-    @cached_property
-    def noise(self) -> Floats:
-        """What an entry of the gradient, or of a dual residual, may be by rounding alone."""
-        return NOISE * np.append(1.0 + self.shift, 1.0)
 
     def start(self) -> Floats:
         """Return zeros of the shape of theta."""

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import _kernels
-from ._certificate import REACH, WEAKEST, below, bound_of_gaps
+from ._certificate import LIMITS, below, bound_of_gaps
 from ._nonsmooth import Nonsmooth
 from ._objective import Objective, Point
 from ._validation import Floats, Indices
@@ -154,7 +154,7 @@ def _evaluate(
     data.meter.add(first.n)
     kernels.end_problems(
         theta, gradient, moves, *_penalties(objectives), first.center, first.scale, first.plain,
-        first.fit_bias, thetas, gradients, Js, first.noise, REACH, WEAKEST, numbers,
+        first.fit_bias, thetas, gradients, Js, *LIMITS, numbers,
     )  # fmt: skip
     return Z, gradient, told.tolist(), numbers.tolist()
 

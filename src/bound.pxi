@@ -7,6 +7,14 @@ cdef struct Slack:
     double sum          # of the gaps
 
 
+cdef struct Reach:
+    const double* center
+    const double* scale
+    double reach        # how far the optimum may be, in parts of a coordinate of 1 or more
+    double weakest      # a penalty up to this bounds no residual that may be
+    double noise        # for a column whose centre is zero
+
+
 cdef inline double at_least_zero(double v) noexcept nogil:
     return 0 if v < 0 else v
 
@@ -41,22 +49,22 @@ cdef inline void add_gap(double q, double l1, double lower, double upper, double
 
 
 def kinked_gaps(cnp.ndarray quadratic, cnp.ndarray l1, cnp.ndarray lower, cnp.ndarray upper,
-                cnp.ndarray noise, cnp.ndarray theta, cnp.ndarray residual, double J, double reach,
-                double weakest):
+                cnp.ndarray center, cnp.ndarray scale, cnp.ndarray theta, cnp.ndarray residual,
+                double J, double reach, double weakest, double noise):
     """Return what belongs to the L1 penalty's size alone, in parts of J, and the sum of the gaps of
     Fenchel's inequality at theta for -u = residual - q · theta."""
     cdef Slack slack
     slack.shared = slack.sum = 0
-    add_gaps(doubles(quadratic), doubles(l1), doubles(lower), doubles(upper), doubles(noise),
-             doubles(theta), doubles(residual), cnp.PyArray_DIM(theta, 1), cnp.PyArray_DIM(theta, 0), J, reach,
-             weakest, &slack)
+    cdef Reach limits = Reach(doubles(center), doubles(scale), reach, weakest, noise)
+    add_gaps(doubles(quadratic), doubles(l1), doubles(lower), doubles(upper), doubles(theta),
+             doubles(residual), cnp.PyArray_DIM(theta, 1), cnp.PyArray_DIM(theta, 0), J, &limits,
+             &slack)
     return slack.shared, slack.sum
 
 
 cdef void add_gaps(const double* curved, const double* kinks, const double* low,
-                   const double* high, const double* noise, const double* v, const double* r,
-                   Py_ssize_t D, Py_ssize_t K, double J, double reach, double weakest,
-                   Slack* slack) noexcept nogil:
+                   const double* high, const double* v, const double* r, Py_ssize_t D,
+                   Py_ssize_t K, double J, const Reach* limits, Slack* slack) noexcept nogil:
     cdef Py_ssize_t i, j, k
     cdef double q, u, strength, most
     for k in range(K):
@@ -66,34 +74,35 @@ cdef void add_gaps(const double* curved, const double* kinks, const double* low,
             strength = kinks[j]
             if v[i] == 0 and fabs(u) <= strength:
                 continue
-            q = curved[j] if bounds_it(curved[j], r[i], noise[j], weakest) else 0
+            q = curved[j] if bounds_it(curved[j], r[i], limits, j) else 0
             most = J / strength if strength > 0 else HUGE_VAL
-            add_gap(q, strength, low[j], high[j], most, reach * max(fabs(v[i]), 1.0), v[i], u,
-                    slack)
+            add_gap(q, strength, low[j], high[j], most, limits.reach * max(fabs(v[i]), 1.0), v[i],
+                    u, slack)
 
 
-cdef inline bint bounds_it(double q, double r, double noise, double weakest) noexcept nogil:
-    """Whether q bounds a coordinate with this residual: a very weak one only what is no noise."""
-    return q > weakest or (q > 0 and fabs(r) > noise)
+cdef inline bint bounds_it(double q, double r, const Reach* limits, Py_ssize_t j) noexcept nogil:
+    """Whether q bounds column j, whose residual is r: a very weak one only what is no noise."""
+    return (q > limits.weakest or
+            (q > 0 and fabs(r) > limits.noise * (1 + fabs(limits.center[j] * limits.scale[j]))))
 
 
-def smooth_gaps(cnp.ndarray quadratic, cnp.ndarray noise, cnp.ndarray theta, cnp.ndarray residual,
-                double reach, double weakest):
+def smooth_gaps(cnp.ndarray quadratic, cnp.ndarray center, cnp.ndarray scale, cnp.ndarray theta,
+                cnp.ndarray residual, double reach, double weakest, double noise):
     """Return the sum of r^2 / 2q, and where there is no q of |r| reach max(|theta|, 1)."""
-    return sum_of_gaps(doubles(quadratic), doubles(noise), doubles(theta), doubles(residual),
-                       cnp.PyArray_DIM(theta, 1), cnp.PyArray_DIM(theta, 0), reach, weakest)
+    cdef Reach limits = Reach(doubles(center), doubles(scale), reach, weakest, noise)
+    return sum_of_gaps(doubles(quadratic), doubles(theta), doubles(residual),
+                       cnp.PyArray_DIM(theta, 1), cnp.PyArray_DIM(theta, 0), &limits)
 
 
-cdef double sum_of_gaps(const double* curved, const double* noise, const double* v,
-                        const double* r, Py_ssize_t D, Py_ssize_t K, double reach,
-                        double weakest) noexcept nogil:
+cdef double sum_of_gaps(const double* curved, const double* v, const double* r, Py_ssize_t D,
+                        Py_ssize_t K, const Reach* limits) noexcept nogil:
     cdef Py_ssize_t i, j, k
     cdef double total = 0
     for k in range(K):
         for j in range(D):
             i = k * D + j
-            if bounds_it(curved[j], r[i], noise[j], weakest):
+            if bounds_it(curved[j], r[i], limits, j):
                 total += r[i] * r[i] / (2 * curved[j])
             else:
-                total += fabs(r[i]) * reach * max(fabs(v[i]), 1.0)
+                total += fabs(r[i]) * limits.reach * max(fabs(v[i]), 1.0)
     return total

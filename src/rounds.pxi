@@ -87,8 +87,8 @@ cdef struct Round:
 
 
 cdef void end_round(const Round* r, const Penalties* p, const double* center, const double* scale,
-                    bint plain, bint fit_bias, Py_ssize_t D, const double* noise, double reach,
-                    double weakest, double* out) noexcept nogil:
+                    bint plain, bint fit_bias, Py_ssize_t D, const Reach* limits,
+                    double* out) noexcept nogil:
     cdef Py_ssize_t j
     cdef double step
     cdef Slack slack
@@ -108,12 +108,12 @@ cdef void end_round(const Round* r, const Penalties* p, const double* center, co
         out[ROUND_END_SLOPE] += r.gradient[j] * step
         r.moves[j] += r.gradient_before[j]
     if p.l1 == NULL:
-        slack.sum = sum_of_gaps(p.quadratic, noise, r.theta_before, r.moves, D, 1, reach, weakest)
+        slack.sum = sum_of_gaps(p.quadratic, r.theta_before, r.moves, D, 1, limits)
     else:
         out[ROUND_KINKS] = (weighted_sum(r.theta, p.l1, D, 1)
                             - weighted_sum(r.theta_before, p.l1, D, 1))
-        add_gaps(p.quadratic, p.l1, p.lower, p.upper, noise, r.theta_before, r.moves, D, 1, r.J,
-                 reach, weakest, &slack)
+        add_gaps(p.quadratic, p.l1, p.lower, p.upper, r.theta_before, r.moves, D, 1, r.J, limits,
+                 &slack)
     out[ROUND_SHARED] = slack.shared
     out[ROUND_GAPS] = slack.sum
     size_up(r.theta_before, center, scale, D, 1, out + ROUND_SAME, out + ROUND_SIZE)
@@ -121,7 +121,7 @@ cdef void end_round(const Round* r, const Penalties* p, const double* center, co
 
 def end_problems(cnp.ndarray theta, cnp.ndarray gradient, cnp.ndarray moves, quadratics, kinks,
                  cnp.ndarray center, cnp.ndarray scale, bint plain, bint fit_bias, thetas,
-                 gradients, Js, cnp.ndarray noise, double reach, double weakest, cnp.ndarray out):
+                 gradients, Js, double reach, double weakest, double noise, cnp.ndarray out):
     """Turn the gradients of losses by raw weights at theta (m, D), as evaluate_problems leaves
     them, into those of the objectives, and fill out (m, 8) with numbers of their rounds.
 
@@ -131,6 +131,7 @@ def end_problems(cnp.ndarray theta, cnp.ndarray gradient, cnp.ndarray moves, qua
     cdef Py_ssize_t D = cnp.PyArray_DIM(theta, 1), k
     cdef Penalties p
     cdef Round r
+    cdef Reach limits = Reach(doubles(center), doubles(scale), reach, weakest, noise)
     for k in range(cnp.PyArray_DIM(theta, 0)):
         p = penalties_of(quadratics[k], kinks[k])
         memset(&r, 0, sizeof(Round))
@@ -139,5 +140,5 @@ def end_problems(cnp.ndarray theta, cnp.ndarray gradient, cnp.ndarray moves, qua
             r.moves = doubles(moves) + k * D
             r.theta_before, r.gradient_before = doubles(thetas[k]), doubles(gradients[k])
             r.J = Js[k]
-        end_round(&r, &p, doubles(center), doubles(scale), plain, fit_bias, D, doubles(noise),
-                  reach, weakest, doubles(out) + k * ROUND_NUMBERS)
+        end_round(&r, &p, doubles(center), doubles(scale), plain, fit_bias, D, &limits,
+                  doubles(out) + k * ROUND_NUMBERS)

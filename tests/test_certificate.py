@@ -148,17 +148,21 @@ def test_a_bound_above_what_is_reached_later_is_dropped():
     assert not outcome.converged
 
 
+def objective_with(quadratic):
+    return SimpleNamespace(quadratic=quadratic, center=np.zeros(1), scale=np.ones(1))
+
+
 def test_no_bound_without_numbers():
     assert below(1.0, np.inf, (0.0, 0.0)) == -np.inf
     one = np.ones((1, 2))
-    penalised = SimpleNamespace(quadratic=np.array([0.1, 0.0]), noise=np.full(2, 1e-15))
+    penalised = objective_with(np.array([0.1, 0.0]))
     assert bound_of(penalised, one, one * np.nan, 0.0) == np.inf
     assert bound_of(penalised, one, np.array([[0.0, np.inf]]), 0.0) == np.inf
     assert bound_of(penalised, one, one, np.nan) == np.inf
 
 
 def test_the_terms_of_the_bound():
-    penalised = SimpleNamespace(quadratic=np.array([0.1, 0.0]), noise=np.full(2, 1e-15))
+    penalised = objective_with(np.array([0.1, 0.0]))
     theta, residual = np.array([[2.0, -30.0]]), np.array([[0.04, 1e-3]])
     # 0.04^2 / 0.2, and 1e-3 of ten times 30.
     assert bound_of(penalised, theta, residual, 0.25) == pytest.approx(0.25 + 0.008 + 0.3)

@@ -303,6 +303,11 @@ def fenchel_gap(q, l1, lower, upper, x, u):
     return here + max(u * t - q * t * t / 2 - l1 * abs(t) for t in ends if np.isfinite(t))
 
 
+def zeros_and_ones(size):
+    """Return a centre and a scale of columns that are taken as they are."""
+    return np.zeros(size), np.ones(size)
+
+
 def test_gaps_with_kinks(isa):
     rng, J = np.random.default_rng(8), 3.0
     for case in range(200):
@@ -312,11 +317,13 @@ def test_gaps_with_kinks(isa):
         lower = -rng.choice([0.3, np.inf], 6)
         theta = np.clip(rng.choice([0.0, -0.5, 0.2], (1, 6)), lower, upper)
         residual = rng.standard_normal((1, 6))
-        noise = rng.choice([1e-15, 10.0], 6)
-        found = isa.kinked_gaps(q, l1, lower, upper, noise, theta, residual, J, 10.0, 1e-22)
+        noise = rng.choice([0.0, 10.0])
+        found = isa.kinked_gaps(
+            q, l1, lower, upper, *zeros_and_ones(5), theta, residual, J, 10.0, 1e-22, noise
+        )
         shared, gaps = 0.0, 0.0
         for j in range(6):
-            x, curved = theta[0, j], q[j] if q[j] > 1e-22 or noise[j] < 1.0 else 0.0
+            x, curved = theta[0, j], q[j] if q[j] > 1e-22 or noise < 1.0 else 0.0
             u = q[j] * x - residual[0, j]
             reach = 10.0 * max(abs(x), 1.0)
             most = J / l1[j] if l1[j] else np.inf
@@ -333,11 +340,12 @@ def test_gaps_with_kinks(isa):
 
 
 def test_gaps_without_kinks(isa):
-    q, noise = np.array([2.0, 0.0, 1e-30, 1e-30]), np.array([1e-15, 1e-15, 1e-14, 1e-15])
-    theta, residual = np.array([[1.0, -3.0, 0.5, 9.0]]), np.array([[4.0, -0.1, 2e-15, -2e-15]])
+    q = np.array([2.0, 0.0, 1e-30, 1e-30, 0.0])
+    center, scale = np.array([3.0, 3.0, -3.0, 0.0]), np.ones(4)
+    theta, residual = np.array([[1.0, -3.0, 0.5, 9.0, 0]]), np.array([[4, -0.1, 2e-15, -2e-15, 0]])
     # A residual that may be noise counts as far as the reach, another one as far as it leads.
     expected = 16 / 4 + 0.1 * 10 * 3 + 2e-15 * 10 * 1 + 4e-30 / 2e-30
-    found = isa.smooth_gaps(q, noise, theta, residual, 10.0, 1e-22)
+    found = isa.smooth_gaps(q, center, scale, theta, residual, 10.0, 1e-22, 1e-15)
     assert found == pytest.approx(expected, rel=1e-14)
 
 
@@ -346,6 +354,9 @@ def test_gaps_of_what_is_not_a_number(isa):
     theta, bad = np.zeros((1, 1)), np.full((1, 1), np.nan)
     for q in (one, 0 * one):
         for upper in (one, infinite):
-            found = isa.kinked_gaps(q, one, -upper, upper, one, theta, bad, 1.0, 10.0, 1e-22)
+            limits = (10.0, 1e-22, 1e-15)
+            found = isa.kinked_gaps(
+                q, one, -upper, upper, *zeros_and_ones(0), theta, bad, 1.0, *limits
+            )
             assert np.isnan(sum(found))
-        assert np.isnan(isa.smooth_gaps(q, one, theta, bad, 10.0, 1e-22))
+        assert np.isnan(isa.smooth_gaps(q, *zeros_and_ones(0), theta, bad, *limits))

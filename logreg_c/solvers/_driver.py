@@ -140,7 +140,6 @@ def drive(
     best: Point | None = None
     about: Point | None = None  # where the solver is since it has begun to round X
     lower, count = 0.0, 0  # neither a loss nor a penalty is negative
-    held = all_held(objective)
     history: list[Record] = []
     name = solvers[0][0]
     stuck = []
@@ -152,7 +151,7 @@ def drive(
             if best is not None and not found.J <= best.J:
                 found = best
         assert found is not None  # there is an iterate, or nobody could get any further
-        if held and objective.nonsmooth is None:
+        if objective.nonsmooth is None and all_held(objective):
             proved = max(proved, plain_lower_bound(objective, found))
         if history:
             history[-1] = history[-1]._replace(n_passes=meter.reads).at(found.J, proved)
@@ -165,7 +164,7 @@ def drive(
     for (name, solver), follower in zip(solvers, followers, strict=True):
         task = Task(objective, theta, goal, seed, follower, begun)
         begun = None
-        doubtful = not held and follower == "newton" and name not in FACTORING
+        doubtful = follower == "newton" and name not in FACTORING and not all_held(objective)
         claimed = False
         iterates = solver(task)
         while True:
