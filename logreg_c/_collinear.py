@@ -219,9 +219,7 @@ def not_constant(
     data = objective.data
     combined = random.standard_normal((min(COMBINED, len(directions)), len(directions)))
     v = np.ascontiguousarray(combined @ directions)
-    U = np.empty((len(v), data.n))
-    _kernels.kernels.class_margins_of(data.X, objective.to_raw(v), None, U, data.threads)
-    data.meter.add(data.n)
+    U = objective.direction_margins(v)
     if data.sample_weight is not None:
         U[:, data.sample_weight == 0.0] = 0.0
     size = np.abs(U).max(axis=0)
@@ -241,9 +239,7 @@ def unseen_decrease(objective: Objective, point: Point, directions: Floats) -> f
     class's weights. Reads X once.
     """
     data = objective.data
-    U = np.empty((len(directions), data.n))
-    _kernels.kernels.class_margins_of(data.X, objective.to_raw(directions), None, U, data.threads)
-    data.meter.add(data.n)
+    U = objective.direction_margins(directions)
     a = data.predictions(point.Z)
     _, R = data.residuals(point.Z)
     slope = np.einsum("kn,qn->kq", R, U)

@@ -137,6 +137,17 @@ def test_rare_columns_without_a_penalty():
     assert found.objective == pytest.approx(dense.objective, rel=1e-7)
 
 
+def test_an_empty_column_without_a_penalty():
+    """Depends on others, which is seen from few of the rows and held against them all."""
+    X, y = text(n=2000, d=500)
+    X = sparse.csr_array((X.data, X.indices, X.indptr), (X.shape[0], X.shape[1] + 1))
+    factor = np.ones(X.shape[1])
+    factor[[0, 1, -1]] = 0.0
+    found = fit(X, y, l1=0.1 * largest(X, y), penalty_factor=factor)
+    assert found.converged
+    assert found.w[-1] == 0.0
+
+
 @pytest.mark.parametrize("part", [0.1, 0.01])
 def test_the_same_bits_for_any_number_of_threads(part, unfactored):
     X, y = text()
