@@ -32,7 +32,8 @@ cdef inline void add_gap(double q, double l1, double lower, double upper, double
     if l1 > 0 and q == 0 and (upper if u > 0 else -lower) >= most:
         if over / l1 > slack.shared:
             slack.shared = over / l1
-        slack.sum += l1 * fabs(x) - u * x
+        # As one product: a difference of two leaves a rounding that may be below zero where u = l1.
+        slack.sum += (l1 - (u if x > 0 else -u)) * fabs(x)
         return
     if l1 > 0:
         low, high = max(low, -most), min(high, most)

@@ -339,6 +339,19 @@ def test_gaps_with_kinks(isa):
         assert found == pytest.approx((shared, gaps), rel=1e-12, abs=1e-12), case
 
 
+def test_gaps_of_optimal_weights_are_not_below_zero(isa):
+    """A sum below zero would be no bound at all, and these are sums of roundings."""
+    rng = np.random.default_rng(3)
+    infinite = np.full(6, np.inf)
+    for _ in range(50):
+        theta, l1 = rng.standard_normal((1, 6)), rng.random(6)
+        residual = -l1 * np.sign(theta)
+        found = isa.kinked_gaps(
+            np.zeros(6), l1, -infinite, infinite, theta, residual, 10.0, 10.0, 1e-22
+        )
+        assert found == (0.0, 0.0)
+
+
 def test_gaps_without_kinks(isa):
     q = np.array([2.0, 0.0, 1e-30, 1e-30, 0.0])
     center, scale = np.array([3.0, 3.0, -3.0, 0.0]), np.ones(4)
