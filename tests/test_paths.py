@@ -53,6 +53,15 @@ def test_the_largest_penalty_is_the_least_that_leaves_nothing(kind, K):
     assert path.deviance_explained[1] > 0.0
 
 
+def test_where_no_weight_moves_j_is_not_computed_in_another_way():
+    """Two sums of so many equal terms differ by more than a proof allows for."""
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((4750, 45)), rng.integers(0, 3, 4750)
+    path = regularization_path(X, y, n_penalties=1, fit_intercept=False)
+    assert path.converged.all()
+    assert path.objective[0] == pytest.approx(np.log(3))
+
+
 def test_a_ridge_begins_where_hardly_anything_is_explained():
     X, y, _ = case("gaussian")
     path = regularization_path(X, y, l1_ratio=0.0, n_penalties=30)

@@ -141,6 +141,9 @@ def solve(
 def last_step(part: Objective, point: Point, s: Floats, decrement: float) -> Solved | None:
     """Take a full step without its gradient, which the proof gives; None if J is not lower."""
     assert part.nonsmooth is not None
+    if not s.any():
+        # Another sum would be another rounding of the same J, which a proof may be above.
+        return Solved(point, s, np.zeros_like(point.Z), decrement, point)
     U = part.direction_margins(s)
     J = part.ray(point, s, U).at(1.0)[0]
     if not J <= point.J:
