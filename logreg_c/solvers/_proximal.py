@@ -186,12 +186,14 @@ class Recall:
     """Solves one problem after another of the same columns and rows, whose penalties differ.
 
     A Hessian proves steps of the problems after its own as well (`_certificate`), as long as
-    curvatures are about the same: what that costs is seen from proof to proof.
+    curvatures are about the same: what that costs is seen from proof to proof. One that fails is
+    the last of its Hessian.
     """
 
     def __init__(self) -> None:
         self._made: Made | None = None
         self._left = RECALLED
+        self._gap = 0.0  # what the last step was to prove
 
     def forget(self) -> None:
         """Go over to other columns or rows."""
@@ -201,7 +203,7 @@ class Recall:
         self, gap: float, part: Objective, point: Point, enough: float, least: float
     ) -> Solved:
         """Do what `solve` does, by the last Hessian alone where its step is to prove the gap."""
-        last = self._step(gap, part, point)
+        last, self._gap = self._step(gap, part, point), gap
         if last is None:
             curvature = Curvature(part)
             last = solve(part, point, enough, least, curvature)
@@ -210,7 +212,7 @@ class Recall:
 
     def _step(self, gap: float, part: Objective, point: Point) -> Solved | None:
         made = self._made
-        if made is None or gap <= 0.0 or not made.serves(part, point):
+        if made is None or not made.serves(part, point):
             return None
         s, decrement = model_step(part, made.with_ridge_of(part), point)
         if not self._left * decrement <= gap:
@@ -220,7 +222,11 @@ class Recall:
 
     def learn(self, last: Solved, gap: float) -> None:
         """See what a step has proved."""
-        if last.bent is not None and last.decrement > 0.0:
+        if last.bent is None:
+            return
+        if gap > self._gap:
+            self.forget()
+        elif 0.0 < gap < last.decrement:  # if not, both are rounding
             self._left = GROWS * gap / last.decrement
 
 

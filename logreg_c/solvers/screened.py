@@ -138,7 +138,7 @@ def screened(screen: Screen, before: Point, l1: Floats) -> Solver:
 def _screened(task: Task, screen: Screen, before: Point, l1: Floats) -> Iterator[Iterate]:
     objective, goal, theta, point = task.objective, task.goal, task.theta, before
     assert objective.nonsmooth is not None
-    enough, first = ENOUGH * before.J, True
+    enough = ENOUGH * before.J
     while True:
         near, columns = screen.near(objective, point)
         assert near.nonsmooth is not None
@@ -165,8 +165,7 @@ def _screened(task: Task, screen: Screen, before: Point, l1: Floats) -> Iterator
             if solver is solve:
                 # The last step of a factored Hessian proves more than what it was to prove.
                 least = enough
-                solver = partial(screen.recall, gap if first else 0.0)
-                first = False
+                solver = partial(screen.recall, gap)
             last = solve_part(near, part, chosen, theta, solver, enough, least, group)
             chosen = and_bias(chosen, near.D)
             among, lower, R, _ = prove(near, chosen, last)
