@@ -5,15 +5,16 @@
 #
 # r is kept the gradient of the quadratic part at x. Coordinate descent finds which coordinates are
 # neither zero nor at a bound; a Cholesky factor of these alone then gives the minimum to rounding,
-# if no sign changes on the way. Where one does, the step ends there, and coordinate descent goes
-# on. H is symmetric, so a coordinate that moves by t adds t times a contiguous row to r; one that
-# stays costs nothing but a look.
+# if no sign changes on the way. Where one does, the step ends there, unless the model falls further
+# behind it, as it does behind hundreds where columns are nearly alike and the penalty is small;
+# then there is another factor, or coordinate descent goes on. H is symmetric, so a coordinate that
+# moves by t adds t times a contiguous row to r; one that stays costs nothing but a look.
 
 cdef enum:
     ROUNDS = 6          # of coordinate descent between two factors
     MOST_FACTORS = 50   # with so many rounds before each
     CHEAP = 64          # coordinates whose factor costs no more than a few rounds: it does not wait
-    STOPS = 10          # how often a sign may stop a factor's step before the descent goes on
+    STOPS = 10          # how often signs may change a factor's step before the descent goes on
     ALONE = 256         # up to so many, threads would wait for each other longer than they work
 
 cdef double ROUNDING = 1e-20    # a change this small beside the first, both squares, is rounding
@@ -86,22 +87,50 @@ cdef Py_ssize_t find_free(const Model* q, Py_ssize_t* S) noexcept nogil:
     return m
 
 
-cdef inline double stop_of(const Model* q, Py_ssize_t j, double t) noexcept nogil:
-    """Where coordinate j has to stop on the way along t: at zero if it is penalised, or a bound."""
-    if q.l1[j] > 0 and t * q.x[j] < 0:
-        return 0
-    return q.upper[j] if t > 0 else q.lower[j]
+cdef inline Py_ssize_t least(const double* v, Py_ssize_t m) noexcept nogil:
+    cdef Py_ssize_t k, found = 0
+    for k in range(1, m):
+        if v[k] < v[found]:
+            found = k
+    return found
+
+
+cdef double find_length(const Model* q, const Py_ssize_t* S, Py_ssize_t m, const double* d,
+                        double fall, double* stop, double* end) noexcept nogil:
+    """How far along d the coordinates S go, whose slope is -fall at 0 and, but for kinks, 0 at 1.
+
+    To the first bound, which for coordinate k is at end[k], or to where the model rises again.
+    Kinks on the way there, the first of each coordinate being at stop[k], are passed.
+    """
+    cdef Py_ssize_t k, j
+    cdef double length = 1, jumps = 0, jump
+    for k in range(m):
+        j = S[k]
+        end[k] = ((q.upper[j] if d[k] > 0 else q.lower[j]) - q.x[j]) / d[k] if d[k] != 0 \
+            else HUGE_VAL
+        stop[k] = -q.x[j] / d[k] if q.l1[j] > 0 and d[k] * q.x[j] < 0 else end[k]
+    while True:
+        k = least(stop, m)
+        if not stop[k] < length:
+            return length
+        jump = 2 * q.l1[S[k]] * fabs(d[k])
+        if not (stop[k] < end[k] and jumps + jump < fall * (1 - stop[k])):
+            return stop[k]
+        jumps += jump
+        length = max(1 - jumps / fall, stop[k])
+        stop[k] = end[k]
 
 
 cdef bint newton_on(const Model* q, const Py_ssize_t* S, Py_ssize_t m) except -1 nogil:
-    """Move x and r towards the minimum over the coordinates S; False if one had to stop before."""
+    """Move x and r towards the minimum over the coordinates S; False if it is further on."""
     cdef Py_ssize_t i, k, j
-    cdef double length = 1, old
-    cdef void* memory = new_doubles(m * (m + 3))
+    cdef double length, old, fall = 0
+    cdef void* memory = new_doubles(m * (m + 4))
     cdef double* size = aligned(memory)
     cdef double* d = size + m
-    cdef double* longest = d + m
-    cdef double* R = longest + m
+    cdef double* stop = d + m
+    cdef double* end = stop + m
+    cdef double* R = end + m
     try:
         for k in range(m):
             for i in range(k, m):
@@ -109,18 +138,17 @@ cdef bint newton_on(const Model* q, const Py_ssize_t* S, Py_ssize_t m) except -1
         factor_in_place(R, m, size, q.threads if m > ALONE else 1)
         for k in range(m):
             j = S[k]
-            d[k] = -(q.r[j] + (q.l1[j] if q.x[j] > 0 else (-q.l1[j] if q.x[j] < 0 else 0)))
+            stop[k] = -(q.r[j] + (q.l1[j] if q.x[j] > 0 else (-q.l1[j] if q.x[j] < 0 else 0)))
+            d[k] = stop[k]
         solve_scaled(R, size, m, d, 1)
         for k in range(m):
-            j = S[k]
-            longest[k] = (stop_of(q, j, d[k]) - q.x[j]) / d[k] if d[k] != 0 else HUGE_VAL
-            if longest[k] < length:
-                length = longest[k]
+            fall += stop[k] * d[k]
+        length = find_length(q, S, m, d, fall, stop, end)
         for k in range(m):
             j = S[k]
             old = q.x[j]
-            if length < 1 and longest[k] <= length:
-                q.x[j] = stop_of(q, j, d[k])
+            if length < 1 and stop[k] <= length:
+                q.x[j] = 0 if stop[k] < end[k] else (q.upper[j] if d[k] > 0 else q.lower[j])
             else:
                 q.x[j] += length * d[k]
             axpy(q.H + j * q.N, q.x[j] - old, q.N, q.r)

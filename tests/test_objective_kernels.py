@@ -286,6 +286,19 @@ def test_the_minimum_of_a_quadratic_satisfies_its_conditions(isa, N, bounded):
     assert again.tobytes() == x.tobytes()
 
 
+def test_the_minimum_where_columns_are_nearly_alike(isa):
+    """Many weights change their sign on the way there, which coordinate descent does not see."""
+    rng, N = np.random.default_rng(4), 200
+    B = rng.standard_normal((N + 20, N)) + 300.0
+    B /= np.sqrt((B * B).mean(axis=0))
+    H = np.ascontiguousarray(B.T @ B / N + 1e-9 * np.eye(N))
+    g, l1 = 0.01 * B.T @ rng.standard_normal(N + 20) / N, np.full(N, 3e-7)
+    infinite = np.full(N, np.inf)
+    x, r = np.empty((2, N))
+    isa.minimise_quadratic(H, g, np.zeros(N), l1, -infinite, infinite, x, r, 0.0, 1)
+    assert np.abs(np.where(x == 0.0, r - np.clip(r, -l1, l1), r + l1 * np.sign(x))).max() < 1e-9
+
+
 def test_a_model_without_a_factor_is_an_error(isa):
     H = np.array([[1.0, 2.0], [2.0, 1.0]])
     bounds = np.full(2, np.inf)
