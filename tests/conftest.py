@@ -25,6 +25,25 @@ def pytest_collect_file():
     return [one for one in found if not isinstance(one, DoctestModule)]
 
 
+@pytest.fixture
+def bars(monkeypatch):
+    """List the bars that tqdm makes, and let it make them as it does."""
+    tqdm = pytest.importorskip("tqdm.auto")
+    made = []
+
+    class Listed(tqdm.tqdm):
+        def __init__(self, *arguments, **named):
+            super().__init__(*arguments, **named)
+            made.append(self)
+
+        @property
+        def closed(self):
+            return self.disable
+
+    monkeypatch.setattr(tqdm, "tqdm", Listed)
+    return made
+
+
 @pytest.fixture(params=_kernels.available(), scope="module")
 def isa(request):
     """Run a test on every instruction set this machine supports."""

@@ -226,11 +226,11 @@ def test_callback_errors_come_through():
         logreg_c.gradient_descent(X, y, callback=callback)
 
 
-def test_progress_shows_a_bar_and_changes_nothing(capsys):
-    pytest.importorskip("tqdm")
+def test_progress_shows_a_bar_and_changes_nothing(bars, capsys):
     X, y, _ = problem()
     shown = logreg_c.gradient_descent(X, y, n_iter=300, progress=True)
     assert "300/300" in capsys.readouterr().err
+    assert [(bar.n, bar.closed) for bar in bars] == [(300, True)]
     assert shown.w.tolist() == logreg_c.gradient_descent(X, y, n_iter=300).w.tolist()
 
 

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
-from fit_problems import KINDS, QUICK, TALL, optimum, problem, raw, twin, unscaled
+from fit_problems import KINDS, QUICK, TALL, bits_of, optimum, problem, raw, twin, unscaled
 
 import logreg_c
 from logreg_c import ConvergenceWarning, FitResult, fit
@@ -174,6 +176,33 @@ def test_a_callback_stops(solver):
         )
     assert (result.reason, result.n_iter) == ("callback stopped it after iteration 2", 2)
     assert not result.converged
+
+
+def test_progress_shows_a_bar_and_closes_it(bars, capsys):
+    X, y, arguments = problem("gaussian")
+    shown = fit(X, y, progress=True, **arguments)
+    assert [(bar.n, bar.closed) for bar in bars] == [(shown.n_iter, True)]
+    assert f"fit: {shown.n_iter}iteration [" in capsys.readouterr().err
+    assert bits_of(shown) == bits_of(fit(X, y, **arguments))
+    assert len(bars) == 1
+
+
+def test_a_fit_that_is_broken_off_closes_its_bar(bars):
+    X, y, arguments = problem("gaussian")
+
+    def stop(state):
+        raise FloatingPointError("mine")
+
+    with pytest.raises(FloatingPointError, match="mine"):
+        fit(X, y, progress=True, callback=stop, **arguments)
+    assert [(bar.n, bar.closed) for bar in bars] == [(1, True)]
+
+
+def test_progress_without_tqdm_says_what_to_install(monkeypatch):
+    X, y, arguments = problem("gaussian")
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    with pytest.raises(ImportError, match="pip install tqdm"):
+        fit(X, y, progress=True, **arguments)
 
 
 @pytest.mark.parametrize("solver", ["newton", "lbfgs", "newton-cg", "gradient-descent"])

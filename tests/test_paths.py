@@ -84,6 +84,15 @@ def test_what_is_said_of_a_path():
         assert path.deviance_explained[k] == pytest.approx(1.0 - here / base, abs=1e-6)
 
 
+def test_progress_shows_a_bar_and_closes_it(bars, capsys):
+    X, y, arguments = case("gaussian")
+    shown = regularization_path(X, y, n_penalties=5, progress=True, **arguments)
+    assert [(bar.n, bar.closed) for bar in bars] == [(5, True)]
+    assert "5/5" in capsys.readouterr().err
+    quiet = regularization_path(X, y, n_penalties=5, **arguments)
+    np.testing.assert_array_equal(shown.w, quiet.w)
+
+
 def test_soft_labels_explain_all_there_is():
     X, y, _ = case("soft")
     path = regularization_path(X, y, n_penalties=10)
