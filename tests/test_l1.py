@@ -243,18 +243,28 @@ def test_elastic_net_meets_its_ends():
     np.testing.assert_allclose(fit(X, y, l2=1e-9, l1=0.01, tol=1e-12).w, lasso.w, atol=3e-6)
 
 
+@pytest.mark.parametrize("ratio", [1.0, 0.4])
 @pytest.mark.parametrize("K", [2, 3])
-def test_scikit_learn_agrees(K):
+def test_scikit_learn_agrees(K, ratio, monkeypatch):
+    monkeypatch.setattr("logreg_c.fitting.SMALL", 0)  # no sparse X is copied as a dense one
     linear_model = pytest.importorskip("sklearn.linear_model")
     X, y, _ = problem("gaussian", K)
-    for ratio in (1.0, 0.4):
-        theirs = linear_model.LogisticRegression(
-            C=0.05, l1_ratio=ratio, solver="saga", tol=1e-10, max_iter=20_000, random_state=0
-        ).fit(X, y)
-        ours = logreg_c.LogisticRegression(C=0.05, l1_ratio=ratio, tol=1e-11).fit(X, y)
-        np.testing.assert_allclose(ours.coef_, theirs.coef_, atol=1e-6)
-        np.testing.assert_array_equal(ours.coef_ == 0, np.abs(theirs.coef_) < 1e-9)
-        np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=1e-6)
+    theirs = linear_model.LogisticRegression(
+        C=0.05, l1_ratio=ratio, solver="saga", tol=1e-10, max_iter=20_000, random_state=0
+    )
+    if theirs.penalty == "l2":  # scikit-learn before 1.8 does not go by l1_ratio alone
+        theirs.set_params(penalty="elasticnet")
+    theirs.fit(X, y)
+    size = np.abs(theirs.coef_).max()
+    for solver in SOLVERS:
+        model = logreg_c.LogisticRegression(C=0.05, l1_ratio=ratio, solver=solver, tol=1e-13)
+        for held in (X, scipy.sparse.csr_array(X)):
+            if solver == "sampled" and held is not X:
+                continue  # it is for a dense X
+            ours = model.fit(held, y)
+            np.testing.assert_allclose(ours.coef_, theirs.coef_, rtol=0, atol=1e-6 * size)
+            np.testing.assert_array_equal(ours.coef_ == 0, np.abs(theirs.coef_) < 1e-9)
+            np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=1e-6)
 
 
 def test_a_ridge_penalty_with_factors_is_that_of_scaled_columns():

@@ -87,25 +87,43 @@ def test_several_classes_have_the_scores_of_separate_fits(scoring):
         np.testing.assert_allclose(model.scores_[:, 0, j], expected, rtol=1e-4, atol=1e-6)
 
 
+def test_verbose_shows_a_bar_and_closes_it(bars, capsys):
+    X, y = data("iris")
+    LogisticRegressionCV(Cs=CS, cv=3, verbose=1).fit(X, y)
+    assert [(bar.n, bar.closed) for bar in bars] == [(12, True)]  # three folds and all rows
+    assert "12/12" in capsys.readouterr().err
+
+
+def each(attribute):
+    """Return the array, or those of the classes, that an attribute is."""
+    return list(attribute.values()) if isinstance(attribute, dict) else [attribute]
+
+
 @pytest.mark.parametrize("name", ["breast_cancer", "iris"])
 @pytest.mark.parametrize("class_weight", [None, "balanced"])
 def test_it_agrees_with_scikit_learns(name, class_weight):
     X, y = data(name)
     common = {"Cs": 4, "scoring": "neg_log_loss", "class_weight": class_weight}
-    ours = LogisticRegressionCV(tol=1e-10, **common).fit(X, y)
     theirs = sklearn.linear_model.LogisticRegressionCV(
-        solver="newton-cg", tol=1e-10, max_iter=1000, l1_ratios=(0,), use_legacy_attributes=False,
-        **common,
-    )  # fmt: skip
+        solver="newton-cg", tol=1e-10, max_iter=1000, **common
+    )
+    new = {"use_legacy_attributes": False, "l1_ratios": (0.0,)}
+    if "use_legacy_attributes" in theirs.get_params():
+        theirs.set_params(**new)
+    else:  # scikit-learn before 1.8
+        new = {"use_legacy_attributes": True, "l1_ratios": None}
+    ours = LogisticRegressionCV(tol=1e-10, **common, **new).fit(X, y)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         theirs.fit(X, y)
-    assert ours.C_ == theirs.C_
+    np.testing.assert_array_equal(ours.C_, theirs.C_)
     np.testing.assert_allclose(ours.Cs_, theirs.Cs_)
-    np.testing.assert_allclose(ours.scores_, theirs.scores_, rtol=1e-3, atol=1e-5)
+    for mine, other in zip(each(ours.scores_), each(theirs.scores_), strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-3, atol=1e-5)
     size = np.abs(theirs.coef_).max()
     np.testing.assert_allclose(ours.coef_, theirs.coef_, atol=2e-4 * size)
-    assert ours.coefs_paths_.shape == theirs.coefs_paths_.shape
+    for mine, other in zip(each(ours.coefs_paths_), each(theirs.coefs_paths_), strict=True):
+        assert mine.shape == other.shape
     assert ours.n_iter_.shape == theirs.n_iter_.shape
     assert ours.score(X, y) == pytest.approx(theirs.score(X, y), rel=1e-4)
 
