@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from hard_problems import BIG, FLAVOURS, Exact, Problems, draw
+from hard_problems import BIG, Exact, Problems, draw
 
 from logreg_c._certificate import REACH, lower_bound, plain_lower_bound
 from logreg_c._combination import Combination
@@ -33,7 +33,7 @@ class Case(NamedTuple):
     """A bound, and what it must not be above: J somewhere within its reach."""
 
     way: str
-    flavour: str
+    flavours: list[str]
     J: float
     lower: float
     least: np.longdouble
@@ -185,19 +185,19 @@ def cases(seed: int, B: int, n: int, d: int, K: int, kind: str = "ridge") -> Ite
     aim = thetas + part.astype(BIG)[:, None, None] * (best - thetas)
     least, least_of_all = exact.J(aim), exact.J(best)
     for i, objective in enumerate(objectives):
-        flavour = FLAVOURS[i % len(FLAVOURS)]
+        flavours = problems.flavours(i)
         point = objective.evaluate(thetas[i])
         with np.errstate(all="ignore"):  # where classes are separated a Hessian may be nothing
             try:
                 for way, lower in directions(objective, point, rng):
-                    yield Case(way, flavour, point.J, lower, least[i], part[i] == 1.0)
+                    yield Case(way, flavours, point.J, lower, least[i], part[i] == 1.0)
             except FloatingPointError:
                 pass  # nor has it a factor
             if rng.random() < FITTED:
                 theta, J, lower = fitted(problems, i, objective, rng)
                 # Columns three times as large are so to rounding, which enormous weights tell.
-                if flavour != "duplicates" or within_reach(objective, theta, best[i]) == 1.0:
-                    yield Case("fit", flavour, J, lower, least_of_all[i], True)
+                if "duplicates" not in flavours or within_reach(objective, theta, best[i]) == 1.0:
+                    yield Case("fit", flavours, J, lower, least_of_all[i], True)
 
 
 def summary(found: list[Case]) -> str:

@@ -15,6 +15,8 @@ from logreg_c.fitting import Posed, Problem
 
 BIG = np.longdouble
 FLAVOURS = ["gaussian", "rare", "heavy", "scales", "duplicates", "offsets", "one positive"]
+# Rows from where on one in a thousand is positive, whatever the columns are.
+MANY = 1000
 
 
 class Problems(NamedTuple):
@@ -31,6 +33,12 @@ class Problems(NamedTuple):
     lower: np.ndarray  # (B, d)
     upper: np.ndarray  # (B, d)
     layout: list[str]  # "dense", "csr" or "csc"
+
+    def flavours(self, i: int) -> list[str]:
+        """Return what is awkward about a problem: its columns, and its labels and weights."""
+        soft = bool(((self.Y[i] > 0.0) & (self.Y[i] < 1.0)).any())
+        weights = bool((self.weight[i] != 1.0).any())
+        return [FLAVOURS[i % len(FLAVOURS)]] + ["soft"] * soft + ["weights"] * weights
 
     def penalty(self, i: int) -> tuple:
         """Return l2, l1, penalty_factor, lower and upper."""
@@ -73,7 +81,9 @@ def labels(rng: np.random.Generator, n: int, K: int, flavour: str) -> np.ndarray
         Y = rng.dirichlet(np.full(classes, 0.5), n).T.copy()
     else:
         ids = rng.integers(0, classes, n)
-        if flavour == "one positive":
+        if n >= MANY:
+            ids[:] = rng.random(n) < 1e-3
+        elif flavour == "one positive":
             ids[:] = 0
         ids[:classes] = np.arange(classes)
         Y = (ids == np.arange(classes)[:, None]).astype(float)
