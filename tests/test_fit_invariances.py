@@ -11,12 +11,15 @@ import threading
 
 import numpy as np
 import pytest
-from fit_problems import QUICK, TALL, bits_of, problem
+from fit_problems import QUICK, TALL, bits_of, problem, raw, twin
 
 import logreg_c
 from logreg_c import fit
+from logreg_c._data import Dense
 
 EVERY = [*TALL, "gradient-descent"]
+# What columns are multiplied by, and what is added to them.
+SCALE, SHIFT = np.array([1e-6, 1.0, 300.0, 1e7]), np.array([0.0, 10.0, -1.0, 1e8])
 
 
 def close(one, two, rtol=1e-6):
@@ -55,13 +58,11 @@ def test_stacking_the_rows_changes_nothing(K):
 @pytest.mark.parametrize("solver", QUICK)
 def test_scaling_a_column_scales_its_weight_where_there_is_no_penalty(solver, K):
     X, y, _ = some(K)
-    scale = np.array([1e-6, 1.0, 300.0, 1e7])
-    shift = np.array([0.0, 10.0, -1.0, 1e8])
     plain = fit(X, y, solver=solver, tol=1e-12)
-    scaled = fit(X * scale + shift, y, solver=solver, tol=1e-12)
+    scaled = fit(X * SCALE + SHIFT, y, solver=solver, tol=1e-12)
     assert scaled.objective == pytest.approx(plain.objective, rel=1e-10)
-    np.testing.assert_allclose(scaled.w * scale, plain.w, rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(scaled.b + scaled.w @ shift, plain.b, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(scaled.w * SCALE, plain.w, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(scaled.b + scaled.w @ SHIFT, plain.b, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("solver", TALL)
@@ -76,6 +77,55 @@ def test_the_order_of_rows_columns_and_classes(solver):
     np.testing.assert_allclose(turned.w, plain.w[:, columns], rtol=1e-5, atol=1e-6)
     named = fit(X, classes[y], solver=solver, tol=1e-12, **arguments)
     np.testing.assert_allclose(named.w[classes], plain.w, rtol=1e-5, atol=1e-6)
+
+
+def told_otherwise(how, X, y, K):
+    """Return arguments of a problem, of the same told otherwise, and the way back for its raw w."""
+    rng = np.random.default_rng(7)
+    if how == "repeated":
+        times = rng.integers(0, 4, len(y))
+        once = {"X": X, "y": y, "sample_weight": times}
+        return once, {"X": np.repeat(X, times, axis=0), "y": np.repeat(y, times)}, np.asarray
+    once = {"X": X, "y": y}
+    if how == "stacked":
+        return once, {"X": np.vstack([X, X]), "y": np.concatenate([y, y])}, np.asarray
+    if how == "scaled":
+        turn = np.diag(np.append(SCALE, 1.0))
+        turn[:-1, -1] = SHIFT
+        return once, {"X": X * SCALE + SHIFT, "y": y}, lambda raw: raw @ turn
+    if how == "rows":
+        order = rng.permutation(len(y))
+        return once, {"X": X[order], "y": y[order]}, np.asarray
+    if how == "columns":
+        order = np.array([2, 0, 3, 1])
+        return once, {"X": X[:, order], "y": y}, lambda raw: raw[:, np.append(order.argsort(), 4)]
+    names = np.roll(np.arange(K), 1)
+    back = (lambda raw: raw[names]) if K > 2 else np.negative
+    return once, {"X": X, "y": names[y]}, back
+
+
+@pytest.mark.parametrize("how", ["repeated", "stacked", "scaled", "rows", "columns", "classes"])
+@pytest.mark.parametrize(("solver", "K"), [("sampled", 2), ("sampled", 3), ("blocks", 3)])
+def test_samples_of_the_same_told_otherwise_lead_within_the_proofs(solver, K, how, monkeypatch):
+    drawn, take = [], Dense.take
+    monkeypatch.setattr(Dense, "take", lambda self, *a: drawn.append(len(a[0])) or take(self, *a))
+    rng = np.random.default_rng(K)
+    X = rng.standard_normal((20_000, 4))
+    y = (X @ rng.standard_normal((4, K)) + rng.gumbel(size=(20_000, K))).argmax(axis=1)
+    l2 = 0.0 if how == "scaled" else 1e-2
+    once, otherwise, back = told_otherwise(how, X, y, K)
+    one, other = (fit(**a, l2=l2, solver=solver, tol=1e-8) for a in (once, otherwise))
+    assert one.solver == other.solver == solver
+    assert 100 < max(drawn) < 20_000 <= min(len(once["y"]), len(otherwise["y"]))
+    # Other rows are drawn, so that bits differ; each optimum is where both proofs say.
+    J = float(twin(**once, l2=l2).J(back(raw(other))))
+    assert pytest.approx(J, rel=1e-12) == other.objective
+    assert one.objective - one.gap <= other.objective
+    assert other.objective - other.gap <= one.objective
+    if l2 > 0.0:
+        # J rises by at least l2/2 times the square of the way to its minimum.
+        reach = np.sqrt(2 * one.gap / l2) + np.sqrt(2 * other.gap / l2)
+        assert np.linalg.norm((back(raw(other)) - raw(one))[:, :-1]) <= reach
 
 
 def test_swapping_two_classes_changes_the_sign():
