@@ -29,7 +29,7 @@ class Problem:
         s = rng.uniform(0, 3, n) * (rng.random(n) < 0.9) if weighted else None
         offset = rng.standard_normal((K, n)) if weighted else None
         total = float(n) if s is None else float(s.sum())
-        self.X, self.y, self.s, self.offset, self.l2 = X, y, s, offset, l2
+        self.X, self.Y, self.s, self.offset, self.l2 = X, Y, s, offset, l2
         self.data = Dense(X, y, K, s, total, offset, 2)
         self.center = np.zeros(d) if plain or not fit_bias else X.mean(axis=0)
         self.scale = np.ones(d) if plain else 1 / X.std(axis=0)
@@ -65,25 +65,78 @@ def predictions(p, point):
     return p.data.predictions(point.Z)
 
 
-@pytest.mark.parametrize("plain", [False, True])
-@pytest.mark.parametrize("weighted", [False, True])
-def test_value_and_gradient_are_the_graphs(weighted, plain):
-    p = Problem("binary", weighted, n=9, d=2, plain=plain)
+def name_of(k, j):
+    return f"t{k}_{j}"
+
+
+def graph_of(p):
+    """Return the graph of J, for two classes or for several, over the raw weights and biases."""
+    raw = p.objective.to_raw(p.theta)
+    K, D = raw.shape
+    t = [[graph.variable(name_of(k, j), raw[k, j]) for j in range(D)] for k in range(K)]
+    losses = []
+    for i, x in enumerate(p.X.tolist()):
+        offset = np.zeros(K) if p.offset is None else p.offset[:, i]
+        z = [graph.weighted_sum([*t[k], 1.0], [*x, 1.0, offset[k]]) for k in range(K)]
+        y = p.Y[:, i].astype(float)
+        if K == 1:
+            losses.append(graph.cross_entropy_from_z(z[0], y[0]))
+        else:
+            total = graph.weighted_sum([1.0] * K, [graph.exp(zk) for zk in z])
+            losses.append(graph.log(total) - graph.weighted_sum(y, z))
+    s = np.ones(len(losses)) if p.s is None else p.s
+    weights = [tkj for tk in t for tkj in tk[:-1]]
+    penalty = p.l2 / 2 * graph.weighted_sum(weights, weights)
+    return graph.Graph(graph.weighted_sum(s, losses) / s.sum() + penalty)
+
+
+def graph_at(p, J, theta):
+    """Return J and its gradient by theta, as the graph has them there."""
+    raw = p.objective.to_raw(theta)
+    value = J.forward(**{name_of(k, j): raw[k, j] for k, j in np.ndindex(*raw.shape)})
+    slopes = J.backward()
+    gradient = [[slopes[name_of(k, j)] for j in range(raw.shape[1])] for k in range(len(raw))]
+    return value, p.chain(gradient)
+
+
+# The columns are small where they are scaled: a penalty on their weights is then enormous.
+graphs = pytest.mark.parametrize(
+    "p",
+    [
+        pytest.param(
+            Problem(kind, weighted, l2=l2, n=9, d=2, plain=plain), id=f"{kind}-{weighted}-{plain}"
+        )
+        for kind in KINDS
+        for weighted in (False, True)
+        for plain, l2 in ((False, 3e-7), (True, 0.3))
+    ],
+)
+
+
+@graphs
+def test_value_and_gradient_are_the_graphs(p, isa):
     point = p.objective.evaluate(p.theta)
-    raw = p.objective.to_raw(p.theta)[0]
-    b = raw[-1]
-    if weighted:  # the graph has no offset: a column of it whose weight is 1
-        X, w = np.column_stack([p.X, p.offset[0]]), np.append(raw[:-1], 1.0)
-    else:
-        X, w = p.X, raw[:-1]
-    J, dw, db = graph.loss_and_gradient(
-        X.tolist(), p.y[0].tolist(), w.tolist(), b,
-        sample_weight=None if p.s is None else p.s.tolist(), l2=p.l2,
-    )  # fmt: skip
-    J -= p.l2 / 2 * (len(w) - 2)
+    J, gradient = graph_at(p, graph_of(p), p.theta)
     assert pytest.approx(J, rel=1e-12) == point.J
-    by_graph = p.chain([[*dw[:2], db]])
-    np.testing.assert_allclose(point.gradient, by_graph, rtol=1e-11, atol=1e-12)
+    np.testing.assert_allclose(point.gradient, gradient, rtol=1e-11, atol=1e-12)
+
+
+@graphs
+def test_hessian_and_its_products_are_differences_of_the_graphs_gradients(p, isa):
+    objective, J, step = p.objective, graph_of(p), 1e-5
+    a = predictions(p, objective.evaluate(p.theta))
+    H = objective.hessian(a)
+    for k, j in np.ndindex(*p.theta.shape):
+        s = np.zeros_like(p.theta)
+        s[k, j] = 1.0
+        s = objective.project(s)  # of several classes what adds up is filled in
+        ahead, behind = (graph_at(p, J, p.theta + t * s)[1] for t in (step, -step))
+        difference = (ahead - behind) / (2 * step)
+        product = objective.hessian_vector(a, s)
+        np.testing.assert_allclose(product, difference, rtol=1e-6, atol=1e-8)
+        np.testing.assert_allclose(
+            (H @ s.ravel()).reshape(s.shape), difference, rtol=1e-6, atol=1e-8
+        )
 
 
 @problems
