@@ -14,7 +14,7 @@ from logreg_c import ConvergenceWarning, FitResult, fit
 from logreg_c._objective import Objective
 from logreg_c._penalty import as_penalty
 from logreg_c.fitting import Problem
-from logreg_c.solvers import choose
+from logreg_c.solvers import NONSMOOTH, SOLVERS, choose
 
 
 @pytest.mark.parametrize("K", [2, 3])
@@ -177,6 +177,51 @@ def test_a_callback_stops(solver):
         )
     assert (result.reason, result.n_iter) == ("callback stopped it after iteration 2", 2)
     assert not result.converged
+
+
+def bits_of_point(point):
+    return point.theta.tobytes(), point.Z.tobytes(), point.J, point.gradient.tobytes()
+
+
+@pytest.fixture
+def points(monkeypatch):
+    """List each point that an objective evaluates, with its bits at that time."""
+    seen, made = [], Objective._point
+
+    def listed(self, *arguments):
+        point = made(self, *arguments)
+        seen.append((point, bits_of_point(point)))
+        return point
+
+    monkeypatch.setattr(Objective, "_point", listed)
+    return seen
+
+
+@pytest.mark.parametrize("K", [2, 3])
+@pytest.mark.parametrize(
+    ("solver", "penalty"),
+    [(solver, {"l2": 1e-3}) for solver in SOLVERS if solver != "working-set"]
+    + [(solver, {"l1": 1e-3}) for solver in NONSMOOTH],
+    ids=lambda v: v if isinstance(v, str) else next(iter(v)),
+)
+def test_points_never_change(solver, penalty, K, points):
+    kind = "wide" if solver == "compressed" else "gaussian"
+    X, y, _ = problem(kind, K)
+    if solver not in ("sampled", "blocks"):
+        X, y = X[:500], y[:500]
+    if solver == "preconditioned":
+        X = pytest.importorskip("scipy.sparse").csr_array(X)
+    plain = fit(X, y, solver=solver, tol=1e-3, **penalty)
+    points.clear()
+
+    def spoil(state):
+        np.asarray(state.w)[:] = np.nan
+
+    result = fit(X, y, solver=solver, tol=1e-3, callback=spoil, **penalty)
+    assert result.solver == solver
+    assert len(points) >= 3
+    assert all(bits_of_point(point) == bits for point, bits in points)
+    assert bits_of(result) == bits_of(plain)
 
 
 def test_progress_shows_a_bar_and_closes_it(bars, capsys):
