@@ -17,13 +17,14 @@ pytest.importorskip("sklearn")
 from sklearn import config_context
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.feature_selection import SelectFromModel
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn_data import data
 
 import logreg_c
-from logreg_c import LogisticRegression
+from logreg_c import LogisticRegression, LogisticRegressionCV
 
 PAGE = Path(__file__).parent.parent / "docs" / "coming-from-scikit-learn.md"
 
@@ -81,6 +82,46 @@ def test_frames(library):
         with pytest.raises(ValueError, match="feature names should match"):
             model.predict(frame[names[::-1]])
     assert not hasattr(model.fit(X, y), "feature_names_in_")
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+@pytest.mark.parametrize("kind", [LogisticRegression, LogisticRegressionCV])
+def test_frames_from_the_transformer_before_it(library, kind):
+    frames = pytest.importorskip(library)
+    X, y = data("iris", standardised=False)
+    names = ["sl", "sw", "pl", "pw"]
+    frame = frames.DataFrame(dict(zip(names, X.T, strict=True)))
+    direct = make_pipeline(StandardScaler(), kind()).fit(X, y)
+    pipe = make_pipeline(StandardScaler(), kind()).set_output(transform=library).fit(frame, y)
+    assert isinstance(pipe[0].transform(frame), frames.DataFrame)
+    np.testing.assert_allclose(pipe[-1].coef_, direct[-1].coef_, rtol=1e-6)
+    # What it has to say about rows is arrays, as of scikit-learn's own classifiers.
+    for method in ("predict", "predict_proba", "predict_log_proba", "decision_function"):
+        found = getattr(pipe, method)(frame)
+        assert type(found) is np.ndarray
+        np.testing.assert_allclose(found, getattr(direct, method)(X), rtol=1e-5)
+    assert pipe.score(frame, y) == pytest.approx(direct.score(X, y), rel=1e-9)
+    if hasattr(pipe[0], "feature_names_in_"):  # see above
+        assert pipe.feature_names_in_.tolist() == names
+        assert pipe[-1].feature_names_in_.tolist() == names
+        with pytest.raises(ValueError, match="feature names should match"):
+            pipe[-1].predict(pipe[0].transform(frame)[names[::-1]])
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_frames_of_the_columns_that_it_selects(library):
+    frames = pytest.importorskip(library)
+    X, y = data("breast_cancer")
+    frame = frames.DataFrame({f"c{j}": X[:, j] for j in range(X.shape[1])})
+    model = LogisticRegression(C=0.05, l1_ratio=1.0)
+    select = SelectFromModel(model, threshold=1e-9).set_output(transform=library).fit(frame, y)
+    found = select.transform(frame)
+    assert isinstance(found, frames.DataFrame)
+    kept = np.flatnonzero(model.fit(X, y).coef_[0])
+    assert 0 < len(kept) < X.shape[1]
+    np.testing.assert_array_equal(found.to_numpy(), X[:, kept])
+    if hasattr(select, "feature_names_in_"):
+        assert list(found.columns) == [f"c{j}" for j in kept]
 
 
 def run(code):
