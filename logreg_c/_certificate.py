@@ -105,17 +105,22 @@ def bound_with_kinks(
 def bound_of_gaps(divergence: float, shared: float, gaps: float) -> float:
     """Return the bound of these parts, which may be NaN."""
     bound = divergence + shared + gaps
-    return bound if bound >= 0.0 else math.inf
+    return math.inf if math.isnan(bound) else max(bound, 0.0)
 
 
-def below(J: float, bound: float, sizes: tuple[float, float]) -> float:
-    """Return J - bound, rounded down, J being computed from margins of these `margin_sizes`."""
+def below(n: int, J: float, bound: float, sizes: tuple[float, float]) -> float:
+    """Return J - bound, rounded down, J being of n rows and from margins of these `margin_sizes`.
+
+    Rows are added up in three levels. Where their losses are the same, so is what each addition is
+    rounded by: up to 15 roundings of J were seen for a thousand rows, 40 for three million.
+    """
     if not math.isfinite(bound):
         return -math.inf
     same, varying = sizes
     moved = math.sqrt(2.0 * bound)
     margins = same * (2.0 * abs(J) + moved) + varying * (math.sqrt(abs(J)) + moved)
-    return J - EPSILON * (4.0 * abs(J) + margins + 1.0) - (1.0 + BOUND_ROUNDED) * bound
+    roundings = 4.0 + 3.0 * math.sqrt(math.sqrt(n))
+    return J - EPSILON * (roundings * abs(J) + margins + 1.0) - (1.0 + BOUND_ROUNDED) * bound
 
 
 def lower_bound(
@@ -157,7 +162,7 @@ def bound_at(
         bound = bound_of(objective, theta, residual, divergence)
     else:
         bound = bound_with_kinks(objective, nonsmooth, J, theta, residual, divergence)
-    return below(J, bound, objective.margin_sizes(theta))
+    return below(objective.n, J, bound, objective.margin_sizes(theta))
 
 
 def newton_lower_bound(

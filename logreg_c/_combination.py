@@ -169,7 +169,7 @@ class Combination:
         if not self._further and math.isfinite(self.bound):
             self._combined = margins, np.append(weights[0] + 1.0, weights[1:])
         sizes = objective.margin_sizes(first.theta)
-        return below(first.J, (1.0 + ROUNDED_TWICE) * self.bound, sizes)
+        return below(objective.n, first.J, (1.0 + ROUNDED_TWICE) * self.bound, sizes)
 
     def bound_elsewhere(self, objective: Objective, point: Point) -> float:
         """Return what the predictions of the last bound, but for directions, prove at a point.

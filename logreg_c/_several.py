@@ -121,7 +121,7 @@ def evaluate_and_prove(
         loss, divergence = told[k]
         terms, slope, end_slope, kinks, shared, gaps, same, size = numbers[k]
         bound = bound_of_gaps(divergence, before.J * shared, gaps)
-        lower = below(before.J, bound, objective.sizes_of(same, size))
+        lower = below(objective.n, before.J, bound, objective.sizes_of(same, size))
         point = _point(theta, Z, loss + terms, gradient, k)
         ends.append(End(point, lower, slope, end_slope, kinks))
     return ends

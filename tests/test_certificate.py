@@ -9,8 +9,9 @@ from types import SimpleNamespace
 import certificate_cases
 import numpy as np
 import pytest
-from hard_problems import FLAVOURS, Exact, draw, solve
+from hard_problems import BIG, FLAVOURS, Exact, draw, solve
 
+from logreg_c import fit
 from logreg_c._arrays import EPSILON
 from logreg_c._certificate import below, bound_of, lower_bound, plain_lower_bound
 from logreg_c.solvers._driver import Goal, Iterate, drive
@@ -156,8 +157,20 @@ def objective_with(quadratic):
     return SimpleNamespace(quadratic=quadratic, center=np.zeros(1), scale=np.ones(1))
 
 
+@pytest.mark.parametrize("weight", [None, 0.3])
+@pytest.mark.parametrize("n", [1000, 12_000, 120_000])
+def test_what_rows_with_the_same_loss_are_rounded_by(n, weight):
+    """Each of them rounds a sum in the same direction."""
+    for K in (3, 4, 5, 7):
+        y, s = np.arange(n) % K, None if weight is None else np.full(n, weight)
+        result = fit(np.zeros((n, 1)), y, l2=1.0, fit_intercept=False, sample_weight=s)
+        lower = BIG(result.objective) - BIG(result.gap)
+        assert result.converged
+        assert lower <= np.log(BIG(K)) <= result.objective + result.gap
+
+
 def test_no_bound_without_numbers():
-    assert below(1.0, np.inf, (0.0, 0.0)) == -np.inf
+    assert below(9, 1.0, np.inf, (0.0, 0.0)) == -np.inf
     one = np.ones((1, 2))
     penalised = objective_with(np.array([0.1, 0.0]))
     assert bound_of(penalised, one, one * np.nan, 0.0) == np.inf

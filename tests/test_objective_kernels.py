@@ -360,8 +360,9 @@ def test_gaps_of_optimal_weights_are_not_below_zero(isa):
         theta, l1 = rng.standard_normal((1, 6)), rng.random(6)
         residual = -l1 * np.sign(theta)
         found = isa.kinked_gaps(
-            np.zeros(6), l1, -infinite, infinite, theta, residual, 10.0, 10.0, 1e-22
-        )
+            np.zeros(6), l1, -infinite, infinite, *zeros_and_ones(5), theta, residual, 10.0,
+            10.0, 1e-22, 1e-15,
+        )  # fmt: skip
         assert found == (0.0, 0.0)
 
 

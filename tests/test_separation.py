@@ -49,11 +49,15 @@ def separated(X, y, match, **arguments):
         result = fit(X, y, **arguments)
     assert len(caught) == 1
     assert not result.converged
-    assert str(caught[0].message) == (
-        f"there is no finite optimum: {result.reason}. The weights are those at which the fit was "
-        f"stopped, J = {result.objective:.6g}; give l2 a value above 0, which makes the optimum "
-        "finite, or drop what separates the classes"
+    before, after = (
+        f"there is no finite optimum: {result.reason}. The direction is ",
+        f". The weights are those at which the fit was stopped, J = {result.objective:.6g}; give "
+        "l2 a value above 0, which makes the optimum finite, or drop what separates the classes",
     )
+    message = str(caught[0].message)
+    assert message.startswith(before)
+    assert message.endswith(after)
+    assert " · column " in message[len(before) : -len(after)]
     assert np.isfinite(result.w).all()
     assert 0 <= result.gap <= result.objective
     assert match in result.reason
