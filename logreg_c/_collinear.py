@@ -11,14 +11,13 @@ until none is found.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from . import _kernels
 from ._arrays import EPSILON, plain_gram
-from ._names import columns_in_words
+from ._names import Names
 from ._objective import Objective, Point
 from ._validation import Floats, Indices
 
@@ -63,9 +62,9 @@ class Dependencies(NamedTuple):
     near: Floats
     wide: Floats | None = None
 
-    def in_words(self, names: Sequence[str] | None) -> str:
+    def in_words(self, names: Names) -> str:
         """Tell of near dependencies."""
-        return f"{columns_in_words(parts(self.near[-1], 0.1), names)} nearly depend on each other"
+        return f"{names.of_columns(parts(self.near[-1], 0.1))} nearly depend on each other"
 
 
 def centred(objective: Objective, rows: Indices) -> Floats:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _kernels
+from ._names import Names
 from ._validation import Floats, Indices
 
 
@@ -64,11 +65,11 @@ class Examples:
 
     Attributes
     ----------
-    names : sequence of str or None
-        What the columns are called.
+    names : Names
+        What columns and classes are called.
     """
 
-    names: Sequence[str] | None = None
+    names = Names()
     halved = False  # whether a product with X alone is half a pass even with two classes
     _offset_size: float | None = None
 

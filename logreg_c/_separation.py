@@ -29,7 +29,6 @@ from numpy.typing import NDArray
 from ._arrays import diagonal_of
 from ._data import Ranges
 from ._examples import Examples
-from ._names import columns_in_words
 from ._nonsmooth import Nonsmooth
 from ._objective import Objective, Point
 from ._sampling import stratified
@@ -235,7 +234,7 @@ class Separation:
         """Return that the weights of a point separate as they are, if they do."""
         if not (self._hard and self._is_complete(point)):
             return None
-        parts = columns_in_words(columns_of(point.theta), self._names)
+        parts = self._names.of_columns(columns_of(point.theta))
         reason = (
             f"the columns separate the classes completely, {parts} with the largest part in it, so "
             "that J falls to 0 as the weights grow without end"
@@ -271,14 +270,15 @@ class Separation:
             return None
         k = found[0].of_class
         columns = [one.column for one in found if one.of_class == k]
-        who = columns_in_words(columns, self._names)
+        who = self._names.of_columns(columns)
         verb = "separates" if len(columns) == 1 else "each separate"
         if self._K == 2:
             return Separated(
                 f"{who} {verb} the classes, whatever the others do", self._along(found[0])
             )
         more = ", and others do other classes" if len(columns) < len(found) else ""
-        return Separated(f"{who} {verb} class {k} from the others{more}", self._along(found[0]))
+        whom = f"{self._names.of_class(k)} from the others{more}"
+        return Separated(f"{who} {verb} {whom}", self._along(found[0]))
 
     def _along(self, one: Separating) -> Floats:
         """Return the direction of one column's weight."""
@@ -333,7 +333,7 @@ class Separation:
         v = self._proved(end.theta - start.theta)
         if v is None:
             return None
-        who = columns_in_words(columns_of(v), self._names)
+        who = self._names.of_columns(columns_of(v))
         return Separated(f"{who} together separate the classes", v)
 
     def _proved(self, v: Floats) -> Floats | None:
@@ -428,7 +428,7 @@ class Separation:
     def _almost_surely(self, v: Floats) -> Separated:
         reason = (
             "the classes can almost surely be separated, mostly by "
-            f"{columns_in_words(columns_of(v), self._names)}: the weights grow without end in a "
+            f"{self._names.of_columns(columns_of(v))}: the weights grow without end in a "
             "direction that moves no row against its label but for a ten-thousandth"
         )
         return Separated(reason, v)

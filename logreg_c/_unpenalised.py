@@ -13,7 +13,6 @@ import numpy as np
 
 from ._certificate import full_lower_bound
 from ._collinear import Dependencies, dependencies, least_norm, unseen_decrease
-from ._names import columns_in_words
 from ._nonsmooth import Nonsmooth
 from ._objective import Objective, Point
 from ._separation import Separated, Separation
@@ -142,7 +141,7 @@ def separated_by(objective: Objective, columns: Indices, seed: int) -> Separated
         return None
     raw = objective.start()
     raw[:, np.append(columns, -1)] = part.to_raw(separated.direction)
-    who = columns_in_words(columns.tolist(), objective.data.names)
+    who = objective.data.names.of_columns(columns.tolist())
     which = "which has" if d == 1 else "which have"
     return Separated(
         f"{who}, {which} no penalty, can separate the classes", objective.from_raw(raw)

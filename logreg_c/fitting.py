@@ -19,7 +19,7 @@ from ._data import Dense
 from ._entries import examined
 from ._examples import Examples
 from ._kept import MemoryThatStays
-from ._names import names_of, sum_in_words
+from ._names import Names
 from ._objective import Objective, Point
 from ._penalty import Penalty, as_penalty
 from ._progress import Bar
@@ -297,12 +297,11 @@ def fit_quietly(
     callback: Callable[[FitState], object] | None,
     progress: bool,
     n_threads: Any,
-    names: Sequence[str] | None = None,
+    names: Names | None = None,
 ) -> tuple[FitResult, ConvergenceWarning | None]:
     """Do what `fit` does, and return what it warns of.
 
-    `penalty` is l2, l1, penalty_factor, lower and upper; `names` are the columns' if X does not
-    tell.
+    `penalty` is l2, l1, penalty_factor, lower and upper; `names` are for where X does not tell.
     """
     sparse_only = solver == "preconditioned"
     problem = Problem(
@@ -313,8 +312,7 @@ def fit_quietly(
     most_iter = as_count(max_iter, "max_iter")
     require_callable(callback, "callback")
     start = posed.start(w0, b0)
-    names = choose(solver, posed.objective)
-    solvers = [(name, SOLVERS[name]) for name in names]
+    solvers = [(name, SOLVERS[name]) for name in choose(solver, posed.objective)]
     review = posed.minimise(start, solvers, goal, most_iter, callback, progress)
     return posed.report(review, goal, problem.data.meter.reads)
 
@@ -345,9 +343,9 @@ class Problem:
         random_state: Any,
         n_threads: Any,
         keep_sparse: bool = False,
-        names: Sequence[str] | None = None,
+        names: Names | None = None,
     ) -> None:
-        names = names_of(X) if names is None else names
+        names = Names.of_frame(X) if names is None else names
         self.X = as_examples(X)
         n = self.X.shape[0]
         threads = _kernels.threads_of_call(n_threads)
@@ -538,8 +536,9 @@ class Posed:
         raw = self.objective.to_raw(direction)
         columns = columns_of(direction[k : k + 1])
         weights = raw[k, columns] / np.abs(raw[:, :-1]).max()
-        text = sum_in_words(columns, weights.tolist(), self.problem.data.names)
-        return text if len(direction) == 1 else f"{text} for class {k}"
+        names = self.problem.data.names
+        text = names.of_sum(columns, weights.tolist())
+        return text if len(direction) == 1 else f"{text} for {names.of_class(k)}"
 
 
 def _not_converged(result: FitResult, goal: Goal) -> ConvergenceWarning:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 try:
     import sklearn.exceptions
     from sklearn.utils import check_array
+    from sklearn.utils.metaestimators import available_if
     from sklearn.utils.multiclass import check_classification_targets
     from sklearn.utils.validation import validate_data
 except ImportError as error:
@@ -34,12 +35,22 @@ from . import _kernels
 from ._batches import one_pass
 from ._classes import encode, encode_plain, positions
 from ._linear import FLOATS, FORMATS, LinearClassifier, dense, keeps_features, require_two
+from ._names import Names
 from ._validation import as_count, as_examples, as_number
 from .descent import gradient_descent
 from .fitting import fit_quietly
 
 # What tells of one solution, and is wrong once partial_fit has moved away from it.
 _CERTIFICATE = ("n_iter_", "converged_", "gap_", "objective_", "history_", "solver_")
+
+
+def _without_l1(model: LogisticRegression) -> bool:
+    """Whether there is a `partial_fit`; as scikit-learn asks, with an error that says why not."""
+    if model.l1_ratio == 0.0:
+        return True
+    raise AttributeError(
+        f"l1_ratio is {model.l1_ratio}, and partial_fit knows no L1 penalty; use fit"
+    )
 
 
 class LogisticRegression(LinearClassifier):
@@ -207,11 +218,12 @@ class LogisticRegression(LinearClassifier):
         s, total = self._weights(sample_weight, classes, ids, all_occur=True)
         (l2, l1), seed, threads = self._strengths(total), self._seed(), self._threads()
         w0, b0 = self._start(classes, d)
+        columns = None if plain else getattr(self, "feature_names_in_", None)
         try:
             result, warning = fit_quietly(
                 X, ids, (l2, l1, None, None, None), s, None, self.fit_intercept, w0, b0,
                 self.solver, self.tol, self.max_iter, seed, None, bool(self.verbose), threads,
-                None if plain else getattr(self, "feature_names_in_", None),
+                Names(columns, classes.tolist()),
             )  # fmt: skip
         except ValueError:
             if plain:
@@ -239,6 +251,7 @@ class LogisticRegression(LinearClassifier):
             )
         return self
 
+    @available_if(_without_l1)  # type: ignore[untyped-decorator]
     @keeps_features
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Make one pass of stochastic gradient descent, from the coefficients there are.
@@ -288,11 +301,7 @@ class LogisticRegression(LinearClassifier):
                 "examples; give a dict of weights"
             )
         s, total = self._weights(sample_weight, classes, ids, all_occur=False)
-        l2, l1 = self._strengths(total)
-        if l1 > 0.0:
-            raise ValueError(
-                f"l1_ratio is {self.l1_ratio}, and partial_fit knows no L1 penalty; use fit"
-            )
+        l2, _ = self._strengths(total)
         if first:
             rows = 1 if len(classes) == 2 else len(classes)
             W, b = np.zeros((rows, d)), np.zeros(rows)

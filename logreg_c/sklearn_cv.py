@@ -31,6 +31,7 @@ from ._classes import encode
 from ._continuation import Continuation
 from ._folds import Grid, fit_grid, fold_weights
 from ._linear import FLOATS, LinearClassifier, keeps_features, require_two
+from ._names import Names
 from ._scoring import HeldOut
 from ._validation import Floats, as_array, as_count, as_number
 from .fitting import Problem
@@ -235,7 +236,7 @@ class LogisticRegressionCV(LinearClassifier):
         tests = [np.asarray(test) for _, test in splits]
         problem = Problem(
             X, ids, s, None, self.fit_intercept, self._seed(), self._threads(),
-            names=getattr(self, "feature_names_in_", None),
+            names=Names(getattr(self, "feature_names_in_", None), classes.tolist()),
         )  # fmt: skip
         folds = fold_weights(
             problem, [train for train, _ in splits], lambda k: repr(classes[k].item())

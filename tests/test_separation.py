@@ -11,7 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logreg_c import LogisticRegression, SeparationWarning, _kernels, _separation, fit
+from logreg_c import (
+    LogisticRegression,
+    LogisticRegressionCV,
+    SeparationWarning,
+    _kernels,
+    _separation,
+    fit,
+)
 from logreg_c._collinear import Dependencies
 
 SOLVERS = ["newton", "sampled", "blocks", "compressed", "lbfgs", "newton-cg", "gradient-descent"]
@@ -99,6 +106,14 @@ def test_the_warning_tells_the_direction_by_the_columns_names(K):
             model(frame, y)
         assert re.search(r"direction is -? ?1 · column 'o.* [-+] 1 · column 'o", str(caught[0]))
         assert ("for class" in str(caught[0])) == (K > 2)
+
+
+def test_the_estimators_tell_classes_by_their_labels():
+    X, y = normal(K=3)
+    A, labels = with_dummy(X, y, 1), np.array(["red", "green", "blue"])[np.argsort([2, 1, 0])[y]]
+    for model in (LogisticRegression(C=np.inf), LogisticRegressionCV(Cs=[np.inf], cv=3)):
+        with pytest.warns(match="column 4 separates class 'green' from the others"):
+            model.fit(A, labels)
 
 
 @pytest.mark.parametrize("solver", SOLVERS)

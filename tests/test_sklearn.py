@@ -58,10 +58,22 @@ def three():
     return X, y, LogisticRegression().fit(X, y)
 
 
+def check_name(check):
+    return getattr(check, "func", check).__name__
+
+
+# Weights of 0 against rows left out are compared to 1e-7, which `tol` has to allow, and with an L1
+# penalty no `tol` does for all checks.
 CHECKS = [
-    pytest.param(estimator, check, id=f"{name}-{getattr(check, 'func', check).__name__}")
-    for name, model in [("default", {}), ("warm", {"warm_start": True})]
+    pytest.param(estimator, check, id=f"{name}-{check_name(check)}")
+    for name, model in [
+        ("default", {}),
+        ("warm", {"warm_start": True}),
+        ("newton-cg", {"solver": "newton-cg", "tol": 1e-12}),
+        ("elastic net", {"l1_ratio": 0.5}),
+    ]
     for estimator, check in estimator_checks_generator(LogisticRegression(**model))
+    if "l1_ratio" not in model or "sample_weight_equivalence" not in check_name(check)
 ]
 
 
@@ -548,6 +560,9 @@ def test_a_pass_of_descent_is_the_textbooks(three):
 
 def test_bad_passes_of_descent(three):
     X, y, model = three
+    with pytest.raises(AttributeError, match="has no attribute 'partial_fit'") as caught:
+        LogisticRegression(l1_ratio=0.5).partial_fit(X, y, classes=[0, 1, 2])
+    assert "l1_ratio is 0.5, and partial_fit knows no L1 penalty" in str(caught.value.__cause__)
     with pytest.raises(ValueError, match="classes is None in the first call of partial_fit"):
         LogisticRegression().partial_fit(X, y)
     with pytest.raises(ValueError, match=r"classes gives one class, \[0\]"):
