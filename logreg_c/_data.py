@@ -15,6 +15,9 @@ from . import _kernels
 from ._examples import Examples
 from ._validation import Floats, Indices
 
+# Columns that are centred and copied together.
+SLAB = 2048
+
 
 class Ranges(NamedTuple):
     """The smallest and largest entries of columns in groups of rows, each (groups, d).
@@ -100,6 +103,26 @@ class Dense(Examples):
         return int(self.X.size)
 
     @property
+    def is_double(self) -> bool:
+        """Whether X is float64."""
+        return self.X.dtype == np.float64
+
+    def rarely_other(self, times: int) -> NDArray[np.bool_]:
+        """Tell which columns take another value than their usual one in fewer than so many rows.
+
+        What is not rare in some of the rows is not rare in all of them.
+        """
+        rare = np.ones(self.d, dtype=bool)
+        for part in (self.X[: 64 * times], self.X):
+            columns = np.flatnonzero(rare)
+            if columns.size:
+                narrow = part[:, columns]
+                some = (0, self.n // 3 % len(narrow), -1)
+                counts = [(narrow != narrow[i]).sum(axis=0) for i in some]
+                rare[columns] = np.minimum.reduce(counts) < times
+        return rare
+
+    @property
     def gram_work(self) -> float:
         """What a Gram matrix costs, in multiplications."""
         return self.n * (self.d + 1.0) ** 2
@@ -180,6 +203,18 @@ class Dense(Examples):
         X = np.asarray(self.X)
         X = X.take(columns, axis=1) if X.flags.c_contiguous else X.T.take(columns, axis=0).T
         return Dense(X, self.y, self.K, self.sample_weight, self.total, self.offset, self.threads)
+
+    def row_gram(self, center: Floats) -> Floats:
+        """Return X_c X_c', (n, n), the columns centred. Reads X once."""
+        n = self.n
+        total, part = np.zeros((n, n)), np.empty((1, n + 1, n + 1))
+        for j in range(0, self.d, SLAB):
+            slab = self.X[:, j : j + SLAB].astype(np.float64) - center[j : j + SLAB]
+            columns, ones = np.ascontiguousarray(slab.T), np.ones((1, slab.shape[1]))
+            _kernels.kernels.gram(columns, None, ones, np.zeros(n), np.ones(n), part, self.threads)
+            total += part[0, :n, :n]
+        self.meter.add(n)
+        return total
 
     def weighing(self, sample_weight: Floats | None, total: float) -> Dense:
         """Return the same examples with other weights, over this total."""

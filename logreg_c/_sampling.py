@@ -6,7 +6,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
 from . import _kernels
 from ._examples import Examples
@@ -89,20 +88,3 @@ def by_importance(
     weight = np.empty(len(rows))
     count = _kernels.kernels.draw(size, k, float(random.random()), rows, weight)
     return rows[:count], weight[:count]
-
-
-def rarely_other(X: NDArray[np.float64], times: int) -> NDArray[np.bool_]:
-    """Tell which columns take another value than their usual one in fewer than so many rows.
-
-    What is not rare in some of the rows is not rare in all of them.
-    """
-    m = len(X)
-    some = X[: 64 * times]
-    rare = np.ones(X.shape[1], dtype=bool)
-    for part in (some, X):
-        columns = np.flatnonzero(rare)
-        if columns.size:
-            narrow = part[:, columns]
-            counts = [(narrow != narrow[i]).sum(axis=0) for i in (0, m // 3 % len(narrow), -1)]
-            rare[columns] = np.minimum.reduce(counts) < times
-    return rare

@@ -177,6 +177,13 @@ class Sparse(Examples):
         X = (self.rows(rows) - center) * scale
         return labelled(X, self, rows, weight)
 
+    def triplets(self) -> tuple[Indices, Indices, Floats]:
+        """Copy the row, the column and the value of each entry, row by row."""
+        X = self.row_wise
+        row = np.repeat(np.arange(self.n), np.diff(X.indptr))
+        values = np.ones(X.entries) if X.data is None else X.data[: X.entries].astype(np.float64)
+        return row, X.indices[: X.entries].astype(np.int64), values
+
     @property
     def row_length(self) -> float:
         """The root mean square of rows' lengths, or more if they have weights."""

@@ -53,11 +53,9 @@ class Elimination:
     def __init__(self, objective: Objective, first: int, last: int) -> None:
         self._objective = objective
         self._levels = slice(first, last)
-        X, D = objective.sparse.X, objective.D
-        values = np.ones(X.entries) if X.data is None else X.data[: X.entries].astype(np.float64)
-        at = X.indices[: X.entries].astype(np.int64)
+        D = objective.D
+        row, at, values = objective.sparse.triplets()
         values *= objective.scale[at]
-        row = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
         inside = (first <= at) & (at < last)
         # Each row's only entry in the field.
         self._level, self._value = at[inside] - first, values[inside]
@@ -67,7 +65,7 @@ class Elimination:
         place[self._others] = np.arange(k)
         at, row, values = place[at[~inside]], row[~inside], values[~inside]
         if objective.fit_bias:
-            ones = np.ones(X.shape[0])
+            ones = np.ones(objective.n)
             at = np.append(at, np.full(len(ones), k))
             row = np.append(row, np.arange(len(ones)))
             values = np.append(values, ones)

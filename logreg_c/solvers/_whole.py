@@ -22,7 +22,7 @@ class Whole:
     @staticmethod
     def serves(objective: Objective) -> bool:
         """Whether parameters are few enough."""
-        most = max(SMALL, (COMPLETE * objective.sparse.X.entries) ** (1 / 3))
+        most = max(SMALL, (COMPLETE * objective.data.size) ** (1 / 3))
         return bool(objective.K * objective.D <= most)
 
     def refresh(self, point: Point) -> None:

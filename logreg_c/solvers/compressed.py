@@ -16,7 +16,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from .. import _kernels
 from .._certificate import lower_bound
 from .._data import Dense
 from .._objective import Objective, Point
@@ -24,34 +23,15 @@ from .._validation import Floats
 from ._driver import Iterate, Task
 from .newton import newton
 
-# Columns that are centred and copied together.
-SLAB = 2048
 # Directions with less than this part of the largest eigenvalue are rounding.
 RANK = 1e-14
-
-
-def row_gram(objective: Objective) -> Floats:
-    """Return X_c X_c', the columns centred and unscaled. Reads X once."""
-    data = objective.data
-    assert isinstance(data, Dense)
-    n = data.n
-    total, part = np.zeros((n, n)), np.empty((1, n + 1, n + 1))
-    for j in range(0, data.d, SLAB):
-        slab = data.X[:, j : j + SLAB].astype(np.float64) - objective.center[j : j + SLAB]
-        columns = np.ascontiguousarray(slab.T)
-        _kernels.kernels.gram(
-            columns, None, np.ones((1, len(columns))), np.zeros(n), np.ones(n), part, data.threads
-        )
-        total += part[0, :n, :n]
-    data.meter.add(n)
-    return total
 
 
 def compressed(task: Task) -> Iterator[Iterate]:
     """Yield an iterate a Newton step among the rows."""
     objective = task.objective
     data, start = objective.data, task.begin()
-    values, vectors = np.linalg.eigh(row_gram(objective))
+    values, vectors = np.linalg.eigh(objective.dense.row_gram(objective.center))
     kept = values > RANK * max(float(values[-1]), 0.0)
     root = np.sqrt(values[kept])
     rank = len(root)

@@ -16,8 +16,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-import numpy as np
-
 from .._arrays import floored, inner
 from .._certificate import all_held, plain_lower_bound
 from .._combination import Combination
@@ -82,10 +80,10 @@ def few_passes(objective: Objective, point: Point, diagonal: Floats, count: int)
 def _copied_at(objective: Objective) -> float:
     """Return after how many passes over X a copy of float32 is worth it, inf if it never is."""
     data = objective.data
-    if not isinstance(data, Dense) or data.X.dtype != np.float64 or objective.K > 1:
+    if not isinstance(data, Dense) or not data.is_double or objective.K > 1:
         return math.inf
     many_passes = data.n <= MANY_PASSES * data.d
-    if not (all_held(objective) and many_passes and LEAST_ROUNDED <= data.X.nbytes <= MOST_ROUNDED):
+    if not (all_held(objective) and many_passes and LEAST_ROUNDED <= 8 * data.size <= MOST_ROUNDED):
         return math.inf
     return data.meter.reads + COPIED_AFTER
 

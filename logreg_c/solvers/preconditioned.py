@@ -60,7 +60,7 @@ def preconditioned(task: Task) -> Iterator[Iterate]:
     else:
         matrix, field = Partial(objective, task.random), Elimination.largest(objective)
     matrix.refresh(point)
-    few = objective.sparse.X.entries < ENTRIES_A_COLUMN * objective.D
+    few = objective.data.size < ENTRIES_A_COLUMN * objective.D
     threads = objective.data.threads
     memory = Memory(SHORT_MEMORY if few else MEMORY, threads)
     proof = Proof(objective, task.goal, FEW_POINTS if few else MOST)

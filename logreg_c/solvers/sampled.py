@@ -19,7 +19,7 @@ import numpy as np
 
 from .._arrays import reciprocal
 from .._objective import Objective, Point
-from .._sampling import by_importance, rarely_other, stratified
+from .._sampling import by_importance, stratified
 from .._validation import Floats
 from ._driver import Iterate, Task
 from ._line_search import advance
@@ -138,7 +138,7 @@ def sample_start(task: Task, m: int) -> tuple[Floats, Floats]:
         # The ridge keeps a sample whose classes can be separated from running away, and a column
         # hardly seen in it where it is.
         ridge = np.full(D, 1.0 / size)
-        ridge[:-1][rarely_other(np.asarray(part.data.X), SEEN)] = 1.0
+        ridge[:-1][part.dense.rarely_other(SEEN)] = 1.0
         ridge[-1] = 0.0
         held = part.with_terms(part.quadratic + ridge, None)
         theta, diagonal = minimise_sample(held, theta, 0.1 * D / size, 8)
