@@ -310,6 +310,15 @@ def test_a_start_that_is_far_off(solver):
     assert result.objective - optimum("gaussian", 2) <= result.gap
 
 
+@pytest.mark.parametrize("K", [2, 3])
+def test_a_start_with_more_columns_than_rows(K):
+    X, y, arguments = problem("wide", K)
+    there = fit(X, y, solver="compressed", tol=1e-10, **arguments)
+    again = fit(X, y, solver="compressed", w0=0.5 * there.w, b0=there.b, **arguments)
+    assert again.converged
+    assert again.objective == pytest.approx(there.objective, rel=1e-5)
+
+
 def test_one_of_w0_and_b0_is_enough():
     X, y, arguments = problem("gaussian")
     assert fit(X, y, w0=np.ones(4), **arguments).converged

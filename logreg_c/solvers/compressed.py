@@ -52,7 +52,7 @@ def compressed(task: Task) -> Iterator[Iterate]:
         theta[:, -1] = u[:, -1]
         return theta
 
-    for iterate in newton(replace(task, objective=small, theta=theta)):
+    for iterate in newton(replace(task, objective=small, theta=theta, point=None)):
         point = objective.evaluate(weights(iterate.point.theta))
         lower = -math.inf
         if point.J - iterate.lower <= task.goal.gap(point.J):
