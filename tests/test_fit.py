@@ -265,6 +265,17 @@ def test_no_further_progress_is_a_reason_with_a_warning(solver):
     assert result.gap < 1e-8
 
 
+@pytest.mark.parametrize("K", [2, 3])
+@pytest.mark.parametrize("l2", [0.0, 1e-3])
+def test_a_start_where_all_predictions_are_sure(K, l2):
+    """Their Hessian is rounding alone, and its direction leads nowhere."""
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((40, 3)), rng.integers(0, K, 40)
+    shape = 40 if K == 2 else (40, K)
+    offset = 1e4 * rng.choice([-1.0, 1.0], shape) * (1.0 + rng.random(shape))
+    assert fit(X, y, l2=l2, offset=offset).converged
+
+
 @pytest.mark.parametrize(("n", "d"), [(2000, 20), (3000, 5)])
 def test_samples_end_at_the_limit_of_rounding(n, d):
     rng = np.random.default_rng(0)

@@ -167,12 +167,13 @@ def _backtracked(
 
 
 def careful(objective: Objective, point: Point, step: Step | None) -> Step | None:
-    """Return a step by the largest curvature the loss can have, if J has kinks and it is lower.
+    """Return a step by the largest curvature the loss can have, if it is needed and lower.
 
     Where predictions are near 0 and 1 a Hessian tells nothing of how soon they leave. Without
-    kinks the search along its direction does; with them most of a direction is lost by halving it.
+    kinks the search along its direction does, unless that is rounding alone; with them most of a
+    direction is lost by halving it.
     """
-    if objective.nonsmooth is None:
+    if objective.nonsmooth is None and step is not None:
         return step
     even = np.full_like(point.Z, 0.5 if objective.K == 1 else 1.0 / objective.K)
     other = advance(objective, point, model_step(objective, objective.hessian(even), point).s)
