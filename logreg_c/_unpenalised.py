@@ -77,7 +77,7 @@ class Unpenalised:
             f"{words}, and J falls further where their weights grow apart than the "
             "rounding of a Hessian lets see: drop one of them, or give l2 a value above 0"
         )
-        return outcome._replace(converged=False, reason=reason, lower=0.0)
+        return outcome.moved(point, 0.0, self._goal)._replace(reason=reason)
 
     def _least_norm(self, outcome: Outcome, found: Dependencies) -> Review:
         """Go to the least weights with the same margins, if it is these in fact."""

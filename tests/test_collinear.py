@@ -248,6 +248,7 @@ def test_what_no_hessian_shows_is_never_called_converged(noise, solver):
     if result.objective - best > 1e-5 * best:
         assert not result.converged
         assert "columns 0 and 4 nearly depend on each other" in result.reason
+    assert result.history[-1][2:] == (result.objective, result.gap)
 
 
 @pytest.mark.filterwarnings("ignore::logreg_c.ConvergenceWarning")
