@@ -274,18 +274,23 @@ class Separation:
         verb = "separates" if len(columns) == 1 else "each separate"
         if self._K == 2:
             return Separated(
-                f"{who} {verb} the classes, whatever the others do", self._along(found[0])
+                f"{who} {verb} the classes, whatever the others do",
+                self._along(found[0], nonsmooth),
             )
         more = ", and others do other classes" if len(columns) < len(found) else ""
         whom = f"{self._names.of_class(k)} from the others{more}"
-        return Separated(f"{who} {verb} {whom}", self._along(found[0]))
+        return Separated(f"{who} {verb} {whom}", self._along(found[0], nonsmooth))
 
-    def _along(self, one: Separating) -> Floats:
-        """Return the direction of one column's weight."""
+    def _along(self, one: Separating, nonsmooth: Nonsmooth | None) -> Floats:
+        """Return the direction of one column's weight, or of the other classes', as bounds let."""
         raw = self._objective.start()
         k = one.of_class if len(raw) > 1 else 0
         raw[k, one.column] = 1.0 if one.up else -1.0
         raw[k, -1] = -raw[k, one.column] * one.threshold
+        if nonsmooth is not None:
+            end = nonsmooth.upper if one.up else nonsmooth.lower
+            if np.isfinite(end[one.column]):
+                raw -= raw[k]
         return self._objective.from_raw(raw)
 
     def _may(self, one: Separating, nonsmooth: Nonsmooth) -> bool:
@@ -389,7 +394,10 @@ class Separation:
             diagonal_of(G)[objective.D - 1 :: objective.D] = 1.0
         values, vectors = np.linalg.eigh(G)
         flat = vectors[:, values <= FLAT * max(float(values[-1]), 1e-300)]
-        return np.asarray(flat @ (flat.T @ v.ravel())).reshape(v.shape)
+        left = np.asarray(flat @ (flat.T @ v.ravel())).reshape(v.shape)
+        if not objective.fit_bias:
+            left[:, -1] = 0.0
+        return left
 
     def _separates(self, v: Floats, zero: float) -> bool:
         """Whether v moves no row against its label, and some in favour of it, but for `zero`.
@@ -415,7 +423,9 @@ class Separation:
             if (agreement(U, groups, self._K) < -still).any():
                 return False
             spread = U.max(axis=0) - U.min(axis=0) if len(U) > 1 else np.abs(U[0])
-            helps |= bool((spread[groups >= 0] > still[groups >= 0]).any())
+            # All of v may be in columns that are constant, or depend on each other.
+            enough = still + ZERO * np.abs(v).max()
+            helps |= bool((spread > enough)[groups >= 0].any())
         return helps
 
     def _almost(self, start: Point, end: Point) -> bool:

@@ -298,6 +298,25 @@ def test_a_finite_optimum_is_found(solver):
     assert result.converged or solver == "gradient-descent"
 
 
+@pytest.mark.parametrize("K", [2, 3, 4])
+def test_a_constant_column_is_no_direction(K):
+    for seed in range(100):
+        X = np.random.default_rng(seed).standard_normal((12, 1))
+        y = np.ones(12, dtype=int)
+        y[:K] = np.arange(K)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            alone = fit(X, y, tol=1e-4)
+            result = fit(np.column_stack((X, np.ones(12))), y, tol=1e-4)
+        assert (result.direction is None) == (alone.direction is None)
+
+
+def test_without_a_bias_the_direction_has_none():
+    X, y = normal(n=12, d=4, K=3, seed=3)
+    result = separated(X, y, "columns 0, 3, 2 and 1 together separate", fit_intercept=False)
+    assert (result.direction[1] == 0).all()
+
+
 def test_an_enormous_entry_hides_no_other():
     """Beside 1e12 all other entries of the column look like zeros."""
     X, y = normal()
@@ -339,9 +358,14 @@ def test_bounds_may_hold_what_would_separate():
 def test_a_column_within_bounds_separates(K):
     X, y = normal(K=K)
     A = with_dummy(X, y, 1)
-    separated(A, y, "column 4 separates", lower=-9.0)
+    result = separated(A, y, "column 4 separates", lower=-9.0)
+    assert (result.direction[0] >= 0).all()
+    if K == 3:
+        result = separated(A, y, "column 4 separates", upper=9.0)
+        assert (result.direction[0] <= 0).all()
     B = A * [1, 1, 1, 1, -1]
-    separated(B, y, "column 4 separates", upper=9.0)
+    result = separated(B, y, "column 4 separates", upper=9.0)
+    assert (result.direction[0] <= 0).all()
     bounds = {"upper": 9.0} if K == 2 else {"lower": -9.0, "upper": 9.0}
     result = fit(A, y, **bounds)
     assert result.converged
