@@ -64,7 +64,11 @@ class Dependencies(NamedTuple):
 
     def in_words(self, names: Names) -> str:
         """Tell of near dependencies."""
-        return f"{names.of_columns(parts(self.near[-1], 0.1))} nearly depend on each other"
+        least = self.near[-1]
+        columns = parts(least, 0.1) or [int(np.abs(least[:-1]).argmax())]
+        if len(columns) == 1:
+            return f"{names.of_columns(columns)} is nearly constant"
+        return f"{names.of_columns(columns)} nearly depend on each other"
 
 
 def centred(objective: Objective, rows: Indices) -> Floats:
