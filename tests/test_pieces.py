@@ -114,3 +114,13 @@ def test_pieces_save_passes(monkeypatch):
     assert whole.converged
     assert in_pieces.n_passes < 0.9 * whole.n_passes
     assert abs(in_pieces.objective - whole.objective) <= max(in_pieces.gap, whole.gap)
+
+
+@pytest.mark.filterwarnings("ignore::logreg_c.ConvergenceWarning")
+def test_a_slope_that_does_not_change_halves_the_step():
+    for seed in (0, 15, 24):
+        X, y = np.random.default_rng(seed).standard_normal((6, 3)), [0, 1, 2, 0, 0, 2]
+        weight = [0.1, 0.1, 0.1, 1e-3, 4e-4, 0.0]
+        penalty = {"l2": 1e-5, "penalty_factor": [1, 0, 2], "tol": 1e-7}
+        result = fit(X, y, sample_weight=weight, solver="blocks", **penalty)
+        assert np.isfinite(result.objective)

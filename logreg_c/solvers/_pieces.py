@@ -81,7 +81,7 @@ def _shorter(start: float, end: float) -> float:
 
     Where rows that were sure of their labels turn over, J is steep and straight.
     """
-    return min(max(0.1, start / (start - end)), 0.5)
+    return 0.5 if start == end else min(max(0.1, start / (start - end)), 0.5)
 
 
 class _At(NamedTuple):
