@@ -332,7 +332,7 @@ def test_without_a_penalty_separated_classes_are_found(kept_sparse):
 
 def test_a_column_far_from_zero_without_a_penalty():
     rng = np.random.default_rng(0)
-    X = rng.standard_normal((50, 3)) + [1e5, 0.0, 0.0]
+    X = rng.normal([1e5, 0.0, 0.0], 1.0, (50, 3))
     y = rng.dirichlet(np.ones(3), 50)
     A = sparse.csr_array(X)
     result = fit(A, y, l2=0.01, penalty_factor=[0, 1, 1], solver="preconditioned")
