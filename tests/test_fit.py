@@ -276,6 +276,15 @@ def test_a_start_where_all_predictions_are_sure(K, l2):
     assert fit(X, y, l2=l2, offset=offset).converged
 
 
+def test_classes_that_a_weak_penalty_hardly_holds():
+    for seed in (171, 227):
+        rng = np.random.default_rng(seed)
+        X = np.column_stack((rng.random(6) < 0.2, rng.standard_normal(6)))
+        weight = [0.1, 0.1, 0.1, *(1e-3 * rng.random(3))]
+        y = [0, 1, 2, *rng.integers(0, 3, 3)]
+        assert fit(X, y, l2=1e-8, sample_weight=weight, max_iter=150).converged
+
+
 @pytest.mark.parametrize(("n", "d"), [(2000, 20), (3000, 5)])
 def test_samples_end_at_the_limit_of_rounding(n, d):
     rng = np.random.default_rng(0)

@@ -24,6 +24,8 @@ LONGEST = 16.0
 DECREASE, SHORTEST = 1e-2, 1e-6
 # A step shorter than this says that its Hessian is not to be trusted.
 SHORT = 0.1
+# A step so short has a direction that is nearly rounding alone.
+LOST = 1e-3
 # A decrease this small beside J is rounding.
 ROUNDING = 1e-12
 # Entries of X from where on the arithmetic of several classes costs more than the calls.
@@ -170,10 +172,10 @@ def careful(objective: Objective, point: Point, step: Step | None) -> Step | Non
     """Return a step by the largest curvature the loss can have, if it is needed and lower.
 
     Where predictions are near 0 and 1 a Hessian tells nothing of how soon they leave. Without
-    kinks the search along its direction does, unless that is rounding alone; with them most of a
-    direction is lost by halving it.
+    kinks the search along its direction does, unless that is nearly rounding alone; with them
+    most of a direction is lost by halving it.
     """
-    if objective.nonsmooth is None and step is not None:
+    if objective.nonsmooth is None and step is not None and step.length > LOST:
         return step
     even = np.full_like(point.Z, 0.5 if objective.K == 1 else 1.0 / objective.K)
     other = advance(objective, point, model_step(objective, objective.hessian(even), point).s)
