@@ -86,7 +86,7 @@ class FitResult:
         the bias: w is then the shortest of many solutions. Looked for among up to 1,500 columns.
     direction : tuple or None
         Where no optimum is finite, a w and a b such that adding more and more of them lowers J
-        without end.
+        without end; nearly so where `reason` says "almost surely".
     """
 
     w: Floats
