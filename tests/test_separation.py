@@ -377,6 +377,10 @@ def test_a_callback_that_stops_is_not_asked_to_wait():
     with pytest.warns(match="callback stopped it after iteration 2") as caught:
         fit(with_dummy(X, y, 1), y, callback=lambda state: state.n_iter == 2)
     assert not any(issubclass(w.category, SeparationWarning) for w in caught)
+    x = np.arange(8.0)[:, None]
+    with pytest.warns(match="callback stopped it after iteration 1"):
+        result = fit(x, x[:, 0] > 3, callback=lambda _: True)
+    assert result.direction is None
 
 
 def test_what_a_healthy_fit_pays(monkeypatch):

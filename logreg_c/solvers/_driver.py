@@ -191,7 +191,7 @@ def drive(
             record = Record(count, meter.reads, now.J, max(now.J - lower, 0.0))
             history.append(record)
             called_off = watch is not None and watch(record, now)
-            early = None if stop_early is None else stop_early(now)
+            early = None if stop_early is None or called_off else stop_early(now)
             if early is not None:
                 return outcome(early)
             if about is None and record.gap <= goal.gap(now.J):
