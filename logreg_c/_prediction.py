@@ -7,6 +7,8 @@ there is one row, that of the second. What is in X is checked only where a score
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from . import _kernels
@@ -26,7 +28,7 @@ def scores(X: Matrix, W: Floats, b: Floats) -> Floats:
     OverflowError
         If a score is not, though X is.
     """
-    _require_weights_of(X, W, b)
+    require_weights_of(X, W, b)
     # The kernels read it row by row, and W may be by columns.
     theta = np.ascontiguousarray(np.column_stack((W, b)), dtype=np.float64)
     threads = _kernels.threads_of_call(None)
@@ -48,7 +50,7 @@ def probabilities(X: Matrix, W: Floats, b: Floats) -> Floats:
     """Compute the probability of each class, shape (n, K); raises as `scores` does."""
     if len(W) > 1:
         return softmax(scores(X, W, b))
-    _require_weights_of(X, W, b)
+    require_weights_of(X, W, b)
     a = forward(X, W[0], float(b[0]))
     P = np.empty((len(a), 2))
     P[:, 1] = a
@@ -72,7 +74,7 @@ def log_probabilities(X: Matrix, W: Floats, b: Floats) -> Floats:
     return np.negative(P, out=P)
 
 
-def _require_weights_of(X: Matrix, W: Floats, b: Floats) -> None:
+def require_weights_of(X: Any, W: Floats, b: Floats) -> None:
     """Raise ValueError unless there is a weight for each column, and a bias for each class."""
     if W.shape != (len(b), X.shape[1]):
         raise ValueError(

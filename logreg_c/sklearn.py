@@ -36,6 +36,7 @@ from ._batches import one_pass
 from ._classes import encode, encode_plain, positions
 from ._linear import FLOATS, FORMATS, LinearClassifier, dense, keeps_features, require_two
 from ._names import Names
+from ._prediction import require_weights_of
 from ._validation import as_count, as_examples, as_number
 from .descent import gradient_descent
 from .fitting import fit_quietly
@@ -306,7 +307,10 @@ class LogisticRegression(LinearClassifier):
             rows = 1 if len(classes) == 2 else len(classes)
             W, b = np.zeros((rows, d)), np.zeros(rows)
         else:
-            W, b = dense(self.coef_).copy(), self.intercept_.copy()
+            # The kernels read and write them row by row, as float64, whatever was set.
+            W = dense(self.coef_).astype(np.float64, order="C")
+            b = self.intercept_.astype(np.float64)
+            require_weights_of(X, W, b)
         passes = getattr(self, "n_passes_", 0)
         rate = as_number(self.learning_rate, "learning_rate", above=0.0)
         batch = as_count(self.batch_size, "batch_size")

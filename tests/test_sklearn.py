@@ -614,6 +614,25 @@ def test_coefficients_of_other_columns_are_refused(name, method, request):
         getattr(copy, method)(X)
 
 
+@pytest.mark.parametrize(
+    ("name", "fit_intercept"), [("two", False), ("two", True), ("three", True)]
+)
+def test_a_pass_of_descent_from_any_coefficients(name, fit_intercept, request):
+    X, y, model = request.getfixturevalue(name)
+    model = pickle.loads(pickle.dumps(model)).set_params(fit_intercept=fit_intercept)
+    model.coef_ = model.coef_.astype(np.float32).astype(np.float64)
+    model.intercept_ = model.intercept_.astype(np.float32).astype(np.float64)
+    copy = pickle.loads(pickle.dumps(model))
+    copy.coef_ = np.asfortranarray(copy.coef_, dtype=np.float32)
+    copy.intercept_ = copy.intercept_.astype(np.float32)
+    np.testing.assert_array_equal(copy.partial_fit(X, y).coef_, model.partial_fit(X, y).coef_)
+    assert copy.coef_.dtype == np.float64
+    copy.coef_ = kept = copy.coef_[:, :-1].copy()
+    with pytest.raises(ValueError, match=r"coef_ has shape .* X has \d+ columns; give coef_"):
+        copy.partial_fit(X, y)
+    assert copy.coef_ is kept
+
+
 @pytest.mark.parametrize("name", ["two", "three"])
 def test_coefficients_by_columns_predict_the_same(name, request):
     X, _, model = request.getfixturevalue(name)
