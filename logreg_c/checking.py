@@ -180,7 +180,8 @@ def _some_rows(
     each_row = max(1, len(X.indices) // n)
     kept = _evenly(n, max(MOST_ENTRIES // d, math.isqrt(MOST_ENTRIES // each_row)))
     rows = by_rows.take(kept)
-    used = np.unique(rows.indices).astype(np.intp)
+    # One column at least, which may be empty: there is no X without any.
+    used = np.unique(np.append(rows.indices, 0)).astype(np.intp)
     narrow = Compressed(
         rows.indptr, np.searchsorted(used, rows.indices), rows.data, (len(kept), len(used)), True
     )
