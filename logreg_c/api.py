@@ -155,7 +155,11 @@ def _by_columns(X: Matrix) -> TypeGuard[Compressed]:
 def _passes(
     X: Compressed, y: Any, w: Floats, b: float, s: Floats | None, total: float, threads: int
 ) -> tuple[Sparse, Floats]:
-    """Return the products of a sparse X, and the weights with the bias last as they want them."""
+    """Return the products of a sparse X, and the weights with the bias last as they want them.
+
+    They leave out lines that are multiplied by 0, so that entries are looked at here.
+    """
+    require_finite_examples(X)
     labels = np.empty((1, 0)) if y is None else y.astype(np.float64)[None]
     return Sparse(X, labels, 1, s, total, None, threads), np.append(w, b)[None]
 
@@ -219,6 +223,8 @@ def backward(
         sums = passes.transpose_product(r[None])[0]
         dw, db = sums[:d], float(sums[d])
     else:
+        if isinstance(X, Compressed):
+            require_finite_examples(X)  # rows where a is y are left out
         db = _kernels.kernels.transpose_product(X, r, dw, threads)
     if not np.isfinite(dw).all():
         require_finite_examples(X)
@@ -566,6 +572,7 @@ def predict(
     >>> predict([[-1.0], [0.0], [2.0]], w=[1.0])
     array([0, 0, 1])
     """
-    if not 0.0 <= threshold <= 1.0:
+    threshold = as_number(threshold, "threshold", least=0.0)
+    if threshold > 1.0:
         raise ValueError(f"threshold is {threshold}; give a probability, from 0 to 1")
     return (forward(X, w, b, n_threads=n_threads) > threshold).astype(np.int64)

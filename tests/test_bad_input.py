@@ -201,6 +201,10 @@ def test_results_beyond_the_range_of_float64_are_errors():
 def test_threshold():
     with pytest.raises(ValueError, match=r"threshold is 1\.5"):
         logreg_c.predict(X, W, threshold=1.5)
+    with pytest.raises(ValueError, match=r"threshold is -0\.5"):
+        logreg_c.predict(X, W, threshold=-0.5)
+    with pytest.raises(TypeError, match=r"threshold is '0\.5'; give a number"):
+        logreg_c.predict(X, W, threshold="0.5")
 
 
 def test_backward_checks_its_predictions():

@@ -347,6 +347,28 @@ def test_what_is_an_error(case, function):
         call(X)
 
 
+@pytest.mark.parametrize("make", [scipy.sparse.csr_array, scipy.sparse.csc_array])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_bad_entries_times_zero_are_an_error(make, bad):
+    X, y, w = make([[bad, 1.0], [1.0, 1.0]]), [0, 1], [0.0, 1.0]
+    for function in (
+        lambda: logreg_c.forward(X, w),
+        lambda: logreg_c.backward(X, y, y),
+        lambda: logreg_c.loss(X, y, w),
+        lambda: logreg_c.loss_and_gradient(X, y, w, sample_weight=[0.0, 1.0]),
+        lambda: logreg_c.per_example_gradients(X, y, w),
+    ):
+        with pytest.raises(ValueError, match=rf"X\[0, 0\] is {bad}"):
+            function()
+
+
+@pytest.mark.parametrize("make", [scipy.sparse.csr_array, scipy.sparse.csc_array])
+def test_the_gradient_of_an_x_without_entries_is_checked(make):
+    report = logreg_c.check_gradient(make((3, 2)), [0, 1, 1], [0.0, 1.0], 0.5)
+    assert report.ok
+    np.testing.assert_array_equal(report.kernel[:2], 0.0)
+
+
 @pytest.mark.parametrize("X", [CSR, CSC], ids=["csr", "csc"])
 def test_other_arguments(X):
     cases = [
