@@ -6,18 +6,18 @@ That is: several classes, and two without a bias. `gradient_descent` does the re
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from . import _kernels
+from ._compressed import Compressed
+from ._entries import examined
 from ._prediction import softmax
-from ._validation import Floats, Indices, as_examples
+from ._validation import Floats, Indices, Matrix, as_examples
 from .api import sigmoid
 
 
 def one_pass(
-    X: Any,
+    X: Matrix,
     ids: Indices,
     share: Floats,
     W: Floats,
@@ -37,8 +37,8 @@ def one_pass(
 
     Parameters
     ----------
-    X : ndarray or SciPy's CSR matrix of shape (n, d)
-        Examples in rows.
+    X : ndarray or Compressed of shape (n, d)
+        Examples in rows, as `as_examples` returns them.
     ids : ndarray of shape (n,)
         Positions of their classes.
     share : ndarray of shape (n,)
@@ -57,11 +57,13 @@ def one_pass(
         Threads, on which no bit depends: the products are the kernels', not BLAS's.
     """
     threads = _kernels.threads_of_call(n_threads)
+    if isinstance(X, Compressed):
+        X = examined(X, threads).X
     theta = np.column_stack((W, b))
     gradient, penalised = np.empty_like(theta), theta[:, :-1]
     for begin in range(0, len(order), batch):
         rows = order[begin : begin + batch]
-        x = as_examples(X[rows])
+        x = X.take(rows) if isinstance(X, Compressed) else as_examples(X[rows])
         Z = np.empty((len(theta), len(rows)))
         _kernels.kernels.class_margins_of(x, theta, None, Z, threads)
         if len(theta) == 1:

@@ -7,8 +7,6 @@ there is one row, that of the second. What is in X is checked only where a score
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from . import _kernels
@@ -74,7 +72,7 @@ def log_probabilities(X: Matrix, W: Floats, b: Floats) -> Floats:
     return np.negative(P, out=P)
 
 
-def require_weights_of(X: Any, W: Floats, b: Floats) -> None:
+def require_weights_of(X: Matrix, W: Floats, b: Floats) -> None:
     """Raise ValueError unless there is a weight for each column, and a bias for each class."""
     if W.shape != (len(b), X.shape[1]):
         raise ValueError(

@@ -291,9 +291,8 @@ class LogisticRegression(LinearClassifier):
         """
         first = not hasattr(self, "classes_")
         classes = self._all_classes(classes)
-        X, y = validate_data(self, X, y, dtype=FLOATS, reset=first, accept_sparse="csr")
-        if not hasattr(X, "indptr"):
-            X = as_examples(X)
+        X, y = validate_data(self, X, y, dtype=FLOATS, reset=first, accept_sparse=FORMATS)
+        X = as_examples(X)
         ids = positions(y, classes)
         n, d = X.shape
         if isinstance(self.class_weight, str):

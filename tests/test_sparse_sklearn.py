@@ -62,6 +62,26 @@ def test_partial_fit(form, fit_intercept, K):
 
 
 @pytest.mark.parametrize("K", [2, 3])
+@pytest.mark.parametrize("form", [scipy.sparse.csr_array, scipy.sparse.csc_array])
+@pytest.mark.parametrize(
+    ("part", "place", "message"),
+    [
+        ("indptr", -1, "X.indptr ends at 1000"),
+        ("indptr", 1, r"X.indptr falls from 1000 to \d+"),
+        ("indices", 3, r"X.indices\[3\] is 1000"),
+    ],
+)
+def test_partial_fit_of_what_is_malformed(form, K, part, place, message):
+    X, y = data(K)
+    X = form(X[:60])
+    changed = getattr(X, part).copy()
+    changed[place] = 1000
+    setattr(X, part, changed)
+    with pytest.raises(ValueError, match=message):
+        LogisticRegression().partial_fit(X, y[:60], classes=["a", "b", "c"][:K])
+
+
+@pytest.mark.parametrize("K", [2, 3])
 def test_cross_validation(K):
     X, y = data(K)
     dense = LogisticRegressionCV(Cs=3, cv=3, tol=1e-8).fit(X, y)
