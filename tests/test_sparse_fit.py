@@ -233,6 +233,21 @@ def test_columns_whose_squares_are_out_of_range(kept_sparse):
         fit(X, y, **arguments)
 
 
+@pytest.mark.parametrize("form", [sparse.csr_array, sparse.csc_array])
+def test_spare_entries_behind_the_last_one_are_not_read(form, kept_sparse):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((80, 5)) * (rng.random((80, 5)) < 0.5) * [1e9, 1.0, 1.0, 1.0, 1e-9]
+    X, y = form(X), rng.integers(0, 2, 80)
+    spare = types.SimpleNamespace(
+        indptr=X.indptr,
+        indices=np.append(X.indices, np.int32([7, -1])),
+        data=np.append(X.data, [1.0, np.nan]),
+        shape=X.shape,
+        format=X.format,
+    )
+    np.testing.assert_array_equal(fit(spare, y, l2=1e-3).w, fit(X, y, l2=1e-3).w)
+
+
 def test_a_start_at_the_optimum_and_one_far_off(kept_sparse):
     X, y, arguments = problem("one-hot")
     there = fit(X, y, tol=1e-12, **arguments)
