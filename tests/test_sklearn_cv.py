@@ -393,3 +393,13 @@ def test_the_spelling_that_is_told_is_taken():
 def test_it_is_fetched_when_asked_for():
     assert "LogisticRegressionCV" in dir(logreg_c)
     assert not hasattr(LogisticRegressionCV, "partial_fit")
+
+
+@pytest.mark.parametrize("K", [2, 3])
+def test_starts_surer_than_the_optimum_of_a_weak_penalty_are_left_in_a_few_steps(K):
+    """Hessians there are next to nothing for most rows, and promise steps far too long."""
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((60, 50)) * 10.0 ** rng.uniform(-1.0, 1.0, 50)
+    model = LogisticRegressionCV(Cs=[1.0, 1e4], cv=3).fit(X, rng.integers(0, K, 60))
+    assert model.converged_
+    assert model.n_iter_.max() < 30

@@ -169,15 +169,21 @@ def _backtracked(
 
 
 def careful(objective: Objective, point: Point, step: Step | None) -> Step | None:
-    """Return a step by the largest curvature the loss can have, if it is needed and lower.
+    """Return a step by larger curvatures than there are, if it is lower.
 
-    Where predictions are near 0 and 1 a Hessian tells nothing of how soon they leave. Without
-    kinks the search along its direction does, unless that is nearly rounding alone; with them
-    most of a direction is lost by halving it.
+    Where predictions are near 0 and 1 a Hessian tells nothing of how soon they leave. With kinks,
+    where most of a direction is lost by halving it, and where a direction is nearly rounding alone,
+    the curvatures are the largest that the loss can have. Else rows that are surer than the average
+    count as it does: they are what makes directions far too long.
     """
     if objective.nonsmooth is None and step is not None and step.length > LOST:
-        return step
-    even = np.full_like(point.Z, 0.5 if objective.K == 1 else 1.0 / objective.K)
-    other = advance(objective, point, model_step(objective, objective.hessian(even), point).s)
+        a = objective.data.predictions(point.Z)
+        average = float(np.add.reduce(objective.mean_curvature(point)))
+        a = np.clip(a, average, 1.0 - average)
+        if objective.K > 1:
+            a /= a.sum(axis=0)
+    else:
+        a = np.full_like(point.Z, 0.5 if objective.K == 1 else 1.0 / objective.K)
+    other = advance(objective, point, model_step(objective, objective.hessian(a), point).s)
     least = point.J - ROUNDING * abs(point.J) if step is None else step.point.J
     return other if other is not None and other.point.J < least else step

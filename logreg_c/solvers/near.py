@@ -24,7 +24,7 @@ from .._sampling import by_importance
 from .._validation import Floats, Indices
 from . import FACTORED, FACTORED_TWO_CLASSES
 from ._driver import Iterate, Solver, Task
-from ._line_search import advance
+from ._line_search import SHORT, advance, careful
 from ._memory import Memory
 from ._price import price_of_factor, price_of_gram, price_of_step
 from .lbfgs import LOOSE
@@ -183,6 +183,8 @@ def _near(task: Task, last: LastHessian, point: Point) -> Iterator[Iterate]:
         before = decrement
         slow = not fresh and _slow(ratio, decrement / (trigger * gap), price)
         step = None if slow else advance(objective, point, s, LOOSE)
+        if fresh and (step is None or step.length < SHORT):
+            step = careful(objective, point, step)
         if step is None:
             if fresh:
                 yield Iterate(point, lower)
