@@ -24,8 +24,6 @@ LONGEST = 16.0
 DECREASE, SHORTEST = 1e-2, 1e-6
 # A step shorter than this says that its Hessian is not to be trusted.
 SHORT = 0.1
-# A step so short has a direction that is nearly rounding alone.
-LOST = 1e-3
 # A decrease this small beside J is rounding.
 ROUNDING = 1e-12
 # Entries of X from where on the arithmetic of several classes costs more than the calls.
@@ -172,11 +170,11 @@ def careful(objective: Objective, point: Point, step: Step | None) -> Step | Non
     """Return a step by larger curvatures than there are, if it is lower.
 
     Where predictions are near 0 and 1 a Hessian tells nothing of how soon they leave. With kinks,
-    where most of a direction is lost by halving it, and where a direction is nearly rounding alone,
-    the curvatures are the largest that the loss can have. Else rows that are surer than the average
+    where most of a direction is lost by halving it, and where a direction leads nowhere at all, the
+    curvatures are the largest that the loss can have. Else rows that are surer than the average
     count as it does: they are what makes directions far too long.
     """
-    if objective.nonsmooth is None and step is not None and step.length > LOST:
+    if objective.nonsmooth is None and step is not None:
         a = objective.data.predictions(point.Z)
         average = float(np.add.reduce(objective.mean_curvature(point)))
         a = np.clip(a, average, 1.0 - average)
