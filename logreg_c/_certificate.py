@@ -56,6 +56,7 @@ from ._arrays import EPSILON
 from ._nonsmooth import Nonsmooth
 from ._objective import Objective, Point
 from ._quadratic import model_step
+from ._sparse import Sparse
 from ._validation import Floats, Indices
 
 # How far from the present weights the optimum may be where rounding leaves a dual residual.
@@ -64,7 +65,10 @@ REACH = 10.0
 WEAKEST = 1e-22
 # That is less than this, times one more than a column lies from zero in units of its scale.
 NOISE = 1e-15
-LIMITS = REACH, WEAKEST, NOISE
+# Without a penalty a residual that is more counts as far as the reach, or not at all if it is to be
+# rounding alone.
+LIMITS = REACH, WEAKEST, NOISE, REACH
+EXACT_LIMITS = REACH, WEAKEST, NOISE, math.inf
 # What the bound is rounded by, in parts of its size: it comes from sums over rows whose terms
 # cancel, and one from a point where J is large must not be above a small optimum.
 BOUND_ROUNDED = 1e-12
@@ -78,10 +82,16 @@ def all_held(objective: Objective) -> bool:
     return bool(held.all())
 
 
-def bound_of(objective: Objective, theta: Floats, residual: Floats, divergence: float) -> float:
+def bound_of(
+    objective: Objective,
+    theta: Floats,
+    residual: Floats,
+    divergence: float,
+    limits: tuple[float, float, float, float] = LIMITS,
+) -> float:
     """Return the right-hand side above."""
     gaps = _kernels.kernels.smooth_gaps(
-        objective.quadratic, objective.center, objective.scale, theta, residual, *LIMITS
+        objective.quadratic, objective.center, objective.scale, theta, residual, *limits
     )
     return bound_of_gaps(divergence, 0.0, gaps)
 
@@ -93,11 +103,12 @@ def bound_with_kinks(
     theta: Floats,
     residual: Floats,
     divergence: float,
+    limits: tuple[float, float, float, float],
 ) -> float:
     """Return the bound for an L1 penalty or bounds, J being that at theta."""
     shared, gaps = _kernels.kernels.kinked_gaps(
         objective.quadratic, *nonsmooth, objective.center, objective.scale, theta, residual, J,
-        *LIMITS,
+        *limits,
     )  # fmt: skip
     return bound_of_gaps(divergence, J * shared, gaps)
 
@@ -130,6 +141,7 @@ def lower_bound(
     a: Floats,
     U: Floats,
     bent: Floats | None = None,
+    factored: bool = True,
 ) -> float:
     """Return a proved lower bound on J*, -inf where it overflows.
 
@@ -147,21 +159,32 @@ def lower_bound(
         The margins of the direction on the rows S.
     bent : ndarray of shape (K, m), optional
         The predictions of these rows whose Hessian the direction was made with, if not a.
+    factored : bool
+        Whether the direction is by a factor of that Hessian: then what is left of a gradient where
+        there is no penalty has to be rounding.
     """
     divergence, change = part.data.dual_step(a, U, bent)
     residual = point.gradient + part.pull_back(change)
-    return bound_at(objective, point.J, point.theta, residual, divergence)
+    # A sparse X is not centred: what a factor leaves there is what the columns' means make of it.
+    exact = factored and not isinstance(objective.data, Sparse)
+    limits = EXACT_LIMITS if exact else LIMITS
+    return bound_at(objective, point.J, point.theta, residual, divergence, limits)
 
 
 def bound_at(
-    objective: Objective, J: float, theta: Floats, residual: Floats, divergence: float
+    objective: Objective,
+    J: float,
+    theta: Floats,
+    residual: Floats,
+    divergence: float,
+    limits: tuple[float, float, float, float] = LIMITS,
 ) -> float:
     """Return the lower bound on J* where r and the divergence are known."""
     nonsmooth = objective.nonsmooth
     if nonsmooth is None:
-        bound = bound_of(objective, theta, residual, divergence)
+        bound = bound_of(objective, theta, residual, divergence, limits)
     else:
-        bound = bound_with_kinks(objective, nonsmooth, J, theta, residual, divergence)
+        bound = bound_with_kinks(objective, nonsmooth, J, theta, residual, divergence, limits)
     return below(objective.n, J, bound, objective.margin_sizes(theta))
 
 

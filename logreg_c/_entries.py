@@ -122,9 +122,10 @@ def examined(X: Compressed, threads: int) -> Examined:
     falls, not_finite, not_one, extreme, squares = _kernels.kernels.inspect(lines, threads)
     if not_finite:
         require_finite_examples(X)
-    # Behind the end of the last line SciPy's matrices may have spare entries.
-    places = X.indices[: X.entries]
-    values = X.data[: X.entries] if not_one and X.data is not None else None
+    places, values = X.indices, X.data if not_one else None
+    if len(places) > X.entries:
+        # Behind the end of the last line SciPy's matrices may have spare entries.
+        places, values = places[: X.entries], None if values is None else values[: X.entries]
     X = Compressed(X.indptr, places, values, X.shape, X.by_rows, True)
     if falls and X.by_rows:
         X = transposed(X, threads)

@@ -364,6 +364,7 @@ def end_problems(
     reach: float,
     weakest: float,
     noise: float,
+    far: float,
     out: NDArray[np.float64],
 ) -> None: ...
 def score_margins(
@@ -481,6 +482,7 @@ def kinked_gaps(
     reach: float,
     weakest: float,
     noise: float,
+    far: float,
 ) -> tuple[float, float]: ...
 def smooth_gaps(
     quadratic: NDArray[np.float64],
@@ -491,6 +493,7 @@ def smooth_gaps(
     reach: float,
     weakest: float,
     noise: float,
+    far: float,
 ) -> float: ...
 def are_plain(center: NDArray[np.float64], scale: NDArray[np.float64]) -> bool: ...
 def margin_terms(

@@ -30,7 +30,7 @@ except ImportError as error:
 from ._classes import encode
 from ._continuation import Continuation
 from ._folds import Grid, fit_grid, fold_weights
-from ._linear import FLOATS, LinearClassifier, keeps_features, require_two
+from ._linear import FLOATS, FORMATS, LinearClassifier, keeps_features, require_two
 from ._names import Names
 from ._scoring import HeldOut
 from ._validation import Floats, as_array, as_count, as_number
@@ -219,7 +219,7 @@ class LogisticRegressionCV(LinearClassifier):
             )
         if self.selection != "best" and not self.refit:
             raise ValueError(f"selection is {self.selection!r}, which needs refit=True")
-        X, y = validate_data(self, X, y, dtype=FLOATS, accept_sparse="csr")
+        X, y = validate_data(self, X, y, dtype=FLOATS, accept_sparse=FORMATS)
         check_classification_targets(y)
         classes, ids = encode(y)
         require_two(classes, "y holds")
@@ -238,6 +238,8 @@ class LogisticRegressionCV(LinearClassifier):
             X, ids, s, None, self.fit_intercept, self._seed(), self._threads(),
             names=Names(getattr(self, "feature_names_in_", None), classes.tolist()),
         )  # fmt: skip
+        if hasattr(X, "tocsr"):
+            X = X.tocsr()  # whose entries have been looked at; scorers take rows
         folds = fold_weights(
             problem, [train for train, _ in splits], lambda k: repr(classes[k].item())
         )

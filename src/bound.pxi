@@ -13,6 +13,7 @@ cdef struct Reach:
     double reach        # how far the optimum may be, in parts of a coordinate of 1 or more
     double weakest      # a penalty up to this bounds no residual that may be
     double noise        # for a column whose centre is zero
+    double far          # `reach` of a weight without a penalty whose residual is no noise
 
 
 cdef inline double at_least_zero(double v) noexcept nogil:
@@ -51,12 +52,12 @@ cdef inline void add_gap(double q, double l1, double lower, double upper, double
 
 def kinked_gaps(cnp.ndarray quadratic, cnp.ndarray l1, cnp.ndarray lower, cnp.ndarray upper,
                 cnp.ndarray center, cnp.ndarray scale, cnp.ndarray theta, cnp.ndarray residual,
-                double J, double reach, double weakest, double noise):
+                double J, double reach, double weakest, double noise, double far):
     """Return what belongs to the L1 penalty's size alone, in parts of J, and the sum of the gaps of
     Fenchel's inequality at theta for -u = residual - q · theta."""
     cdef Slack slack
     slack.shared = slack.sum = 0
-    cdef Reach limits = Reach(doubles(center), doubles(scale), reach, weakest, noise)
+    cdef Reach limits = Reach(doubles(center), doubles(scale), reach, weakest, noise, far)
     add_gaps(doubles(quadratic), doubles(l1), doubles(lower), doubles(upper), doubles(theta),
              doubles(residual), cnp.PyArray_DIM(theta, 1), cnp.PyArray_DIM(theta, 0), J, &limits,
              &slack)
@@ -77,20 +78,34 @@ cdef void add_gaps(const double* curved, const double* kinks, const double* low,
                 continue
             q = curved[j] if bounds_it(curved[j], r[i], limits, j) else 0
             most = J / strength if strength > 0 else HUGE_VAL
-            add_gap(q, strength, low[j], high[j], most, limits.reach * max(fabs(v[i]), 1.0), v[i],
-                    u, slack)
+            add_gap(q, strength, low[j], high[j], most, around(v[i], r[i], limits, j, D), v[i], u,
+                    slack)
+
+
+cdef inline bint is_noise(double r, const Reach* limits, Py_ssize_t j,
+                          double times) noexcept nogil:
+    return fabs(r) <= times * limits.noise * (1 + fabs(limits.center[j] * limits.scale[j]))
 
 
 cdef inline bint bounds_it(double q, double r, const Reach* limits, Py_ssize_t j) noexcept nogil:
     """Whether q bounds column j, whose residual is r: a very weak one only what is no noise."""
-    return (q > limits.weakest or
-            (q > 0 and fabs(r) > limits.noise * (1 + fabs(limits.center[j] * limits.scale[j]))))
+    return q > limits.weakest or (q > 0 and not is_noise(r, limits, j, 1))
+
+
+cdef inline double around(double v, double r, const Reach* limits, Py_ssize_t j,
+                          Py_ssize_t D) noexcept nogil:
+    """How far from v the optimum may be without a penalty; the bias is the last coordinate.
+
+    Of columns that depend on each other a factor leaves more than rounding.
+    """
+    cdef bint near = j == D - 1 or is_noise(r, limits, j, 1000)
+    return (limits.reach if near else limits.far) * max(fabs(v), 1.0)
 
 
 def smooth_gaps(cnp.ndarray quadratic, cnp.ndarray center, cnp.ndarray scale, cnp.ndarray theta,
-                cnp.ndarray residual, double reach, double weakest, double noise):
+                cnp.ndarray residual, double reach, double weakest, double noise, double far):
     """Return the sum of r^2 / 2q, and where there is no q of |r| reach max(|theta|, 1)."""
-    cdef Reach limits = Reach(doubles(center), doubles(scale), reach, weakest, noise)
+    cdef Reach limits = Reach(doubles(center), doubles(scale), reach, weakest, noise, far)
     return sum_of_gaps(doubles(quadratic), doubles(theta), doubles(residual),
                        cnp.PyArray_DIM(theta, 1), cnp.PyArray_DIM(theta, 0), &limits)
 
@@ -105,5 +120,5 @@ cdef double sum_of_gaps(const double* curved, const double* v, const double* r, 
             if bounds_it(curved[j], r[i], limits, j):
                 total += r[i] * r[i] / (2 * curved[j])
             else:
-                total += fabs(r[i]) * limits.reach * max(fabs(v[i]), 1.0)
+                total += fabs(r[i]) * around(v[i], r[i], limits, j, D)
     return total

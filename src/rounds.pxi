@@ -121,7 +121,8 @@ cdef void end_round(const Round* r, const Penalties* p, const double* center, co
 
 def end_problems(cnp.ndarray theta, cnp.ndarray gradient, cnp.ndarray moves, quadratics, kinks,
                  cnp.ndarray center, cnp.ndarray scale, bint plain, bint fit_bias, thetas,
-                 gradients, Js, double reach, double weakest, double noise, cnp.ndarray out):
+                 gradients, Js, double reach, double weakest, double noise, double far,
+                 cnp.ndarray out):
     """Turn the gradients of losses by raw weights at theta (m, D), as evaluate_problems leaves
     them, into those of the objectives, and fill out (m, 8) with numbers of their rounds.
 
@@ -131,7 +132,7 @@ def end_problems(cnp.ndarray theta, cnp.ndarray gradient, cnp.ndarray moves, qua
     cdef Py_ssize_t D = cnp.PyArray_DIM(theta, 1), k
     cdef Penalties p
     cdef Round r
-    cdef Reach limits = Reach(doubles(center), doubles(scale), reach, weakest, noise)
+    cdef Reach limits = Reach(doubles(center), doubles(scale), reach, weakest, noise, far)
     for k in range(cnp.PyArray_DIM(theta, 0)):
         p = penalties_of(quadratics[k], kinks[k])
         memset(&r, 0, sizeof(Round))

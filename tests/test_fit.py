@@ -155,6 +155,20 @@ def test_an_entry_far_beyond_all_others_of_its_column():
             assert result.objective - result.gap <= about_best
 
 
+@pytest.mark.parametrize(("entry", "tol"), [(1e6, 1e-4), (1e9, 1e-6)])
+@pytest.mark.parametrize("solver", ["auto", *TALL])
+@pytest.mark.filterwarnings("ignore::logreg_c.ConvergenceWarning")
+def test_without_a_penalty_an_enormous_entry_hides_no_slope(entry, tol, solver):
+    """Beside it the other rows' gradient is next to nothing, which is far from rounding."""
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((200, 3))
+    y = (X @ rng.standard_normal((3, 2)) + rng.gumbel(size=(200, 2))).argmax(axis=1)
+    X[0, 0] = entry
+    best = logreg_c.loss(X, y, [1.7603813, -1.4227024, 1.9277038], 0.0570112)
+    result = fit(X, y, solver=solver, tol=tol)
+    assert result.objective - result.gap <= best
+
+
 def test_max_iter_is_a_reason_with_a_warning():
     X, y, arguments = problem("gaussian")
     with pytest.warns(ConvergenceWarning) as caught:

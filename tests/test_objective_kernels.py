@@ -332,7 +332,7 @@ def test_gaps_with_kinks(isa):
         residual = rng.standard_normal((1, 6))
         noise = rng.choice([0.0, 10.0])
         found = isa.kinked_gaps(
-            q, l1, lower, upper, *zeros_and_ones(5), theta, residual, J, 10.0, 1e-22, noise
+            q, l1, lower, upper, *zeros_and_ones(5), theta, residual, J, 10.0, 1e-22, noise, 10.0
         )
         shared, gaps = 0.0, 0.0
         for j in range(6):
@@ -361,7 +361,7 @@ def test_gaps_of_optimal_weights_are_not_below_zero(isa):
         residual = -l1 * np.sign(theta)
         found = isa.kinked_gaps(
             np.zeros(6), l1, -infinite, infinite, *zeros_and_ones(5), theta, residual, 10.0,
-            10.0, 1e-22, 1e-15,
+            10.0, 1e-22, 1e-15, 10.0,
         )  # fmt: skip
         assert found == (0.0, 0.0)
 
@@ -372,7 +372,7 @@ def test_gaps_without_kinks(isa):
     theta, residual = np.array([[1.0, -3.0, 0.5, 9.0, 0]]), np.array([[4, -0.1, 2e-15, -2e-15, 0]])
     # A residual that may be noise counts as far as the reach, another one as far as it leads.
     expected = 16 / 4 + 0.1 * 10 * 3 + 2e-15 * 10 * 1 + 4e-30 / 2e-30
-    found = isa.smooth_gaps(q, center, scale, theta, residual, 10.0, 1e-22, 1e-15)
+    found = isa.smooth_gaps(q, center, scale, theta, residual, 10.0, 1e-22, 1e-15, 10.0)
     assert found == pytest.approx(expected, rel=1e-14)
 
 
@@ -381,7 +381,7 @@ def test_gaps_of_what_is_not_a_number(isa):
     theta, bad = np.zeros((1, 1)), np.full((1, 1), np.nan)
     for q in (one, 0 * one):
         for upper in (one, infinite):
-            limits = (10.0, 1e-22, 1e-15)
+            limits = (10.0, 1e-22, 1e-15, 10.0)
             found = isa.kinked_gaps(
                 q, one, -upper, upper, *zeros_and_ones(0), theta, bad, 1.0, *limits
             )

@@ -118,7 +118,8 @@ def conjugate_gradients(
         smooth.take(s, r, U)
         bound, divergence = smooth.bound()
         if bound <= promising:
-            lower = max(lower, lower_bound(objective, point, part, a, smooth.U))
+            proved = lower_bound(objective, point, part, a, smooth.U, factored=False)
+            lower = max(lower, proved)
             if point.J - lower <= gap:
                 break
             promising = 0.5 * bound
