@@ -27,7 +27,7 @@ from collections import deque
 
 import numpy as np
 
-from ._arrays import combination, plain_gram, products, subtract
+from ._arrays import EPSILON, combination, plain_gram, products, subtract
 from ._certificate import all_held, below, bound_at, bound_of
 from ._objective import Objective, Point
 from ._validation import Floats
@@ -163,6 +163,9 @@ class Combination:
         weights = np.append(of_points, c[len(self._lines) :])
         margins = [point.Z for point in self._points][: len(of_points)]
         divergence, moved = objective.data.divergence(margins, self._further, weights)
+        # What all these gradients are rounded by counts where a penalty is weak.
+        rounded = EPSILON * (1.0 + float(np.abs(c).sum())) * (1.0 + objective.shift)
+        residual[:, :-1] += np.copysign(rounded, residual[:, :-1])
         if objective.fit_bias:
             residual[:, -1] = first.gradient[:, -1] + moved
         self.bound = bound_of(objective, first.theta, residual, divergence)

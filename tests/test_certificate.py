@@ -169,6 +169,13 @@ def test_what_rows_with_the_same_loss_are_rounded_by(n, weight):
         assert lower <= np.log(BIG(K)) <= result.objective + result.gap
 
 
+def test_what_combined_gradients_are_rounded_by():
+    """Beside a weak penalty that is much where columns lie far from zero: a problem that told."""
+    found = list(certificate_cases.cases(81_000_283, 100, 60, 8, 1))
+    assert any(case.way == "combination" and case.lower > -np.inf for case in found)
+    assert not any(case.violated for case in found), certificate_cases.summary(found)
+
+
 def test_no_bound_without_numbers():
     assert below(9, 1.0, np.inf, (0.0, 0.0)) == -np.inf
     one = np.ones((1, 2))
