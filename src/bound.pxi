@@ -76,7 +76,7 @@ cdef void add_gaps(const double* curved, const double* kinks, const double* low,
             strength = kinks[j]
             if v[i] == 0 and fabs(u) <= strength:
                 continue
-            q = curved[j] if bounds_it(curved[j], r[i], limits, j) else 0
+            q = curved[j] if bounds_it(curved[j], r[i], limits, j, D) else 0
             most = J / strength if strength > 0 else HUGE_VAL
             add_gap(q, strength, low[j], high[j], most, around(v[i], r[i], limits, j, D), v[i], u,
                     slack)
@@ -87,9 +87,13 @@ cdef inline bint is_noise(double r, const Reach* limits, Py_ssize_t j,
     return fabs(r) <= times * limits.noise * (1 + fabs(limits.center[j] * limits.scale[j]))
 
 
-cdef inline bint bounds_it(double q, double r, const Reach* limits, Py_ssize_t j) noexcept nogil:
-    """Whether q bounds column j, whose residual is r: a very weak one only what is no noise."""
-    return q > limits.weakest or (q > 0 and not is_noise(r, limits, j, 1))
+cdef inline bint bounds_it(double q, double r, const Reach* limits, Py_ssize_t j,
+                           Py_ssize_t D) noexcept nogil:
+    """Whether q bounds column j, whose residual is r: a very weak one only what is no noise.
+
+    The bias, which is last, has no centre.
+    """
+    return q > limits.weakest or (q > 0 and (j == D - 1 or not is_noise(r, limits, j, 1)))
 
 
 cdef inline double around(double v, double r, const Reach* limits, Py_ssize_t j,
@@ -117,7 +121,7 @@ cdef double sum_of_gaps(const double* curved, const double* v, const double* r, 
     for k in range(K):
         for j in range(D):
             i = k * D + j
-            if bounds_it(curved[j], r[i], limits, j):
+            if bounds_it(curved[j], r[i], limits, j, D):
                 total += r[i] * r[i] / (2 * curved[j])
             else:
                 total += fabs(r[i]) * around(v[i], r[i], limits, j, D)

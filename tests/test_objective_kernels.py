@@ -336,7 +336,7 @@ def test_gaps_with_kinks(isa):
         )
         shared, gaps = 0.0, 0.0
         for j in range(6):
-            x, curved = theta[0, j], q[j] if q[j] > 1e-22 or noise < 1.0 else 0.0
+            x, curved = theta[0, j], q[j] if q[j] > 1e-22 or noise < 1.0 or j == 5 else 0.0
             u = q[j] * x - residual[0, j]
             reach = 10.0 * max(abs(x), 1.0)
             most = J / l1[j] if l1[j] else np.inf
