@@ -502,7 +502,6 @@ def margin_terms(
 def finish_diagonal(
     H: NDArray[np.float64],
     quadratic: NDArray[np.float64],
-    least: NDArray[np.float64] | None,
     fit_bias: bool,
 ) -> None: ...
 def are_finite(v: NDArray[np.float64]) -> bool: ...

@@ -220,20 +220,18 @@ class Objective:
         raw += self.quadratic * s
         return raw
 
-    def hessian(self, a: Floats, least: Floats | None = None) -> Floats:
+    def hessian(self, a: Floats) -> Floats:
         """Return the Hessian of J at predictions a, (K D, K D). Reads X once.
-
-        Its diagonal is raised to `least`, (K, D), where that is larger.
 
         It is singular for K > 1, where adding the same to all classes changes no prediction; what
         the penalty leaves of that null space is filled, which no direction whose classes sum to
         zero notices. A bias that is not free gets a row of the unit matrix.
         """
-        return self.finished(self.class_gram(self.data.curvatures(a)), least)
+        return self.finished(self.class_gram(self.data.curvatures(a)))
 
-    def finished(self, H: Floats, least: Floats | None = None) -> Floats:
+    def finished(self, H: Floats) -> Floats:
         """Add the penalty to the Gram that a Hessian is without. Overwrites it."""
-        _kernels.kernels.finish_diagonal(H, self.quadratic, least, self.fit_bias)
+        _kernels.kernels.finish_diagonal(H, self.quadratic, self.fit_bias)
         return H
 
     def grams(self, h: Floats, rows: Indices | None = None) -> Floats:

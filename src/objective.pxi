@@ -363,22 +363,19 @@ cdef void size_up(const double* v, const double* center, const double* scale, Py
     size[0] = sqrt(squares)
 
 
-def finish_diagonal(cnp.ndarray H, cnp.ndarray quadratic, least, bint fit_bias):
-    """Add the penalty's q to the diagonal of H (K D, K D), then raise it to `least` (None: not);
-    of a bias that is not free it becomes 1."""
+def finish_diagonal(cnp.ndarray H, cnp.ndarray quadratic, bint fit_bias):
+    """Add the penalty's q to the diagonal of H (K D, K D); of a bias that is not free it becomes 1.
+    """
     cdef Py_ssize_t D = cnp.PyArray_SIZE(quadratic)
-    add_diagonal(doubles(H), doubles(quadratic), doubles_or_null(least), D,
-                 cnp.PyArray_DIM(H, 0) // D, fit_bias)
+    add_diagonal(doubles(H), doubles(quadratic), D, cnp.PyArray_DIM(H, 0) // D, fit_bias)
 
 
-cdef void add_diagonal(double* diagonal, const double* q, const double* low, Py_ssize_t D,
-                       Py_ssize_t K, bint fit_bias) noexcept nogil:
+cdef void add_diagonal(double* diagonal, const double* q, Py_ssize_t D, Py_ssize_t K,
+                       bint fit_bias) noexcept nogil:
     cdef Py_ssize_t i, k
     for i in range(K * D):
         k = i * (K * D + 1)
         diagonal[k] += q[i % D]
-        if low != NULL and diagonal[k] < low[i]:
-            diagonal[k] = low[i]
         if not fit_bias and i % D == D - 1:
             diagonal[k] = 1
 

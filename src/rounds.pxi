@@ -71,7 +71,7 @@ def model_minima(cnp.ndarray grams, quadratics, kinks, thetas, gradients, bint f
             theta, g = doubles(thetas[k]), doubles(gradients[k])
             with nogil:
                 memcpy(H, gram + k * D * D, D * D * sizeof(double))
-                add_diagonal(H, p.quadratic, NULL, D, 1, fit_bias)
+                add_diagonal(H, p.quadratic, D, 1, fit_bias)
                 model_minimum(H, &p, theta, g, D, threads, H + D * D, x + k * D)
     finally:
         free(H)

@@ -80,7 +80,9 @@ def directions(
     n = objective.n
     rows = np.sort(rng.choice(n, rng.integers(1, n + 1), replace=False)).astype(np.intp)
     sample = Sample(objective, rows, rng.uniform(0.5, 20, len(rows)))
-    yield "sample", sample.lower_bound(point)
+    sample.hessian(point._replace(Z=point.Z * (1.0 + 10.0 ** rng.uniform(-6, 0))))
+    yield "sample that stands for all", sample.lower_bound(point, np.inf)
+    yield "sample", sample.lower_bound(point, 0.0)
     part = objective.sample(rows, np.ones(len(rows)))
     U = part.direction_margins(random)
     yield "random of a sample", lower_bound(objective, point, part, a[:, rows].copy(), U)

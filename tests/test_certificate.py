@@ -209,6 +209,26 @@ def test_a_sample_of_all_rows_is_newtons_direction():
     a = objective.data.predictions(point.Z)
     s = -objective.factor(a).solve(point.gradient)
     expected = lower_bound(objective, point, objective, a, objective.direction_margins(s))
-    # What the rows stand for is not the certificate's business.
-    sample = Sample(objective, rows, np.full(objective.n, 17.0))
-    assert sample.lower_bound(point) == pytest.approx(expected, rel=1e-9)
+    sample = Sample(objective, rows, np.ones(objective.n))
+    sample.hessian(point)
+    assert sample.lower_bound(point, np.inf) == pytest.approx(expected, rel=1e-9)
+    # If it has to be, what the rows stand for does not matter, nor where their Hessian was made.
+    sample = Sample(objective, rows, np.linspace(1.0, 1e6, objective.n))
+    sample.hessian(point._replace(Z=0.0 * point.Z))
+    assert sample.lower_bound(point, np.inf) < expected
+    assert sample.lower_bound(point, 0.0) == pytest.approx(expected, rel=1e-9)
+
+
+def test_rows_that_stand_for_others_move_as_much_further():
+    objective, point, _ = small()
+    rows = np.arange(0, objective.n, 2)
+    weight = np.linspace(1.0, 3.0, len(rows))
+    part = objective.sample(rows, np.ones(len(rows)))
+    V = np.column_stack((part.data.X, np.ones(len(rows))))
+    a = objective.data.predictions(point.Z)[:, rows].copy()
+    H = (V.T * (weight * part.data.shares() * a * (1.0 - a))) @ V + np.diag(objective.quadratic)
+    U = weight * (V @ np.linalg.solve(H, -point.gradient[0]))[None]
+    expected = lower_bound(objective, point, part, a, U)
+    sample = Sample(objective, rows, weight)
+    sample.hessian(point)
+    assert sample.lower_bound(point, np.inf) == pytest.approx(expected, rel=1e-9)

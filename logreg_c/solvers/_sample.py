@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from .._arrays import diagonal_of
-from .._certificate import newton_lower_bound
+from .._certificate import lower_bound, newton_lower_bound
 from .._objective import Objective, Point
+from .._quadratic import model_step
 from .._validation import Floats, Indices
 from ._learning_hessian import LearningHessian, learning_hessian
 from ._line_search import advance
@@ -38,7 +41,7 @@ class Sample:
 
     def __init__(self, objective: Objective, rows: Indices, weight: Floats) -> None:
         self._objective = objective
-        self._rows = rows
+        self._rows, self._weight = rows, weight
         self._weighted = objective.sample(rows, weight)
         # The certificate is about these rows, not about what they stand for.
         self._alone = objective.sample_again(self._weighted, rows)
@@ -47,12 +50,29 @@ class Sample:
     def hessian(self, point: Point, least: Floats | None = None) -> LearningHessian:
         """Return the Hessian at a point, its diagonal raised to `least`, to make steps with."""
         a = self._weighted.data.predictions(point.margins_of(self._rows))
-        H = self._weighted.hessian(a, least)
+        H = self._weighted.hessian(a)
+        self._made = H, a
+        if least is not None:
+            H = H.copy()
+            np.maximum(diagonal_of(H), least.ravel(), out=diagonal_of(H))
         return learning_hessian(self._objective, H, MEMORY)
 
-    def lower_bound(self, point: Point) -> float:
-        """Return a proved lower bound on J* by moving the dual variables of these rows."""
-        return newton_lower_bound(self._objective, point, self._alone, self._rows)
+    def lower_bound(self, point: Point, gap: float) -> float:
+        """Return a proved lower bound on J* by moving the dual variables of these rows.
+
+        By the last Hessian, of which a row's part counts as often as the row, so that its dual
+        variable has to move as much further; if that does not prove the gap, by that of the rows
+        alone as they are at the point.
+        """
+        H, bent = self._made
+        s = model_step(self._weighted, H, point).s
+        U = self._weight * self._weighted.direction_margins(s)
+        a = self._alone.data.predictions(point.margins_of(self._rows))
+        lower = lower_bound(self._objective, point, self._alone, a, U, bent)
+        if point.J - lower > gap:
+            alone = newton_lower_bound(self._objective, point, self._alone, self._rows)
+            lower = max(lower, alone)
+        return lower
 
     def tilted_step(self, point: Point, hessian: LearningHessian, prox: Floats) -> Floats:
         """Return the step to the minimum of the sample's J, tilted and held near the point.

@@ -298,9 +298,8 @@ def on_sample(task: Task, stage: Objective, diagonal: Floats) -> Floats:
     held[:-1] += HELD * D / max(m, 1)
     part = part.with_terms(held, None)
     harder = diagonal + (held - task.objective.quadratic)
-    points = [part.evaluate(task.theta)]
-    points.extend(few_passes(part, points[0], harder, STEPS))
-    return points[-1].theta
+    *_, last = few_passes(part, part.evaluate(task.theta), harder, STEPS)
+    return last.point.theta
 
 
 def through_penalties(

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from .._arrays import floored, inner
 from .._certificate import all_held, plain_lower_bound
@@ -64,17 +65,27 @@ def remembering(objective: Objective, initial: Apply) -> tuple[Memory, Apply]:
     return memory, apply
 
 
-def few_passes(objective: Objective, point: Point, diagonal: Floats, count: int) -> Iterator[Point]:
-    """Yield at most so many points of L-BFGS from the diagonal."""
+class Heading(NamedTuple):
+    """A point, and the step that would come next."""
+
+    point: Point
+    s: Floats
+
+
+def few_passes(
+    objective: Objective, point: Point, diagonal: Floats, count: int
+) -> Iterator[Heading]:
+    """Yield a point, and at most so many more of L-BFGS from the diagonal."""
     inverse = 1.0 / floored(diagonal)
     memory, apply = remembering(objective, lambda q: inverse * q)
-    for _ in range(count):
-        step = advance(objective, point, -apply(point.gradient), LOOSE)
+    for k in range(count + 1):
+        s = -apply(point.gradient)
+        yield Heading(point, s)
+        step = advance(objective, point, s, LOOSE) if k < count else None
         if step is None:
             return
         memory.add_step(point, step.point)
         point = step.point
-        yield point
 
 
 def _copied_at(objective: Objective) -> float:

@@ -37,8 +37,8 @@ DANE_ROWS, DANE_ROWS_A_CLASS = 100, 50
 # What a Gram may cost, in reads of X, for DANE, which makes one an iteration.
 CHEAP_GRAM = 2.0
 # Passes of L-BFGS from the diagonal where a sample's optimum is not worth it, with two classes and
-# with more, whose curvatures change for longer.
-PAIR_PASSES, CLASS_PASSES = 3, 8
+# with more, whose curvatures change for longer. The survey of the rows is at the end of one more.
+PAIR_PASSES, CLASS_PASSES = 2, 7
 # A sample's first level has so many rows a column, each next one so many times more.
 FIRST_LEVEL, LEVEL = 5, 4
 # A column that differs from its usual value in fewer rows of a sample is left out of its model.
@@ -83,10 +83,11 @@ def sampled(task: Task) -> Iterator[Iterate]:
         yield Iterate(point, -math.inf)
     else:
         start, diagonal, _ = task.begin_and_survey(task.theta, np.ones_like(task.theta))
-        point, passes = start, PAIR_PASSES if objective.K == 1 else CLASS_PASSES
-        for point in few_passes(objective, start, diagonal, passes):
-            yield Iterate(point, -math.inf)
-        diagonal, leverage = survey(task, point, diagonal)
+        passes = PAIR_PASSES if objective.K == 1 else CLASS_PASSES
+        for heading in few_passes(objective, start, diagonal, passes):
+            yield Iterate(heading.point, -math.inf)
+        point, diagonal, leverage = survey(objective, *heading, diagonal)
+        yield Iterate(point, -math.inf)
         lever = of_all_classes(leverage)
         if float(lever.max()) > HEAVY * float(lever.mean()):
             yield from through_penalties(
@@ -103,7 +104,7 @@ def sampled(task: Task) -> Iterator[Iterate]:
         point = yield from iterates
         # Until a sample is so large that its Hessian is as good as that of all rows.
         m *= 2
-        diagonal, leverage = survey(task, point, diagonal)
+        point, diagonal, leverage = survey(objective, point, 0.0 * point.theta, diagonal)
 
 
 def of_all_classes(leverage: Floats) -> Floats:
@@ -111,14 +112,18 @@ def of_all_classes(leverage: Floats) -> Floats:
     return np.asarray(leverage[0] if len(leverage) == 1 else leverage.sum(axis=0))
 
 
-def survey(task: Task, point: Point, diagonal: Floats) -> tuple[Floats, Floats]:
-    """Return the Hessian's diagonal and the rows' leverages at a point, where it was about this.
+def survey(
+    objective: Objective, point: Point, s: Floats, diagonal: Floats
+) -> tuple[Point, Floats, Floats]:
+    """Go a step further, and return the Hessian's diagonal, about this before, and leverages there.
 
-    Reads X once.
+    Reads X once, or twice if the step leads no lower, where it is not made.
     """
     inverse = reciprocal(diagonal)
-    _, diagonal, leverage = task.objective.evaluate_and_survey(point.theta, inverse)
-    return diagonal, leverage
+    found = objective.evaluate_and_survey(point.theta + s, inverse)
+    if not found[0].J <= point.J:
+        found = objective.evaluate_and_survey(point.theta, inverse)
+    return found
 
 
 def sample_start(task: Task, m: int) -> tuple[Floats, Floats]:
@@ -164,7 +169,7 @@ def with_sample(
         gap = goal.gap(point.J)
         lower = -math.inf
         if decrement <= (0.3 if dane else 2.0 * sample.fraction) * gap:
-            lower = sample.lower_bound(point)
+            lower = sample.lower_bound(point, gap)
             if point.J - lower <= gap:
                 yield Iterate(point, lower)
                 return point
