@@ -9,6 +9,10 @@
 # behind it, as it does behind hundreds where columns are nearly alike and the penalty is small;
 # then there is another factor, or coordinate descent goes on. H is symmetric, so a coordinate that
 # moves by t adds t times a contiguous row to r; one that stays costs nothing but a look.
+#
+# A column far from zero, as a sparse X may have them, which is never centred, is nearly a multiple
+# of the bias: one at a time the two hardly move. The biases, which have neither penalty nor bounds,
+# are then eliminated: the others move by H's Schur complement, as if the biases followed each step.
 
 cdef enum:
     ROUNDS = 6          # of coordinate descent between two factors
@@ -18,6 +22,8 @@ cdef enum:
     ALONE = 256         # up to so many, threads would wait for each other longer than they work
 
 cdef double ROUNDING = 1e-20    # a change this small beside the first, both squares, is rounding
+cdef double OWN = 0.5           # of a curvature: biases that leave less of one are eliminated
+cdef double NONE = 1e-12        # so little left of it is rounding
 
 
 cdef struct Model:
@@ -157,62 +163,147 @@ cdef bint newton_on(const Model* q, const Py_ssize_t* S, Py_ssize_t m) except -1
     return length == 1
 
 
-cdef int minimise_model(const Model* q, double enough, Py_ssize_t* S,
-                        Py_ssize_t* before) except -1 nogil:
-    """Move x and r to the minimum. S and before are for N numbers of coordinates."""
+cdef int minimise_model(const Model* q, double enough) except -1 nogil:
+    """Move x and r to the minimum."""
     cdef Py_ssize_t m, m_before = -1, k, stop
     cdef double changed
-    for k in range(MOST_FACTORS):
-        changed = descend_rounds(q, enough)
-        enough = max(enough, ROUNDING * changed)
-        if changed <= enough:
-            break
-        m = find_free(q, S)
-        stop = STOPS
-        if m > CHEAP and (m != m_before or memcmp(S, before, m * sizeof(Py_ssize_t)) != 0):
-            stop = 0
-        while stop > 0 and m > 0 and not newton_on(q, S, m):
-            m = find_free(q, S)
-            stop -= 1
-        memcpy(before, S, m * sizeof(Py_ssize_t))
-        m_before = m
-    return 0
-
-
-cdef int minimise_from(Model* q, const double* begin, const double* g,
-                       double enough) except -1 nogil:
-    """Fill x and r: the minimum of the model whose gradient at `begin` is g."""
-    cdef Py_ssize_t j
     cdef Py_ssize_t* S = <Py_ssize_t*> malloc(2 * q.N * sizeof(Py_ssize_t))
+    cdef Py_ssize_t* before = S + q.N
     if S == NULL:
         with gil:
             raise MemoryError(f"no memory for {2 * q.N} numbers of coordinates")
-    memcpy(q.r, g, q.N * sizeof(double))
-    for j in range(q.N):
-        q.x[j] = within(begin[j], q.lower[j], q.upper[j])
-        if q.x[j] != begin[j]:
-            axpy(q.H + j * q.N, q.x[j] - begin[j], q.N, q.r)
     try:
-        minimise_model(q, enough, S, S + q.N)
+        for k in range(MOST_FACTORS):
+            changed = descend_rounds(q, enough)
+            enough = max(enough, ROUNDING * changed)
+            if changed <= enough:
+                break
+            m = find_free(q, S)
+            stop = STOPS
+            if m > CHEAP and (m != m_before or memcmp(S, before, m * sizeof(Py_ssize_t)) != 0):
+                stop = 0
+            while stop > 0 and m > 0 and not newton_on(q, S, m):
+                m = find_free(q, S)
+                stop -= 1
+            memcpy(before, S, m * sizeof(Py_ssize_t))
+            m_before = m
     finally:
         free(S)
+    return 0
+
+
+cdef struct Biases:
+    Py_ssize_t K        # classes, of each of which the last coordinate is its bias
+    Py_ssize_t D        # coordinates of a class
+    const double* rows  # of H: the first bias' row; the next one's stands D rows below
+    double* R           # the factor of the biases' own block of H, (K, K), and its scale
+    double* scale
+
+
+cdef bint eliminate(const Biases* b, const double* H, double* C, double* S) except -1 nogil:
+    """Fill S with the Schur complement of H, zero where the biases stand, and b with their factor.
+
+    False if they leave most of every curvature, one has none itself, or more of what they leave is
+    rounding than if a column is constant. C is for (N, K).
+    """
+    cdef Py_ssize_t K = b.K, D = b.D, N = K * D, i, k
+    cdef double left
+    cdef bint needed = False
+    cdef Py_ssize_t rounding = 0
+    for k in range(K):
+        for i in range(K):
+            b.R[k * K + i] = b.rows[k * D * N + i * D + D - 1]
+        if not b.R[k * K + k] > 0:
+            return False
+    factor_in_place(b.R, K, b.scale, 1)
+    for i in range(N):
+        for k in range(K):
+            C[i * K + k] = b.rows[k * D * N + i]
+    solve_scaled(b.R, b.scale, K, C, N)
+    for i in range(N):
+        if i % D == D - 1:
+            continue
+        left = H[i * N + i]
+        for k in range(K):
+            left -= C[i * K + k] * b.rows[k * D * N + i]
+        needed = needed or left < OWN * H[i * N + i]
+        rounding += left < NONE * H[i * N + i]
+    if not needed or rounding > K:
+        return False
+    memcpy(S, H, N * N * sizeof(double))
+    for i in range(N):
+        for k in range(K):
+            axpy(b.rows + k * D * N, -C[i * K + k], N, S + i * N)
+        S[i * N + i] = max(S[i * N + i], NONE * H[i * N + i])
+        for k in range(K):
+            S[i * N + k * D + D - 1] = 0
+    for k in range(K):
+        memset(S + (k * D + D - 1) * N, 0, N * sizeof(double))
+    return True
+
+
+cdef void settle(const Model* q, const Biases* b, double* t) noexcept nogil:
+    """Move the biases to where r is zero for them; t is for K steps."""
+    cdef Py_ssize_t k, D = b.D
+    for k in range(b.K):
+        t[k] = -q.r[k * D + D - 1]
+    solve_scaled(b.R, b.scale, b.K, t, 1)
+    for k in range(b.K):
+        q.x[k * D + D - 1] += t[k]
+        axpy(b.rows + k * D * q.N, t[k], q.N, q.r)
+
+
+cdef void gradient_at_x(const Model* q, const double* begin, const double* g) noexcept nogil:
+    """Fill r, the gradient at `begin` being g."""
+    cdef Py_ssize_t j
+    memcpy(q.r, g, q.N * sizeof(double))
+    for j in range(q.N):
+        if q.x[j] != begin[j]:
+            axpy(q.H + j * q.N, q.x[j] - begin[j], q.N, q.r)
+
+
+cdef int minimise_from(const Model* q, Py_ssize_t K, const double* begin, const double* g,
+                       double enough) except -1 nogil:
+    """Fill x and r: the minimum of the model of K classes whose gradient at `begin` is g."""
+    cdef Py_ssize_t N = q.N, D = N // K, j
+    cdef Model others = q[0]
+    cdef Biases b
+    cdef void* memory = new_doubles(N * (N + K) + K * (K + 1))
+    cdef double* S = aligned(memory)
+    cdef double* C = S + N * N
+    b.K, b.D, b.rows, b.R, b.scale = K, D, q.H + (D - 1) * N, C + N * K, C + (N + K) * K
+    for j in range(N):
+        q.x[j] = within(begin[j], q.lower[j], q.upper[j])
+    gradient_at_x(q, begin, g)
+    try:
+        if eliminate(&b, q.H, C, S):
+            settle(q, &b, C)
+            others.H = S
+            minimise_model(&others, enough)
+            gradient_at_x(q, begin, g)
+            settle(q, &b, C)
+        else:
+            minimise_model(q, enough)
+    finally:
+        free(memory)
     return 0
 
 
 def minimise_quadratic(cnp.ndarray H, cnp.ndarray g, cnp.ndarray theta, cnp.ndarray l1,
                        cnp.ndarray lower, cnp.ndarray upper, cnp.ndarray x, cnp.ndarray r,
                        double enough, int threads):
-    """Fill x (N,) with the minimum of the model whose gradient at theta is g, and r with its
+    """Fill x (K, D) with the minimum of the model whose gradient at theta is g, and r with its
     gradient there; descent ends where no coordinate changes the quadratic by more than `enough`.
-    FloatingPointError if H has no factor."""
+    The last coordinate of each class is its bias. FloatingPointError if H has no factor."""
     cdef Model q
     cdef const double* begin = doubles(theta)
     cdef const double* slope = doubles(g)
-    q.N = cnp.PyArray_SIZE(x)
+    cdef Py_ssize_t K = cnp.PyArray_DIM(theta, 0)
+    q.N = cnp.PyArray_SIZE(theta)
     q.H, q.l1, q.lower, q.upper = doubles(H), doubles(l1), doubles(lower), doubles(upper)
     q.x, q.r, q.threads = doubles(x), doubles(r), threads
     with nogil:
-        minimise_from(&q, begin, slope, enough)
+        minimise_from(&q, K, begin, slope, enough)
 
 
 def add_rows(cnp.ndarray H, cnp.ndarray rows, cnp.ndarray factors, cnp.ndarray out):

@@ -48,7 +48,7 @@ cdef int model_minimum(double* H, const Penalties* p, const double* theta, const
     else:
         q.N, q.H, q.l1, q.lower, q.upper = D, H, p.l1, p.lower, p.upper
         q.x, q.r, q.threads = x, r, threads
-        minimise_from(&q, theta, g, 0.0)
+        minimise_from(&q, 1, theta, g, 0.0)
     return 0
 
 

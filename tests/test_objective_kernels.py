@@ -257,20 +257,25 @@ def test_are_finite(isa):
             assert not isa.are_finite(w)
 
 
+@pytest.mark.parametrize("far", [0.0, 100.0])
 @pytest.mark.parametrize("bounded", [True, False])
-@pytest.mark.parametrize("N", [1, 7, 90, 300])
-def test_the_minimum_of_a_quadratic_satisfies_its_conditions(isa, N, bounded):
-    rng = np.random.default_rng(N)
+@pytest.mark.parametrize(("K", "D"), [(1, 1), (1, 7), (1, 90), (3, 30), (1, 300), (4, 75)])
+def test_the_minimum_of_a_quadratic_satisfies_its_conditions(isa, K, D, bounded, far):
+    rng, N, biases = np.random.default_rng(K * D), K * D, np.arange(D - 1, K * D, D)
     B = rng.standard_normal((N + 5, N))
+    weights = np.delete(np.arange(N), biases)
+    # Columns far from zero are nearly multiples of their class' bias.
+    B[:, weights] += far * B[:, biases[weights // D]]
     H = np.ascontiguousarray(B.T @ B / N + 0.01 * np.eye(N))
-    g, l1 = rng.standard_normal(N), rng.uniform(0, 1, N) * (rng.random(N) < 0.8)
+    g, l1 = B.T @ rng.standard_normal(N + 5) / N, rng.uniform(0, 1, N) * (rng.random(N) < 0.8)
     upper = np.where(rng.random(N) < 0.5, 0.05, np.inf) if bounded else np.full(N, np.inf)
     lower = -upper[::-1].copy()
+    l1[biases], lower[biases], upper[biases] = 0.0, -np.inf, np.inf
     # Some of it beyond the bounds.
     theta = rng.standard_normal(N) * 0.1 * (rng.random(N) < 0.3)
     x, r = np.empty((2, N))
-    isa.minimise_quadratic(H, g, theta, l1, lower, upper, x, r, 0.0, 1)
-    np.testing.assert_allclose(r, g + H @ (x - theta), rtol=0, atol=1e-11)
+    isa.minimise_quadratic(H, g, theta.reshape(K, D), l1, lower, upper, x, r, 0.0, 1)
+    np.testing.assert_allclose(r, g + H @ (x - theta), rtol=0, atol=1e-11 * (1 + far**2))
     assert ((lower <= x) & (x <= upper)).all()
     # -r is a subgradient of l1 |x|, and may pull further outwards at a bound.
     pull = -r
@@ -278,10 +283,32 @@ def test_the_minimum_of_a_quadratic_satisfies_its_conditions(isa, N, bounded):
     high = np.where(x < 0, -l1, l1)
     assert (pull >= low - 1e-9)[x > lower].all()
     assert (pull <= high + 1e-9)[x < upper].all()
-    assert not bounded or N < 7 or ((x == upper) | (x == lower)).any()
+    assert not bounded or N <= 7 or ((x == upper) | (x == lower)).any()
     again, s = np.empty((2, N))
-    isa.minimise_quadratic(H, g, theta, l1, lower, upper, again, s, 0.0, 2)
+    isa.minimise_quadratic(H, g, theta.reshape(K, D), l1, lower, upper, again, s, 0.0, 2)
     assert again.tobytes() == x.tobytes()
+
+
+@pytest.mark.parametrize("constant", [False, True])
+def test_the_minimum_where_columns_are_far_from_zero(isa, constant):
+    """They are nearly multiples of the bias, one of them exactly."""
+    rng, K, D = np.random.default_rng(0), 3, 40
+    B = rng.standard_normal((200, D)) + 300.0 * rng.standard_normal(D)
+    if constant:
+        B[:, 5] = 7.0
+    B /= np.sqrt((B * B).mean(axis=0))
+    B[:, -1] = 1.0
+    biases, l1 = np.arange(D - 1, K * D, D), np.full(K * D, 1e-5)
+    l1[biases] = 0.0
+    H = np.kron(np.eye(K) / K - 1.0 / K**2, B.T @ B / 200)
+    H[np.ix_(biases, biases)] += 1.0 / K**2
+    R = rng.standard_normal((K, 200))
+    g, infinite = (R - R.mean(axis=0)) @ B / 200, np.full(K * D, np.inf)
+    x, r = np.empty((2, K * D))
+    isa.minimise_quadratic(H, g, np.zeros((K, D)), l1, -infinite, infinite, x, r, 0.0, 1)
+    np.testing.assert_allclose(r, g.ravel() + H @ x, rtol=0, atol=1e-9)
+    assert np.abs(np.where(x == 0.0, r - np.clip(r, -l1, l1), r + l1 * np.sign(x))).max() < 1e-9
+    assert not constant or (x.reshape(K, D)[:, 5] == 0.0).all()
 
 
 def test_the_minimum_where_columns_are_nearly_alike(isa):
@@ -289,20 +316,21 @@ def test_the_minimum_where_columns_are_nearly_alike(isa):
     rng, N = np.random.default_rng(4), 200
     B = rng.standard_normal((N + 20, N)) + 300.0
     B /= np.sqrt((B * B).mean(axis=0))
-    H = np.ascontiguousarray(B.T @ B / N + 1e-9 * np.eye(N))
-    g, l1 = 0.01 * B.T @ rng.standard_normal(N + 20) / N, np.full(N, 3e-7)
-    infinite = np.full(N, np.inf)
-    x, r = np.empty((2, N))
-    isa.minimise_quadratic(H, g, np.zeros(N), l1, -infinite, infinite, x, r, 0.0, 1)
+    H = np.eye(N + 1)  # the bias has nothing to do with them
+    H[:N, :N] = B.T @ B / N + 1e-9 * np.eye(N)
+    g, l1 = np.append(0.01 * B.T @ rng.standard_normal(N + 20) / N, 0.0), np.full(N + 1, 3e-7)
+    infinite = np.full(N + 1, np.inf)
+    x, r = np.empty((2, N + 1))
+    isa.minimise_quadratic(H, g, np.zeros((1, N + 1)), l1, -infinite, infinite, x, r, 0.0, 1)
     assert np.abs(np.where(x == 0.0, r - np.clip(r, -l1, l1), r + l1 * np.sign(x))).max() < 1e-9
 
 
 def test_a_model_without_a_factor_is_an_error(isa):
-    H = np.array([[1.0, 2.0], [2.0, 1.0]])
-    bounds = np.full(2, np.inf)
+    H = np.array([[1.0, 2.0, 0.0], [2.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    bounds = np.full(3, np.inf)
     with pytest.raises(FloatingPointError, match="not positive definite"):
         isa.minimise_quadratic(
-            H, np.ones(2), np.ones(2), np.zeros(2), -bounds, bounds, *np.empty((2, 2)), 0.0, 1
+            H, np.ones(3), np.ones((1, 3)), np.zeros(3), -bounds, bounds, *np.empty((2, 3)), 0.0, 1
         )
 
 

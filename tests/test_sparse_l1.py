@@ -49,6 +49,45 @@ def test_a_sparse_x_is_like_a_dense_one(layout, solver, K):
         assert found.objective == pytest.approx(dense.objective, rel=1e-8)
 
 
+def far(K, constant, n=1500, d=30):
+    """Return columns hundreds of deviations from zero, of which the first tell the class."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, d))
+    y = (X[:, :K] + rng.gumbel(size=(n, K))).argmax(axis=1)
+    X += 300.0 * rng.standard_normal(d)
+    if constant:
+        X[:, 5] = 7.0
+    return X, y
+
+
+@pytest.mark.parametrize("constant", [False, True])
+@pytest.mark.parametrize("K", [2, 3])
+@pytest.mark.parametrize("solver", ["newton", "working-set"])
+def test_columns_far_from_zero(monkeypatch, solver, K, constant):
+    """No sparse X is centred, so the bias is nearly a multiple of each of them."""
+    monkeypatch.setattr("logreg_c.fitting.SMALL", 0)  # no sparse X is copied as a dense one
+    X, y = far(K, constant)
+    for penalties in ({"l1": 1e-4}, {"l1": 0.01}, {"l1": 1e-3, "l2": 0.01, "upper": 0.3}):
+        dense = fit(X, y, tol=1e-9, **penalties)
+        found = fit(sparse.csr_array(X), y, solver=solver, max_iter=30, **penalties)
+        assert found.converged
+        assert found.solver == solver
+        assert dense.objective - dense.gap <= found.objective
+        assert found.objective - found.gap <= dense.objective
+        np.testing.assert_allclose(found.w, dense.w, atol=2e-3)
+        assert not constant or (np.atleast_2d(found.w)[:, 5] == 0.0).all()
+
+
+def test_columns_far_from_zero_have_the_same_bits_for_any_number_of_threads(monkeypatch):
+    monkeypatch.setattr("logreg_c.fitting.SMALL", 0)
+    X, y = far(3, False)
+    first, *others = (fit(sparse.csr_array(X), y, l1=1e-4, n_threads=t) for t in (1, 2, 3, 8))
+    assert first.converged
+    for other in others:
+        assert other.w.tobytes() == first.w.tobytes()
+        assert other.gap == first.gap
+
+
 @pytest.mark.parametrize("part", [0.1, 0.02, 0.004])
 def test_many_columns(part):
     X, y = text()
