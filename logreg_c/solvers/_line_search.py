@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._arrays import inner
+from .._certificate import below
 from .._nonsmooth import Nonsmooth
 from .._objective import Objective, Point, Ray, is_finite
 from .._quadratic import model_step
@@ -26,6 +27,10 @@ DECREASE, SHORTEST = 1e-2, 1e-6
 SHORT = 0.1
 # A decrease this small beside J is rounding.
 ROUNDING = 1e-12
+# A point whose margins are rounded by so many times as much as those before it may be no lower.
+WORSE = 2.0
+# A decrease this large beside J is none of rounding.
+PLAIN = 1e-2
 # Entries of X from where on the arithmetic of several classes costs more than the calls.
 SPLIT = 1e5
 
@@ -57,6 +62,11 @@ def advance(objective: Objective, point: Point, s: Floats, flat: float = FLAT) -
     passes take longer than their reads, the two products come apart, with the search in between.
     `flat` is the part of the slope that a full step may leave.
     """
+    return believed(objective, point, _advanced(objective, point, s, flat))
+
+
+def _advanced(objective: Objective, point: Point, s: Floats, flat: float) -> Step | None:
+    """As `advance`, whatever J may be rounded by at the end."""
     if objective.nonsmooth is not None:
         return _backtracked(objective, objective.nonsmooth, point, s)
     slope = inner(point.gradient, s)
@@ -74,7 +84,28 @@ def advance(objective: Objective, point: Point, s: Floats, flat: float = FLAT) -
 def along(objective: Objective, point: Point, s: Floats, U: Floats) -> Step | None:
     """As `advance`, the margins U of s being known: one product with X'."""
     slope = inner(point.gradient, s)
-    return _searched(objective, point, s, U, slope) if slope < 0.0 else None
+    if not slope < 0.0:
+        return None
+    return believed(objective, point, _searched(objective, point, s, U, slope))
+
+
+def believed(objective: Objective, point: Point, step: Step | None) -> Step | None:
+    """Return a step, None if its end may be lower by rounding alone.
+
+    Along a direction that changes no margin but by rounding, weights grow until margins, and J, are
+    rounding themselves.
+    """
+    if step is None or point.J - step.point.J > PLAIN * abs(point.J):
+        return step
+    rounding = rounding_of(objective, step.point)
+    if rounding < point.J - step.point.J:
+        return step
+    return step if rounding <= WORSE * rounding_of(objective, point) else None
+
+
+def rounding_of(objective: Objective, point: Point) -> float:
+    """Return what J at a point may be rounded by."""
+    return point.J - below(objective.n, point.J, 0.0, objective.margin_sizes(point.theta))
 
 
 def _searched(
