@@ -83,10 +83,14 @@ class Unpenalised:
         """Go to the least weights with the same margins, if it is these in fact."""
         theta = least_norm(self._objective, outcome.point.theta, found)
         point, lower = self._objective.evaluate(theta), outcome.lower
+        rounded = outcome.converged and as_low(lower, point.J)
+        if lower > point.J and not rounded:
+            # The optimum is beyond the reach of a bound from further away.
+            lower = 0.0
         if outcome.converged and not self._goal.reached(point.J, lower):
             # What it went up by is rounding, if the margins are the same.
             lower = max(lower, full_lower_bound(self._objective, point))
-        as_good = point.J <= outcome.point.J * (1.0 + 1e-12) + 1e-15
+        as_good = as_low(point.J, outcome.point.J)
         if not (as_good or (outcome.converged and self._goal.reached(point.J, lower))):
             return Review(outcome, None, ())
         moved = outcome.moved(point, lower, self._goal)
@@ -113,6 +117,11 @@ class OnlyBounded:
     def at_end(self) -> Separated | None:
         """Return why there is no finite optimum, if that is so."""
         return self._found or self._separation.by_columns(self._nonsmooth)
+
+
+def as_low(J: float, other: float) -> bool:
+    """Whether J is not above another one but for rounding."""
+    return J <= other * (1.0 + 1e-12) + 1e-15
 
 
 def without_optimum(outcome: Outcome, separated: Separated) -> Review:

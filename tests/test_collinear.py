@@ -10,6 +10,10 @@ from hypothesis import strategies as st
 
 from logreg_c import ConvergenceWarning, fit
 from logreg_c._collinear import echelon
+from logreg_c._penalty import as_penalty
+from logreg_c._unpenalised import Unpenalised
+from logreg_c.fitting import Problem
+from logreg_c.solvers._driver import Goal, Outcome
 
 SOLVERS = ["newton", "sampled", "blocks", "compressed", "lbfgs", "newton-cg", "gradient-descent"]
 
@@ -249,6 +253,21 @@ def test_what_no_hessian_shows_is_never_called_converged(noise, solver):
         assert not result.converged
         assert "columns 0 and 4 nearly depend on each other" in result.reason
     assert result.history[-1][2:] == (result.objective, result.gap)
+
+
+def test_what_a_review_is_told_that_cannot_be():
+    """The shortest solution is below a bound; there is no iteration it could be about."""
+    X, y = normal()
+    posed = Problem(np.column_stack((X, X[:, 1])), y, None, None, True, 0, 1).pose(
+        as_penalty(0.0, 0.0, None, None, None, 5)
+    )
+    objective, goal = posed.objective, Goal(1e-6)
+    point = objective.evaluate(objective.start())
+    outcome = Outcome(point, 2.0 * point.J, False, "", "newton", ())
+    review = Unpenalised(objective, goal, 0).review(outcome)
+    assert review.dependent == (1, 4)
+    assert review.outcome.lower == 0.0
+    assert review.outcome.history == ()
 
 
 @pytest.mark.filterwarnings("ignore::logreg_c.ConvergenceWarning")

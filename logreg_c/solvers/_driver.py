@@ -115,7 +115,7 @@ class Outcome(NamedTuple):
 
     def moved(self, point: Point, lower: float, goal: Goal) -> Outcome:
         """Return the same at another point, where this is proved, after the last iteration."""
-        history = (*self.history[:-1], self.history[-1].at(point.J, lower))
+        history = (*self.history[:-1], *(last.at(point.J, lower) for last in self.history[-1:]))
         converged = self.converged and goal.reached(point.J, lower)
         return self._replace(point=point, lower=lower, converged=converged, history=history)
 
