@@ -14,10 +14,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import _kernels
-from ._arrays import EPSILON, plain_gram
+from ._arrays import EPSILON, and_bias, plain_gram
 from ._names import Names
+from ._nonsmooth import Nonsmooth
 from ._objective import Objective, Point
 from ._validation import Floats, Indices
 
@@ -29,8 +31,14 @@ CLEAR = 1e-8
 EXACT, LEAST_EXACT = 1e-11, 1e-6
 # A singular value below this part of the largest is worth a word, if a fit does not converge.
 NEAR = 1e-4
+# Below this part a factor of a Hessian, where it is squared, is mostly rounding.
+UNSEEN = 1e-6
 # A column with less than this part in a dependency has none.
 PART = 1e-6
+# More than so many roundings are no rounding.
+SURE = 64.0
+# A ridge penalty in scaled columns from where on a near dependency is no trouble to a Hessian.
+FIRM = 1e-8
 # The same as the square of what is left of it by fewer rows than columns.
 LEFT = 1e-6
 # Times that rows are added.
@@ -51,7 +59,9 @@ class Dependencies(NamedTuple):
     columns : tuple of int
         The columns with a part in one.
     near : ndarray of shape (p, d + 1)
-        Orthonormal directions that nearly change none, the one that changes least last.
+        Directions of length 1 that nearly change none.
+    change : ndarray of shape (p,)
+        How much they do, in parts of what a direction can.
     wide : ndarray of shape (n, d) or None
         All rows, scaled, where they are fewer than the parameters: then nearly every direction is
         open, and what matters is the space of the rows instead.
@@ -60,11 +70,12 @@ class Dependencies(NamedTuple):
     directions: Floats
     columns: tuple[int, ...]
     near: Floats
+    change: Floats
     wide: Floats | None = None
 
     def in_words(self, names: Names) -> str:
         """Tell of near dependencies."""
-        least = self.near[-1]
+        least = self.near[self.change.argmin()]
         columns = parts(least, 0.1) or [int(np.abs(least[:-1]).argmax())]
         if len(columns) == 1:
             return f"{names.of_columns(columns)} is nearly constant"
@@ -100,13 +111,17 @@ def clear_factor(A: Floats, threads: int) -> tuple[Floats, Floats] | None:
     return R, size
 
 
-def null_space(A: Floats, rounding: float) -> tuple[Floats, Floats]:
-    """Return an orthonormal basis (q, D) of what A takes to zero, and what it nearly does."""
+def null_space(A: Floats, rounding: float) -> tuple[Floats, Floats, Floats]:
+    """Return an orthonormal basis (q, D) of what A takes to zero.
+
+    And what it nearly does, and how nearly.
+    """
     A = np.linalg.qr(A, mode="r") / np.sqrt(len(A))
     _, values, directions = np.linalg.svd(A)
     largest = max(float(values[0]), 1e-300)
     null = values <= rounding * largest
-    return directions[null], directions[~null & (values < NEAR * largest)]
+    near = ~null & (values < NEAR * largest)
+    return directions[null], directions[near], values[near] / largest
 
 
 def echelon(basis: Floats) -> Floats:
@@ -134,10 +149,10 @@ def dependencies(
     """
     data, d = objective.data, objective.D - 1
     none = np.zeros((0, d + 1))
-    nothing = Dependencies(none, (), none)
+    nothing = Dependencies(none, (), none, np.zeros(0))
     if d > MOST:
         return nothing
-    rows = some_rows(objective, extremes)
+    rows = some_rows(objective, extremes, objective.D)
     A = centred(objective, rows)
     if not objective.fit_bias:
         A = np.ascontiguousarray(A[:, :-1])
@@ -147,44 +162,92 @@ def dependencies(
     if clear_factor(A, data.threads) is not None:
         return nothing
     for _ in range(ADDED):
-        null, near = (embedded(part, d + 1) for part in null_space(A, rounding))
+        null, near, change = null_space(A, rounding)
+        nearly = nothing._replace(near=embedded(near, d + 1), change=change)
         if not len(null):
-            return nothing._replace(near=near)
-        null = echelon(null)
+            return nearly
+        null = echelon(embedded(null, d + 1))
         more = not_constant(objective, null, rounding, random) if data.n > len(rows) else rows[:0]
         if not len(more):
             columns = sorted({j for v in null for j in parts(v, PART)})
-            return Dependencies(null, tuple(columns), near)
+            return nearly._replace(directions=null, columns=tuple(columns))
         A = np.concatenate((A, centred(objective, more)[:, : A.shape[1]]))
     return nothing
 
 
-def row_space(A: Floats, rounding: float, threads: int) -> tuple[Floats, Floats]:
-    """Return an orthonormal basis (D, r) of the rows' space, and its directions that nearly vanish.
+def near_dependencies(objective: Objective, theta: Floats) -> Dependencies:
+    """Find the near dependencies among the columns that no penalty holds, in some rows of weight.
+
+    And among those of them whose weights, of any one class, are on no bound at theta, for there a
+    way along the others may have to be left.
+    """
+    D, nonsmooth = objective.D, objective.nonsmooth
+    loose = objective.quadratic[:-1] <= FIRM
+    if nonsmooth is not None:
+        loose &= nonsmooth.l1[:-1] == 0.0
+    count = int(np.count_nonzero(loose))
+    found, change = [np.zeros((0, D))], [np.zeros(0)]
+    if 1 < count <= MOST >= D - 1:
+        A = centred(objective, some_rows(objective, None, count + 1))
+
+        def look(columns: NDArray[np.bool_]) -> None:
+            among = and_bias(np.flatnonzero(columns), D)[: None if objective.fit_bias else -1]
+            near, least = nearly_null(np.ascontiguousarray(A[:, among]), objective.data.threads)
+            found.append(np.zeros((len(near), D)))
+            found[-1][:, among] = near
+            change.append(least)
+
+        look(loose)
+        if nonsmooth is not None and len(found[-1]):
+            inside = (theta > nonsmooth.lower) & (theta < nonsmooth.upper)
+            for columns in np.unique(loose & inside[:, :-1], axis=0):
+                if 1 < np.count_nonzero(columns) < count:
+                    look(columns)
+    directions, changes = np.concatenate(found), np.concatenate(change)
+    # What differs by less than entries and sums are rounded by is the same.
+    sure = changes > SURE * EPSILON * (np.abs(directions[:, :-1]) @ (1.0 + objective.shift))
+    return Dependencies(found[0], (), directions[sure], changes[sure])
+
+
+def nearly_null(A: Floats, threads: int) -> tuple[Floats, Floats]:
+    """Return an orthonormal basis (q, D) of what A takes to zero or nearly, and how nearly."""
+    if len(A) < A.shape[1]:
+        return row_space(A, 0.0, threads)[1:]
+    if clear_factor(A, threads) is not None:
+        return np.zeros((0, A.shape[1])), np.zeros(0)
+    return null_space(A, 0.0)[1:]
+
+
+def row_space(A: Floats, rounding: float, threads: int) -> tuple[Floats, Floats, Floats]:
+    """Return an orthonormal basis (D, r) of the rows' space.
+
+    And its directions that nearly vanish, and how nearly.
 
     By a singular value decomposition only if the rows depend on each other: BLAS's threads wait
     spinning, which on a busy machine takes twenty times as long.
     """
     if not len(A):
-        return np.zeros((A.shape[1], 0)), A
+        return np.zeros((A.shape[1], 0)), A, np.zeros(0)
     factored = clear_factor(np.ascontiguousarray(A.T), threads)
     if factored is not None:
         basis = np.ascontiguousarray(A.T) * factored[1]
         _kernels.kernels.cholesky_half_solve(factored[0], basis, True)
-        return basis, np.zeros((0, A.shape[1]))
+        return basis, np.zeros((0, A.shape[1])), np.zeros(0)
     _, values, rows = np.linalg.svd(A, full_matrices=False)
     largest = max(float(values[0]), 1e-300)
     kept = values > rounding * largest
-    return rows[kept].T, rows[kept & (values < NEAR * largest)]
+    near = kept & (values < NEAR * largest)
+    return rows[kept].T, rows[near], values[near] / largest
 
 
 def of_few_rows(A: Floats, d: int, rounding: float, threads: int) -> Dependencies:
     """Return what the rows, fewer than their entries, leave open."""
-    basis, near = row_space(A, rounding, threads)
+    basis, near, change = row_space(A, rounding, threads)
     # What is left of a column's unit vector outside their space.
     left = 1.0 - np.einsum("ji,ji->j", basis[:d], basis[:d])
     columns = tuple(int(j) for j in np.flatnonzero(left > LEFT))
-    return Dependencies(np.zeros((0, d + 1)), columns, embedded(near, d + 1), A[:, :d])
+    none = np.zeros((0, d + 1))
+    return Dependencies(none, columns, embedded(near, d + 1), change, A[:, :d])
 
 
 def embedded(directions: Floats, D: int) -> Floats:
@@ -199,12 +262,12 @@ def parts(direction: Floats, least: float) -> list[int]:
     return [int(j) for j in np.flatnonzero(size > least * size.max()) if j < d]
 
 
-def some_rows(objective: Objective, extremes: Indices | None) -> Indices:
-    """Return rows of weight at equal distances, and the extreme ones."""
+def some_rows(objective: Objective, extremes: Indices | None, columns: int) -> Indices:
+    """Return rows of weight at equal distances, for so many columns, and the extreme ones."""
     data = objective.data
     weighted = data.sample_weight
     rows = np.arange(data.n) if weighted is None else np.flatnonzero(weighted > 0.0)
-    most = max(FEWEST, ROWS * objective.D)
+    most = max(FEWEST, ROWS * columns)
     rows = rows[:: max(len(rows) // most, 1)]
     if extremes is not None:
         rows = np.union1d(rows, extremes)
@@ -234,20 +297,41 @@ def not_constant(
     return np.union1d(found[:few], found[:: max(len(found) // few, 1)]).astype(np.intp)
 
 
-def unseen_decrease(objective: Objective, point: Point, directions: Floats) -> float:
-    """Return by how much J falls along one of these directions, which a Hessian may not see.
+def unseen_decrease(objective: Objective, point: Point, directions: Floats) -> Floats:
+    """Return by how much J may fall along each of some directions, which a Hessian may not see.
 
     Beside other directions those that hardly change a margin are rounding, in a Hessian and in
-    gradients. What they change themselves is not. The decrease is that of a Newton step of one
-    class's weights. Reads X once.
+    gradients. What they change themselves is not. The decrease is that of Newton steps, of each
+    class's weights, as far as bounds let them go; and as much again, for J is no parabola. Reads X
+    once.
     """
-    data = objective.data
+    data, q = objective.data, objective.quadratic
     U = objective.direction_margins(directions)
     a = data.predictions(point.Z)
     _, R = data.residuals(point.Z)
-    slope = np.einsum("kn,qn->kq", R, U)
+    slope = np.einsum("kn,qn->kq", R, U) + (q * point.theta) @ directions.T
     curvature = np.einsum("kn,qn->kq", a * (1.0 - a) * data.shares(), U * U)
-    return float((slope * slope / np.maximum(2.0 * curvature, 1e-300)).max())
+    curvature = np.maximum(curvature + (directions * directions) @ q, 1e-300)
+    length = -slope / curvature
+    if objective.nonsmooth is not None:
+        length = np.clip(length, *lengths_within(objective.nonsmooth, point.theta, directions))
+    return np.asarray(-(length * (2.0 * slope + length * curvature)).sum(axis=0))
+
+
+def lengths_within(
+    nonsmooth: Nonsmooth, theta: Floats, directions: Floats
+) -> tuple[Floats, Floats]:
+    """Return how far theta may go against and along each direction, (K, q), within the bounds."""
+    size = np.abs(directions)
+    v = np.where(size > PART * size.max(axis=1, keepdims=True), directions, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ends = [(bound - theta)[:, None] / v for bound in (nonsmooth.lower, nonsmooth.upper)]
+    back, forth = np.minimum(*ends), np.maximum(*ends)
+    moves = v != 0.0
+    return (
+        np.where(moves, back, -np.inf).max(axis=-1),
+        np.where(moves, forth, np.inf).min(axis=-1),
+    )
 
 
 def linked(directions: Floats) -> list[Indices]:
@@ -293,7 +377,7 @@ def in_the_space_of(rows: Floats, objective: Objective, theta: Floats) -> Floats
     scale = objective.scale
     origin = rows[-1] if objective.fit_bias else np.zeros(len(scale))
     X = (rows[: len(rows) - objective.fit_bias] - origin) / (scale / scale.min())
-    basis, _ = row_space(X, EXACT, objective.data.threads)
+    basis, _, _ = row_space(X, EXACT, objective.data.threads)
     w = theta[:, :-1] * scale
     theta[:, -1:] += theta[:, :-1] @ origin[:, None]
     theta[:, :-1] = (w @ basis) @ basis.T / scale

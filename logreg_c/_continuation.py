@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ._certificate import all_held
 from ._objective import Objective, Point, is_finite
 from ._several import Hessians, evaluate_all, without_rows
 from ._unpenalised import Review
@@ -105,8 +106,9 @@ class Continuation:
             return False
         if objective.nonsmooth is None and not self._last_hessian.suits(objective):
             return False
-        # Columns that nothing holds may separate the classes, which fits alone look for.
-        return not len(posed.penalty.unheld(objective.D - 1)) and suits(objective)
+        # Columns that no penalty holds may separate the classes, or nearly depend on each other,
+        # which fits alone look for.
+        return all_held(objective) and suits(objective)
 
     def _alone(
         self,

@@ -35,7 +35,8 @@ class Penalty(NamedTuple):
     @property
     def unpenalised(self) -> bool:
         """Whether there is no penalty."""
-        return self.l2 == 0.0 and self.l1 == 0.0
+        strengths = self.l2 == 0.0 and self.l1 == 0.0
+        return strengths or (self.factor is not None and not self.factor.any())
 
     @property
     def nothing(self) -> bool:
@@ -66,7 +67,7 @@ class Penalty(NamedTuple):
 
     def nonsmooth(self, scale: Floats, pair: bool) -> Nonsmooth | None:
         """Return the L1 penalty and the bounds of theta = w / scale, None without any."""
-        if self.l1 == 0.0 and self.lower is None:
+        if self.lower is None and (self.l1 == 0.0 or self.unpenalised):
             return None
         l1 = np.zeros(len(scale) + 1)
         np.multiply(scale, self.l1, out=l1[:-1])

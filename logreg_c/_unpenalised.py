@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a fit without a penalty is asked beside its gap.
+"""What a fit where not all is penalised is asked beside its gap.
 
 A small gap is not all there: the optimum may not be finite (`_separation`), or not unique
 (`_collinear`).
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ._certificate import full_lower_bound
-from ._collinear import Dependencies, dependencies, least_norm, unseen_decrease
+from ._collinear import UNSEEN, Dependencies, dependencies, least_norm, unseen_decrease
 from ._nonsmooth import Nonsmooth
 from ._objective import Objective, Point
 from ._separation import Separated, Separation
@@ -59,25 +59,10 @@ class Unpenalised:
             return without_optimum(outcome, separated)
         ranges = self._separation.ranges
         found = dependencies(self._objective, None if ranges is None else ranges.rows, self._random)
-        outcome = self._without_overlooked(outcome, found)
+        outcome = without_overlooked(self._objective, self._goal, outcome, found)
         if found.columns:
             return self._least_norm(outcome, found)
         return Review(outcome, None, ())
-
-    def _without_overlooked(self, outcome: Outcome, found: Dependencies) -> Outcome:
-        """Take back what was proved if J falls along a direction that no Hessian shows."""
-        if not len(found.near):
-            return outcome
-        point, words = outcome.point, found.in_words(self._objective.data.names)
-        if not outcome.converged:
-            return outcome._replace(reason=f"{outcome.reason}; {words}")
-        if unseen_decrease(self._objective, point, found.near) <= self._goal.gap(point.J):
-            return outcome
-        reason = (
-            f"{words}, and J falls further where their weights grow apart than the "
-            "rounding of a Hessian lets see: drop one of them, or give l2 a value above 0"
-        )
-        return outcome.moved(point, 0.0, self._goal)._replace(reason=reason)
 
     def _least_norm(self, outcome: Outcome, found: Dependencies) -> Review:
         """Go to the least weights with the same margins, if it is these in fact."""
@@ -122,6 +107,30 @@ class OnlyBounded:
 def as_low(J: float, other: float) -> bool:
     """Whether J is not above another one but for rounding."""
     return J <= other * (1.0 + 1e-12) + 1e-15
+
+
+def without_overlooked(
+    objective: Objective, goal: Goal, outcome: Outcome, found: Dependencies
+) -> Outcome:
+    """Take back what was proved too much if J falls along a direction that no Hessian shows."""
+    if not len(found.near):
+        return outcome
+    point, words = outcome.point, found.in_words(objective.data.names)
+    gap = point.J - outcome.lower
+    fall = unseen_decrease(objective, point, found.near)
+    more = float(fall[(found.change < UNSEEN) | (fall > 2.0 * gap)].sum())
+    lower = max(outcome.lower - more, 0.0)
+    if outcome.converged and goal.reached(point.J, lower):
+        return outcome.moved(point, lower, goal)
+    if outcome.converged or more > gap:
+        lower = 0.0
+    reason = f"{outcome.reason}; {words}"
+    if outcome.converged:
+        reason = (
+            f"{words}, and J falls further where their weights grow apart than the "
+            "rounding of a Hessian lets see: drop one of them, or give them a penalty"
+        )
+    return outcome.moved(point, lower, goal)._replace(reason=reason)
 
 
 def without_optimum(outcome: Outcome, separated: Separated) -> Review:

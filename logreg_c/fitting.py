@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import _kernels
+from ._certificate import all_held
+from ._collinear import near_dependencies
 from ._compressed import Compressed
 from ._coordinates import LARGEST_SCALE, LARGEST_SPREAD, dense_coordinates, sparse_coordinates
 from ._data import Dense
@@ -26,7 +28,14 @@ from ._progress import Bar
 from ._separation import Separated, columns_of
 from ._sparse import Sparse
 from ._targets import Targets, as_targets
-from ._unpenalised import OnlyBounded, Review, Unpenalised, separated_by, without_optimum
+from ._unpenalised import (
+    OnlyBounded,
+    Review,
+    Unpenalised,
+    separated_by,
+    without_optimum,
+    without_overlooked,
+)
 from ._validation import (
     Floats,
     MatrixLike,
@@ -501,6 +510,9 @@ class Posed:
         separated = separated or self.problem.separated_by(self)
         if separated is not None:
             return without_optimum(outcome, separated)
+        if not all_held(objective):
+            found = near_dependencies(objective, outcome.point.theta)
+            outcome = without_overlooked(objective, goal, outcome, found)
         return Review(outcome, None, ())
 
     def report(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -255,6 +256,51 @@ def test_what_no_hessian_shows_is_never_called_converged(noise, solver):
     assert result.history[-1][2:] == (result.objective, result.gap)
 
 
+NOT_HELD = {
+    "factors": {"l2": 1e-3, "penalty_factor": [0.0, 1.0, 1.0, 1.0, 0.0]},
+    "weak": {"l2": 1e-13, "penalty_factor": [0.0, 1.0, 1.0, 1.0, 1.0]},
+    "bounds": {"lower": [-np.inf, -np.inf, -np.inf, -np.inf, -1e15]},
+    "a bound": {"upper": [np.inf, 0.0, np.inf, np.inf, np.inf]},
+    "no factor": {"l2": 1.0, "penalty_factor": np.zeros(5)},
+}
+
+
+@pytest.mark.filterwarnings("ignore::logreg_c.ConvergenceWarning")
+@pytest.mark.parametrize("solver", ["auto", "sampled"])
+@pytest.mark.parametrize("layout", [np.asarray, scipy.sparse.csr_array])
+@pytest.mark.parametrize("kind", NOT_HELD)
+def test_nor_where_a_penalty_or_bounds_hold_others(kind, layout, solver):
+    for seed in range(3):
+        for noise in (1e-7, 1e-9):
+            X, y = normal(K=2 + seed % 2, seed=seed)
+            noise = noise * np.random.default_rng(seed).standard_normal(len(X))
+            A = np.column_stack((X, X[:, 0] + noise))
+            held = {**NOT_HELD[kind], "tol": 1e-9}
+            best = fit(np.column_stack((X, noise)), y, **held).objective
+            result = fit(layout(A), y, solver=solver, **held)
+            assert result.objective - result.gap <= best * (1.0 + 1e-12)
+            if not result.converged:
+                assert "columns 0 and 4 nearly depend on each other" in result.reason
+
+
+@pytest.mark.parametrize("held", [NOT_HELD["factors"], NOT_HELD["bounds"]])
+def test_columns_that_are_the_same_converge_where_others_are_held(held):
+    X, y = normal()
+    A = np.column_stack((X, X[:, 0] + 0.3))
+    result = fit(A, y, **held)
+    assert result.converged
+    assert result.dependent == ()
+
+
+def test_factors_of_zero_are_no_penalty():
+    X, y = normal()
+    A = np.column_stack((X, X[:, 1]))
+    result = fit(A, y, l2=1.0, l1=1.0, penalty_factor=np.zeros(5))
+    assert result.converged
+    assert result.dependent == (1, 4)
+    assert result.objective == fit(A, y).objective
+
+
 def test_what_a_review_is_told_that_cannot_be():
     """The shortest solution is below a bound; there is no iteration it could be about."""
     X, y = normal()
@@ -307,7 +353,7 @@ def test_the_pair_is_named():
         result = fit(A, y)
     assert result.reason.endswith(
         ", and J falls further where their weights grow apart than the rounding of a Hessian lets "
-        "see: drop one of them, or give l2 a value above 0"
+        "see: drop one of them, or give them a penalty"
     )
     assert result.gap == result.objective
     with pytest.warns(ConvergenceWarning, match="max_iter=1 .*; columns 0 and 4 nearly depend"):

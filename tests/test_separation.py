@@ -396,7 +396,7 @@ def test_what_a_healthy_fit_pays(monkeypatch):
 
 def nothing(objective, extremes, random):
     none = np.zeros((0, objective.D))
-    return Dependencies(none, (), none)
+    return Dependencies(none, (), none, np.zeros(0))
 
 
 KINDS = ["normal", "integers", "dummies"]
