@@ -299,6 +299,14 @@ def test_classes_that_a_weak_penalty_hardly_holds():
         assert fit(X, y, l2=1e-8, sample_weight=weight, max_iter=150).converged
 
 
+def test_a_solver_that_was_followed_is_told():
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((50, 5)), rng.integers(0, 2, 50)
+    result = fit(X, y, solver="sampled")
+    assert result.solver == "newton"
+    assert result.reason == "J is within tol=1e-06 of the optimum, proved by newton after sampled"
+
+
 @pytest.mark.parametrize(("n", "d"), [(2000, 20), (3000, 5)])
 def test_samples_end_at_the_limit_of_rounding(n, d):
     rng = np.random.default_rng(0)

@@ -142,7 +142,7 @@ def drive(
     lower, count = 0.0, 0  # neither a loss nor a penalty is negative
     history: list[Record] = []
     name = solvers[0][0]
-    stuck = []
+    stuck: list[str] = []
 
     def outcome(reason: str) -> Outcome:
         found, proved = best, lower
@@ -158,6 +158,8 @@ def drive(
         converged = goal.reached(found.J, proved)
         if converged:
             reason = f"J is within tol={goal.tol:g} of the optimum, proved"
+            if stuck and name not in stuck:
+                reason += f" by {name} after {', '.join(stuck)}"
         return Outcome(found, proved, converged, reason, name, tuple(history))
 
     followers = [name for name, _ in solvers[1:]] + [""]
