@@ -110,8 +110,11 @@ class Compressed:
 
     def malformed(self) -> NoReturn:
         """Raise the error that tells what is wrong with indptr or indices."""
-        if self._transposed is not None:
-            self._transposed.malformed()
+        (self if self._transposed is None else self._transposed).require_sound()
+        raise ValueError("X.indptr or X.indices changed while they were read; leave X alone")
+
+    def require_sound(self) -> None:
+        """Raise ValueError unless indptr and indices are in range."""
         starts = self.indptr
         line, across = ("row", "column") if self.by_rows else ("column", "row")
         if starts[0] != 0:
@@ -138,4 +141,3 @@ class Compressed:
                 f"X.indices[{k}] is {self.indices[k]}, in {line} {where}; X has {most} {across}s, "
                 f"so give {across} indices from 0 to {most - 1}"
             )
-        raise ValueError("X.indptr or X.indices changed while they were read; leave X alone")

@@ -14,7 +14,7 @@ from ._several import Hessians, evaluate_all, without_rows
 from ._unpenalised import Review
 from ._validation import Floats, Indices
 from .fitting import Posed
-from .solvers import SOLVERS, choose
+from .solvers import SOLVERS, choose, require_solver
 from .solvers._driver import Goal, Outcome, Solver
 from .solvers.blocks import at_penalty
 from .solvers.near import LastHessian, near
@@ -62,6 +62,7 @@ class Continuation:
     """
 
     def __init__(self, solver: str, goal: Goal, max_iter: int) -> None:
+        require_solver(solver)
         self._solver = solver
         self._goal = goal
         self._max_iter = max_iter

@@ -11,6 +11,8 @@ import platform
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ._integers import as_integer
+
 if TYPE_CHECKING:
     from types import ModuleType
 
@@ -165,11 +167,11 @@ def set_num_threads(n_threads: int | None) -> None:
 
 def checked_threads(n_threads: Any, name: str = "n_threads") -> int:
     """Return a number of threads that is an integer in range, or say what is wrong with it."""
-    if isinstance(n_threads, bool) or not hasattr(n_threads, "__index__"):
+    threads = as_integer(n_threads)
+    if threads is None:
         raise TypeError(
             f"{name} is {n_threads!r}, a {type(n_threads).__name__}; give an integer or None"
         )
-    threads = int(n_threads.__index__())
     if not 1 <= threads <= MOST_THREADS:
         raise ValueError(
             f"{name} is {threads}; give a number from 1 to {MOST_THREADS}, "

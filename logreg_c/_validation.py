@@ -10,6 +10,7 @@ pass: a result that is not finite makes the caller ask `explain_not_finite` why.
 from __future__ import annotations
 
 import math
+import sys
 from operator import index
 from typing import Any, NoReturn, Protocol, cast
 
@@ -17,6 +18,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._compressed import Compressed
+from ._formats import is_of_scipy, require_convertible
+from ._integers import as_integer
 from ._kernels import kernels
 
 Floats = NDArray[np.float64]
@@ -50,6 +53,10 @@ MatrixLike = ArrayLike | _CompressedLike | _Compressible
 
 FLOAT32 = np.dtype(np.float32)
 FLOAT64 = np.dtype(np.float64)
+# Strengths of a grid, beyond which a number is a mistake.
+MOST_STRENGTHS = 10**6
+# Rows or columns for each of which there may be a float64.
+MOST_LINES = sys.maxsize // 8
 _PARTS = ("indptr", "indices", "data")
 _LABEL_TYPES = frozenset(
     np.dtype(t) for t in (bool, np.uint8, np.int8, np.int32, np.int64, np.float32, np.float64)
@@ -62,11 +69,8 @@ def as_array(value: Any, name: str) -> NDArray[Any]:
         raise TypeError(
             f"{name} is a sparse {type(value).__name__}; only X may be, pass {name}.toarray()"
         )
+    refuse_masked(value, name)
     if isinstance(value, np.ma.MaskedArray):
-        if np.ma.is_masked(value):
-            raise ValueError(
-                f"{name} is a masked array with masked entries; fill them or drop their rows"
-            )
         value = value.data
     try:
         array = np.asarray(value)
@@ -84,6 +88,14 @@ def as_array(value: Any, name: str) -> NDArray[Any]:
         }.get(array.dtype.kind, "no numbers; convert it")
         raise TypeError(f"{name} has dtype {array.dtype}: {what}")
     return array
+
+
+def refuse_masked(value: Any, name: str) -> None:
+    """Raise ValueError if entries are masked: what is below the mask would count as data."""
+    parts = value if isinstance(value, list | tuple) else (value,)
+    if any(isinstance(part, np.ma.MaskedArray) and np.ma.is_masked(part) for part in parts):
+        what = "is a masked array with" if isinstance(value, np.ma.MaskedArray) else "has"
+        raise ValueError(f"{name} {what} masked entries; fill them or drop their rows")
 
 
 def as_examples(X: Any) -> Matrix:
@@ -130,6 +142,8 @@ def by_lines(X: Any) -> Any:
             f"X is a sparse {type(X).__name__} of format {X.format!r}; give CSR or CSC, "
             "or something with a method tocsr"
         )
+    if is_of_scipy(X):
+        require_convertible(X)
     return X.tocsr()
 
 
@@ -147,13 +161,7 @@ def _compressed(X: Any) -> Compressed:
                 raise ValueError(
                     f"X.{name} has {part.ndim} dimension(s); in CSR and CSC it has one"
                 )
-    shape = tuple(map(index, X.shape))
-    if len(shape) != 2:
-        raise ValueError(f"X has shape {shape}; 2 dimensions needed, an example a row")
-    if shape[0] < 1:
-        raise ValueError(f"X has no rows, shape {shape}; give at least one example")
-    if shape[1] < 1:
-        raise ValueError(f"X has no columns, shape {shape}; give at least one")
+    shape = _shape_of(X)
     by_rows = _lines_are_rows(X, shape, len(indptr))
     if len(indptr) != shape[0 if by_rows else 1] + 1:
         raise ValueError(
@@ -165,18 +173,35 @@ def _compressed(X: Any) -> Compressed:
             f"X.indices has {len(indices)} entries and X.data {len(data)}; each entry has both"
         )
     if plain:
-        return Compressed(indptr, indices, data, (shape[0], shape[1]), by_rows)
+        return Compressed(indptr, indices, data, shape, by_rows)
     dtype = np.float32 if data.dtype.newbyteorder("=") == FLOAT32 else np.float64
     return Compressed(
         _integers(indptr, "X.indptr"),
         _integers(indices, "X.indices"),
         np.require(data, dtype, ["C", "A"]),
-        (shape[0], shape[1]),
+        shape,
         by_rows,
     )
 
 
-def _lines_are_rows(X: Any, shape: tuple[int, ...], starts: int) -> bool:
+def _shape_of(X: Any) -> tuple[int, int]:
+    """Return the rows and columns that a sparse X says it has."""
+    try:
+        shape = tuple(map(index, X.shape))
+    except TypeError:
+        raise TypeError(f"X.shape is {X.shape!r}; give the numbers of rows and columns") from None
+    if len(shape) != 2:
+        raise ValueError(f"X has shape {shape}; 2 dimensions needed, an example a row")
+    if shape[0] < 1:
+        raise ValueError(f"X has no rows, shape {shape}; give at least one example")
+    if shape[1] < 1:
+        raise ValueError(f"X has no columns, shape {shape}; give at least one")
+    if max(shape) > MOST_LINES:
+        raise ValueError(f"X has shape {shape}; there are no arrays as long: give its own shape")
+    return shape[0], shape[1]
+
+
+def _lines_are_rows(X: Any, shape: tuple[int, int], starts: int) -> bool:
     """Whether a compressed X is by rows: what it says, or else what fits its shape."""
     told = getattr(X, "format", None)
     if told in ("csr", "csc"):
@@ -223,6 +248,18 @@ def as_floats(value: Any, name: str, length: int, per: str) -> Floats:
     if kernels.is_vector(value, length):
         return cast("Floats", value)
     return np.require(_vector(value, name, length, per), FLOAT64, ["C", "A"])
+
+
+def as_weights(w: Any, X: Matrix) -> Floats:
+    """Return the weights of the columns of X.
+
+    The passes over a sparse X do not read those of columns without entries, so that they are
+    looked at here.
+    """
+    w = as_floats(w, "w", X.shape[1], "column")
+    if isinstance(X, Compressed):
+        _require_finite(w, "w")
+    return cast("Floats", w)
 
 
 def as_sample_weight(sample_weight: Any, n: int) -> tuple[Floats | None, float]:
@@ -275,13 +312,20 @@ def as_number(
 
 def as_count(value: Any, name: str, most: float = math.inf) -> int:
     """Return an integer from 1 to `most`."""
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
+    count = as_integer(value)
+    if count is None:
         raise TypeError(f"{name} is {value!r}, a {type(value).__name__}; give an integer")
-    count = int(value.__index__())
     if not 1 <= count <= most:
         upper = "" if most == math.inf else f" to {most}"
         raise ValueError(f"{name} is {count}; give an integer from 1{upper}")
     return count
+
+
+def as_flag(value: Any, name: str) -> bool:
+    """Return True or False, for which 1 and 0 will do; text would be true, whatever it says."""
+    if isinstance(value, np.bool_) or (isinstance(value, int) and value in (0, 1)):
+        return bool(value)
+    raise TypeError(f"{name} is {value!r}, a {type(value).__name__}; give True or False")
 
 
 def require_callable(value: Any, name: str) -> None:

@@ -7,7 +7,8 @@ People who keep examples in columns pass ``X.T``, which costs nothing. X may als
 or CSC matrix or array of SciPy's, or anything with their indptr, indices, data and shape, int32 or
 int64, float32 or float64, is used as it is; entries may come in any order, those that come twice
 are added up, and nothing is filled in. Other sparse formats are converted once, by their own
-``tocsr``.
+``tocsr``. A weight has to be finite where its column has no entries too, as for a dense X, whose
+zeros times NaN are NaN. A masked array is taken if no entry is masked.
 
 All arithmetic and all results are float64. `sample_weight` None counts every example 1. The number
 of threads never changes a bit of a result.
@@ -24,6 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import _kernels
 from ._compressed import Compressed
 from ._entries import examined
+from ._formats import is_of_scipy
 from ._sparse import Sparse, squared_deviations
 from ._validation import (
     FLOAT32,
@@ -37,6 +39,7 @@ from ._validation import (
     as_labels,
     as_number,
     as_sample_weight,
+    as_weights,
     by_lines,
     explain_not_finite,
     is_sparse,
@@ -130,8 +133,8 @@ def forward(X: MatrixLike, w: ArrayLike, b: float = 0.0, *, n_threads: int | Non
     array([0.5, 0.5])
     """
     X = as_examples(X)
-    n, d = X.shape
-    w = as_floats(w, "w", d, "column")
+    n = X.shape[0]
+    w = as_weights(w, X)
     b = as_bias(b)
     threads = _kernels.threads_of_call(n_threads)
     a = np.empty(n)
@@ -335,7 +338,7 @@ def _evaluate(
     """Return J and db, and fill dw if it is given."""
     n, d = X.shape
     y = as_labels(y, n)
-    w = as_floats(w, "w", d, "column")
+    w = as_weights(w, X)
     b = as_bias(b)
     s, total = as_sample_weight(sample_weight, n)
     threads = _kernels.threads_of_call(n_threads)
@@ -411,7 +414,7 @@ def per_example_gradients(
     X = cast("NDArray[Any]", as_examples(X))
     n, d = X.shape
     y = as_labels(y, n)
-    w = as_floats(w, "w", d, "column")
+    w = as_weights(w, X)
     b = as_bias(b)
     dw = np.empty((n, d), order="C" if X.flags.c_contiguous else "F")
     db = np.empty(n)
@@ -429,10 +432,10 @@ def per_example_gradients(
 
 def _sparse_per_example_gradients(given: Any, y: Any, w: Any, b: Any, n_threads: Any) -> Gradient:
     X = cast("Compressed", as_examples(given))
-    n, d = X.shape
+    n = X.shape[0]
     y = as_labels(y, n)
     require_labels_in_range(y)
-    w = as_floats(w, "w", d, "column")
+    w = as_weights(w, X)
     b = as_bias(b)
     passes, theta = _passes(X, y, w, b, None, 1.0, _kernels.threads_of_call(n_threads))
     z = passes.margins(theta)
@@ -440,7 +443,7 @@ def _sparse_per_example_gradients(given: Any, y: Any, w: Any, b: Any, n_threads:
         explain_not_finite(X, w, b)
     db = passes.residuals(z)[1][0]
     dw: Any = X.scaled_rows(db)
-    if any(kind.__module__.startswith("scipy.sparse") for kind in type(given).__mro__):
+    if is_of_scipy(given):
         dw = type(given)((dw.data, dw.indices, dw.indptr), shape=dw.shape)
     return Gradient(dw, db)
 

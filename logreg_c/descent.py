@@ -7,7 +7,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,6 +22,7 @@ from ._validation import (
     as_bias,
     as_count,
     as_examples,
+    as_flag,
     as_floats,
     as_labels,
     as_number,
@@ -182,7 +183,7 @@ def gradient_descent(
     threads = _kernels.threads_of_call(n_threads)
     if isinstance(X, Compressed):
         X = examined(X, threads).X
-    orders = np.random.default_rng(random_state) if shuffle and batch < n else None
+    orders = _orders(random_state) if as_flag(shuffle, "shuffle") and batch < n else None
 
     # One forward pass at the start tells bad data and a bad start from a bad learning rate.
     start = loss(X, y, w, float(bias[0]), sample_weight=s, l2=l2, n_threads=threads)
@@ -237,6 +238,17 @@ def gradient_descent(
         reason += _too_large(rate, start, end, diverged)
         warnings.warn(reason, RuntimeWarning, stacklevel=2)
     return GradientDescentResult(w, float(bias[0]), history[:done].copy(), reason)
+
+
+def _orders(random_state: Any) -> np.random.Generator:
+    """Return what the orders of the examples are drawn from."""
+    try:
+        return np.random.default_rng(random_state)
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            f"random_state is {random_state!r}, a {type(random_state).__name__}; give an integer "
+            "of 0 or above, or a numpy.random.Generator"
+        ) from None
 
 
 def _too_large(rate: float, start: float, end: float, diverged: bool) -> str:

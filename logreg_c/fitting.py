@@ -20,6 +20,7 @@ from ._coordinates import LARGEST_SCALE, LARGEST_SPREAD, dense_coordinates, spar
 from ._data import Dense
 from ._entries import examined
 from ._examples import Examples
+from ._integers import as_integer
 from ._kept import MemoryThatStays
 from ._names import Names
 from ._objective import Objective, Point
@@ -42,12 +43,13 @@ from ._validation import (
     as_array,
     as_count,
     as_examples,
+    as_flag,
     as_number,
     as_sample_weight,
     explain_not_finite,
     require_callable,
 )
-from .solvers import SOLVERS, choose
+from .solvers import SOLVERS, choose, require_solver
 from .solvers._driver import Goal, NotFiniteError, Record, Solver, drive
 
 # How near the bias of a start is to be to the best one beside offsets.
@@ -312,6 +314,7 @@ def fit_quietly(
 
     `penalty` is l2, l1, penalty_factor, lower and upper; `names` are for where X does not tell.
     """
+    require_solver(solver)
     sparse_only = solver == "preconditioned"
     problem = Problem(
         X, y, sample_weight, offset, fit_intercept, random_state, n_threads, sparse_only, names
@@ -359,9 +362,9 @@ class Problem:
         n = self.X.shape[0]
         threads = _kernels.threads_of_call(n_threads)
         s, total = as_sample_weight(sample_weight, n)
-        self.targets = as_targets(y, n, s, total, fit_intercept)
+        self.fit_bias = as_flag(fit_intercept, "fit_intercept")
+        self.targets = as_targets(y, n, s, total, self.fit_bias)
         self.seed = as_seed(random_state)
-        self.fit_bias = fit_intercept
         offsets = _offsets(offset, n, self.targets)
         self._extreme = False
         squares = None
@@ -564,11 +567,11 @@ def _not_converged(result: FitResult, goal: Goal) -> ConvergenceWarning:
 
 def as_seed(random_state: Any) -> int:
     """Return the seed, an integer of 0 or above."""
-    if isinstance(random_state, bool) or not hasattr(random_state, "__index__"):
+    seed = as_integer(random_state)
+    if seed is None:
         raise TypeError(
             f"random_state is {random_state!r}, a {type(random_state).__name__}; give an integer"
         )
-    seed = int(random_state.__index__())
     if seed < 0:
         raise ValueError(f"random_state is {seed}; give an integer of 0 or above")
     return seed

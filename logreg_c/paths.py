@@ -19,6 +19,7 @@ from ._progress import Bar
 from ._sparse import Sparse
 from ._unpenalised import Review
 from ._validation import (
+    MOST_STRENGTHS,
     Floats,
     MatrixLike,
     as_array,
@@ -220,7 +221,9 @@ def regularization_path(
     if penalties is None:
         largest = _largest(null, one, ratio, null_loss - saturated)
         least = _eps(eps, problem, ratio) * largest
-        grid = np.geomspace(largest, least, as_count(n_penalties, "n_penalties"))
+        if not least > 0.0:
+            raise ValueError(f"eps is {eps}, and times {largest:g} that is 0; give a larger one")
+        grid = np.geomspace(largest, least, as_count(n_penalties, "n_penalties", MOST_STRENGTHS))
     else:
         grid = _as_penalties(penalties)
     # Fits are let go but for the last two: of many columns each is many megabytes.

@@ -34,6 +34,7 @@ BAD_X = [
     (X.astype("datetime64[s]"), TypeError, "X has dtype datetime64"),
     (None, TypeError, "X has dtype object"),
     (np.ma.masked_equal(X, 4.0), ValueError, "X is a masked array"),
+    (list(np.ma.masked_equal(X, 4.0)), ValueError, "X has masked entries; fill them or drop"),
     (with_entry(np.nan), ValueError, r"X\[2, 1\] is nan \(row 2, column 1\)"),
     (with_entry(np.inf), ValueError, r"X\[2, 1\] is inf \(row 2, column 1\)"),
     (with_entry(-np.inf), ValueError, r"X\[2, 1\] is -inf \(row 2, column 1\)"),
@@ -52,6 +53,7 @@ BAD_Y = [
     (["a", "b", "a", "b"], TypeError, "y has dtype <U1"),
     (Y.astype(object), TypeError, "y has dtype object"),
     (None, TypeError, "y has dtype object"),
+    (np.ma.masked_equal(Y, 1.0), ValueError, "y is a masked array with masked entries"),
     ([], ValueError, "y has 0 entries"),
 ]
 BAD_W = [
@@ -60,6 +62,7 @@ BAD_W = [
     ([0, np.nan, 0], ValueError, r"w\[1\] is nan"),
     ([0, 0, np.inf], ValueError, r"w\[2\] is inf"),
     ("abc", TypeError, "w has dtype <U3"),
+    (np.ma.masked_equal([0.0, 1.0, 2.0], 1.0), ValueError, "w is a masked array"),
 ]
 BAD_B = [
     (np.nan, ValueError, "b is nan"),
@@ -76,6 +79,7 @@ BAD_WEIGHT = [
     (np.zeros(4), ValueError, "sample_weight is zero for every row"),
     (np.full(4, 1e308), ValueError, "sample_weight adds up to infinity"),
     (["1"] * 4, TypeError, "sample_weight has dtype <U1"),
+    (np.ma.masked_equal([1, 1, 2, 1], 2), ValueError, "sample_weight is a masked array"),
 ]
 BAD_THREADS = [
     (0, ValueError, "n_threads is 0"),
@@ -83,6 +87,7 @@ BAD_THREADS = [
     (100_000, ValueError, "n_threads is 100000; give a number from 1 to 256"),
     (2.0, TypeError, r"n_threads is 2\.0"),
     (True, TypeError, "n_threads is True"),
+    (np.array([2.0]), TypeError, r"n_threads is array\(\[2\.\]\), a ndarray; give an integer"),
 ]
 
 FUNCTIONS = {
@@ -128,6 +133,11 @@ TAKES = {
 def test_the_error_names_the_argument_and_what_to_do(function, argument, value, error, message):
     with pytest.raises(error, match=message):
         FUNCTIONS[function](**{argument: value})
+
+
+def test_masked_arrays_without_masked_entries_are_arrays():
+    masked = (np.ma.array(part) for part in (X, Y, W))
+    assert logreg_c.loss(*masked) == logreg_c.loss(X, Y, W)
 
 
 def test_l2_is_one_number_and_its_penalty_must_fit():
@@ -230,6 +240,15 @@ def test_sigmoid_takes_real_numbers(z):
         ({"n_iter": 1.5}, TypeError, "n_iter is 1.5"),
         ({"batch_size": 0}, ValueError, "batch_size is 0"),
         ({"batch_size": 2.0}, TypeError, "batch_size is 2.0"),
+        ({"n_iter": np.array([1.0])}, TypeError, r"n_iter is array\(\[1\.\]\), a ndarray; give an"),
+        ({"batch_size": np.array([1, 2])}, TypeError, r"batch_size is array\(\[1, 2\]\)"),
+        (
+            {"random_state": "a", "shuffle": True, "batch_size": 2},
+            TypeError,
+            r"random_state is 'a', a str; give an integer of 0 or above, or a numpy\.random\.Gen",
+        ),
+        ({"random_state": -1, "shuffle": True, "batch_size": 2}, ValueError, "random_state is -1"),
+        ({"shuffle": "no"}, TypeError, "shuffle is 'no', a str; give True or False"),
         ({"l2": -0.1}, ValueError, "l2 is -0.1"),
         ({"tol": -1.0}, ValueError, "tol is -1.0"),
     ],

@@ -323,6 +323,18 @@ MALFORMED = {
     ),
     "no rows": (scipy.sparse.csr_array((0, D)), ValueError, r"X has no rows, shape \(0, 7\)"),
     "no columns": (scipy.sparse.csc_array((N, 0)), ValueError, r"X has no columns, shape"),
+    "a shape beyond all arrays": (
+        bare(CSR, shape=(N, 2**70), format="csr"),
+        ValueError,
+        r"X has shape \(30, 1180591620717411303424\); there are no arrays as long",
+    ),
+    "a shape of fractions": (bare(CSR, shape=(30.0, D)), TypeError, r"X\.shape is \(30\.0, 7\)"),
+    "no shape": (bare(CSR, shape=None), TypeError, "X.shape is None; give the numbers of rows"),
+    "masked": (
+        bare(CSR, data=np.ma.masked_greater(CSR.data, 1.0)),
+        ValueError,
+        r"X\.data is a masked array with masked entries",
+    ),
     "one dimension": (bare(CSR, shape=(N,)), ValueError, r"X has shape \(30,\); 2 dimensions"),
     "three dimensions": (bare(CSR, shape=(N, D, 1)), ValueError, r"X has shape \(30, 7, 1\); 2"),
 }
@@ -336,6 +348,112 @@ for bad in (np.nan, np.inf, -np.inf):
                 ValueError,
                 rf"X\[{i}, {j}\] is {bad} \(row {i}, column {j}\)",
             )
+
+
+def converted(form, **parts):
+    """Return a matrix of one of SciPy's other formats, some of its arrays replaced."""
+    X = scipy.sparse.csr_array(DENSE).asformat(form)
+    for name, part in parts.items():
+        setattr(X, name, part)
+    return X
+
+
+ROWS, COLUMNS = DENSE.nonzero()
+M = len(ROWS)
+UNFIT = {
+    "row too large": (
+        converted("coo", coords=(np.where(ROWS == 9, 10**6, ROWS), COLUMNS)),
+        ValueError,
+        r"X\.row\[\d+\] is 1000000, where X has shape \(30, 7\); give 0 to 29",
+    ),
+    "row negative": (
+        converted("coo", coords=(np.where(ROWS == 9, -1, ROWS), COLUMNS)),
+        ValueError,
+        r"X\.row\[\d+\] is -1",
+    ),
+    "column too large": (
+        converted("coo", coords=(ROWS, np.where(COLUMNS == 3, 10**6, COLUMNS))),
+        ValueError,
+        r"X\.col\[\d+\] is 1000000, where X has shape \(30, 7\); give 0 to 6",
+    ),
+    "column negative": (
+        converted("coo", coords=(ROWS, np.where(COLUMNS == 3, -1, COLUMNS))),
+        ValueError,
+        r"X\.col\[\d+\] is -1",
+    ),
+    "fractions of rows": (
+        converted("coo", coords=(ROWS + 0.5, COLUMNS)),
+        TypeError,
+        r"X\.row has dtype float64; give integers",
+    ),
+    "rows too few": (
+        converted("coo", coords=(ROWS[:-1], COLUMNS)),
+        ValueError,
+        rf"X\.row has {M - 1} entries, X\.col {M} and X\.data {M}",
+    ),
+    "entries too few": (
+        converted("coo", data=np.ones(M - 1)),
+        ValueError,
+        rf"X\.row has {M} entries, X\.col {M} and X\.data {M - 1}",
+    ),
+    "diagonals too few": (
+        converted("dia", offsets=converted("dia").offsets[:-1]),
+        ValueError,
+        r"X\.offsets has \d+ entries and X\.data \d+ rows",
+    ),
+    "lists of different lengths": (
+        converted("lil", data=np.array([[1.0]] * N + [[]], dtype=object)[:N]),
+        ValueError,
+        r"X\.rows and X\.data have lists of different lengths",
+    ),
+    "blocks beyond the end": (
+        converted("bsr", indptr=np.full(N + 1, 10**6)),
+        ValueError,
+        "X is a BSR matrix whose arrays do not fit",
+    ),
+}
+
+
+@pytest.mark.parametrize("function", [*FUNCTIONS, "check_gradient", "fit"])
+@pytest.mark.parametrize("case", UNFIT)
+def test_formats_that_scipy_would_convert_out_of_bounds(case, function):
+    X, error, message = UNFIT[case]
+    others = {
+        "check_gradient": lambda X: logreg_c.check_gradient(X, Y, W),
+        "fit": lambda X: logreg_c.fit(X, Y),
+    }
+    with pytest.raises(error, match=message):
+        (FUNCTIONS | others)[function](X)
+
+
+@pytest.mark.parametrize("form", ["coo", "dia", "lil", "bsr", "dok"])
+def test_formats_that_are_sound_are_converted(form):
+    np.testing.assert_array_equal(as_examples(converted(form)).dense(), DENSE)
+
+
+@pytest.mark.parametrize("X", [CSR, CSC, DENSE], ids=["csr", "csc", "dense"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda X, w: logreg_c.forward(X, w),
+        lambda X, w: logreg_c.predict(X, w),
+        lambda X, w: logreg_c.predict_proba(X, w),
+        lambda X, w: logreg_c.loss(X, Y, w),
+        lambda X, w: logreg_c.loss_and_gradient(X, Y, w),
+        lambda X, w: logreg_c.per_example_gradients(X, Y, w),
+        lambda X, w: logreg_c.gradient_noise(X, Y, w),
+        lambda X, w: logreg_c.check_gradient(X, Y, w),
+        lambda X, w: logreg_c.gradient_descent(X, Y, w=w, n_iter=2),
+    ],
+)
+def test_a_weight_that_is_not_finite_is_an_error_without_entries_too(call, bad, X):
+    """A column without entries is one of zeros, and 0 times NaN is NaN."""
+    wide = np.hstack((X, np.zeros((N, 1)))) if X is DENSE else bare(X, shape=(N, D + 1))
+    if X is CSC:
+        wide.indptr = np.append(X.indptr, X.indptr[-1])
+    with pytest.raises(ValueError, match=rf"w\[7\] is {bad}"):
+        call(wide, np.append(W, bad))
 
 
 @pytest.mark.parametrize("function", [*FUNCTIONS, "check_gradient"])

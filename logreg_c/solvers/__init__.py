@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .._certificate import all_held
 from .._objective import Objective
 from .._sparse import Sparse
@@ -55,6 +57,15 @@ BLOCKS = 3e7
 BLOCKS_ROWS = 3
 
 
+def require_solver(name: Any) -> None:
+    """Raise ValueError unless it is "auto" or the name of a solver."""
+    if not isinstance(name, str) or (name != "auto" and name not in SOLVERS):
+        raise ValueError(
+            f"solver is {name!r}; give 'auto', which gets to the optimum of all of them, or one of "
+            f"{', '.join(SOLVERS)}"
+        )
+
+
 def choose(name: str, objective: Objective) -> list[str]:
     """Return the solvers to try, in that order: what is asked for, then what is stronger.
 
@@ -85,11 +96,7 @@ def choose(name: str, objective: Objective) -> list[str]:
     1,000 Gflop, else by newton-cg; with an L1 penalty or bounds, by newton if K D is at most 1,500
     and its Hessian the same, else by working-set.
     """
-    if name != "auto" and name not in SOLVERS:
-        raise ValueError(
-            f"solver is {name!r}; give 'auto', which gets to the optimum of all of them, or one of "
-            f"{', '.join(SOLVERS)}"
-        )
+    require_solver(name)
     n, D, K = objective.n, objective.D, objective.K
     flops = n * D * D * (K * (K + 1) // 2)
     factored = K * D <= (FACTORED if K > 1 else FACTORED_TWO_CLASSES)
