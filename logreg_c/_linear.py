@@ -15,9 +15,18 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import _kernels
 from ._classes import weights_of_classes
+from ._compressed import Compressed
+from ._integers import as_integer
 from ._new_spelling import TellsNewSpelling
 from ._prediction import log_probabilities, probabilities, scores
-from ._validation import Floats, as_examples, as_floats, as_sample_weight
+from ._validation import (
+    Floats,
+    as_examples,
+    as_floats,
+    as_sample_weight,
+    by_lines,
+    refuse_masked,
+)
 
 FLOATS = (np.float64, np.float32)
 # Sparse formats that are taken as they are.
@@ -129,6 +138,32 @@ class LinearClassifier(ClassifierMixin, TellsNewSpelling):  # type: ignore[misc]
         """
         return self._apply(log_probabilities, X)
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Compute the share of labels that are predicted right.
+
+        Parameters
+        ----------
+        X : array_like, data frame or sparse matrix of shape (n, d)
+            Examples in rows.
+        y : array_like of shape (n,)
+            Their labels.
+        sample_weight : array_like of shape (n,), optional
+            Weights of the examples.
+
+        Returns
+        -------
+        float
+            The accuracy.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X is not what it was in `fit`, or something is wrong with it.
+        """
+        refuse_masked(y, "y")
+        refuse_masked(sample_weight, "sample_weight")
+        return float(super().score(X, y, sample_weight))
+
     def sparsify(self) -> Self:
         """Make `coef_` a sparse array of SciPy's, as scikit-learn's linear models do.
 
@@ -172,6 +207,7 @@ class LinearClassifier(ClassifierMixin, TellsNewSpelling):  # type: ignore[misc]
             except (ValueError, OverflowError):
                 pass
         check_is_fitted(self, "coef_")
+        X = guarded(X)
         X = validate_data(self, X, dtype=FLOATS, reset=False, accept_sparse=FORMATS)
         return function(as_examples(X), dense(self.coef_), self.intercept_)
 
@@ -183,22 +219,23 @@ class LinearClassifier(ClassifierMixin, TellsNewSpelling):  # type: ignore[misc]
             return int(state.integers(1 << 31))
         if isinstance(state, np.random.RandomState):
             return int(state.randint((1 << 31) - 1))
-        if not hasattr(state, "__index__") or state.__index__() < 0:
+        seed = as_integer(state)
+        if seed is None or seed < 0:
             raise ValueError(
                 f"random_state is {state!r}; give an integer of 0 or above, a "
                 "numpy.random.RandomState, a numpy.random.Generator, or None"
             )
-        return int(state.__index__())
+        return seed
 
     def _threads(self) -> int | None:
         """Return the threads that n_jobs asks for; negative ones count from the end."""
         if self.n_jobs is None:
             return None
-        if not hasattr(self.n_jobs, "__index__") or self.n_jobs.__index__() == 0:
+        jobs = as_integer(self.n_jobs)
+        if not jobs:
             raise ValueError(
                 f"n_jobs is {self.n_jobs!r}; give a number of threads, -1 for all, or None"
             )
-        jobs = self.n_jobs.__index__()
         if jobs < 0:
             return max(1, _kernels.default_threads() + 1 + jobs)
         return _kernels.checked_threads(jobs, "n_jobs")
@@ -225,6 +262,32 @@ class LinearClassifier(ClassifierMixin, TellsNewSpelling):  # type: ignore[misc]
             by_class = weights_of_classes(self.class_weight, classes, totals)
             s = by_class[ids] if s is None else s * by_class[ids]
         return s, float(n) if s is None else float(s.sum())
+
+
+def guarded(X: Any, y: Any = None) -> Any:
+    """Return X for scikit-learn's checks, after a look at what they do not look at.
+
+    They drop masks, and convert what is sparse where its arrays say, within bounds or not.
+    """
+    refuse_masked(X, "X")
+    refuse_masked(y, "y")
+    _require_labels(y)
+    if scipy.sparse.issparse(X):
+        X = by_lines(X)
+        if X.dtype not in FLOATS:
+            cast(Compressed, as_examples(X)).require_sound()
+    return X
+
+
+def _require_labels(y: Any) -> None:
+    """Raise ValueError if one of labels that are Python objects is None or NA of pandas'."""
+    labels = np.asarray(y)
+    if labels.dtype.kind != "O" or labels.ndim != 1:
+        return
+    for i, label in enumerate(labels):
+        # What compares with NA is NA.
+        if label is None or not isinstance(label == label, bool | np.bool_):
+            raise ValueError(f"y[{i}] is {label!r}; drop row {i} or give its label")
 
 
 def require_two(classes: NDArray[Any], who: str) -> None:

@@ -22,11 +22,14 @@ def scores(X: Matrix, W: Floats, b: Floats) -> Floats:
     Raises
     ------
     ValueError
-        If an entry of X is not finite, or the weights are not those of its columns.
+        If an entry of X or a weight is not finite, or the weights are not those of its columns.
     OverflowError
         If a score is not, though X is.
     """
     require_weights_of(X, W, b)
+    if isinstance(X, Compressed):
+        # Its margins do without the weights of columns without entries.
+        require_finite_weights(W, b)
     # The kernels read it row by row, and W may be by columns.
     theta = np.ascontiguousarray(np.column_stack((W, b)), dtype=np.float64)
     threads = _kernels.threads_of_call(None)
@@ -38,6 +41,7 @@ def scores(X: Matrix, W: Floats, b: Floats) -> Floats:
     z = Z[0] if len(W) == 1 else np.ascontiguousarray(Z.T)
     if not np.isfinite(z).all():
         require_finite_examples(X)
+        require_finite_weights(W, b)
         raise OverflowError(
             "Xw + b is beyond the range of float64; scale the columns of X before the fit"
         )
@@ -49,7 +53,11 @@ def probabilities(X: Matrix, W: Floats, b: Floats) -> Floats:
     if len(W) > 1:
         return softmax(scores(X, W, b))
     require_weights_of(X, W, b)
-    a = forward(X, W[0], float(b[0]))
+    try:
+        a = forward(X, W[0], float(b[0]))
+    except ValueError:
+        require_finite_weights(W, b)
+        raise
     P = np.empty((len(a), 2))
     P[:, 1] = a
     np.subtract(1.0, a, out=P[:, 0])
@@ -79,6 +87,17 @@ def require_weights_of(X: Matrix, W: Floats, b: Floats) -> None:
             f"coef_ has shape {W.shape}, where intercept_ has {len(b)} entries and X has "
             f"{X.shape[1]} columns; give coef_ shape {(len(b), X.shape[1])}, or fit again"
         )
+
+
+def require_finite_weights(W: Floats, b: Floats) -> None:
+    """Raise ValueError if a weight or a bias is not finite, naming the estimator's attribute."""
+    for name, values in (("coef_", W), ("intercept_", b)):
+        finite = np.isfinite(values)
+        if not finite.all():
+            at = [int(index) for index in np.argwhere(~finite)[0]]
+            raise ValueError(
+                f"{name}{at} is {values[tuple(at)]}; give {name} finite numbers, or fit again"
+            )
 
 
 def softmax(Z: Floats) -> Floats:

@@ -53,8 +53,7 @@ class HeldOut:
         tests: Sequence[Indices],
         parameters: dict[str, Any],
     ) -> None:
-        every = np.arange(len(y))
-        self._tests = [every[rows] for rows in tests]
+        self._tests = tests
         self._classes = classes
         self._parameters = [_rows_of(parameters, len(y), rows) for rows in tests]
         simple = isinstance(name, str) and name in FROM_MARGINS
@@ -89,11 +88,24 @@ class HeldOut:
         model.intercept_ = coefficients[:, -1].copy()
         model.n_features_in_ = model.coef_.shape[1]
         X, y = self._X[fold], self._y[fold]
-        return float(self._scorer(model, X, y, **self._parameters[fold]))
+        return as_score(self._scorer(model, X, y, **self._parameters[fold]))
+
+
+def as_score(score: Any) -> float:
+    """Return what a scorer gave as a float, or say that it is no number."""
+    try:
+        return float(score)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"scoring gave {score!r}, a {type(score).__name__}; give one that gives a number"
+        ) from None
 
 
 def with_labels(scorer: Any, classes: NDArray[Any]) -> Any:
-    """Return a scorer that knows of all classes, of which a fold need not hold one each."""
+    """Return a scorer that knows of all classes, of which the rows it scores need not hold each.
+
+    Of two, the second one is what it calls positive.
+    """
     function = getattr(scorer, "_score_func", None)
     known = getattr(scorer, "_kwargs", None)
     if function is None or known is None:
@@ -103,7 +115,9 @@ def with_labels(scorer: Any, classes: NDArray[Any]) -> Any:
         return scorer
     added: dict[str, Any] = {"labels": classes}
     if len(classes) == 2 and "pos_label" in takes:
-        added["pos_label"] = classes[-1]
+        # Averages over both classes warn of a positive one.
+        one = known.get("average", "binary") == "binary"
+        added["pos_label"] = classes[-1] if one else None
     scorer = copy.copy(scorer)
     scorer._kwargs = {**added, **known}
     return scorer

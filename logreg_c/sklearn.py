@@ -34,10 +34,18 @@ except ImportError as error:
 from . import _kernels
 from ._batches import one_pass
 from ._classes import encode, encode_plain, positions
-from ._linear import FLOATS, FORMATS, LinearClassifier, dense, keeps_features, require_two
+from ._linear import (
+    FLOATS,
+    FORMATS,
+    LinearClassifier,
+    dense,
+    guarded,
+    keeps_features,
+    require_two,
+)
 from ._names import Names
-from ._prediction import require_weights_of
-from ._validation import as_count, as_examples, as_number
+from ._prediction import require_finite_weights, require_weights_of
+from ._validation import as_count, as_examples, as_flag, as_number, refuse_masked
 from .descent import gradient_descent
 from .fitting import fit_quietly
 
@@ -210,6 +218,7 @@ class LogisticRegression(LinearClassifier):
         encoded = encode_plain(y, len(X)) if _kernels.kernels.is_matrix(X) else None
         plain = encoded is not None
         if encoded is None:
+            X = guarded(X, y)
             X, y = validate_data(self, X, y, dtype=FLOATS, accept_sparse=FORMATS)
             check_classification_targets(y)
             encoded = encode(y)
@@ -291,6 +300,7 @@ class LogisticRegression(LinearClassifier):
         """
         first = not hasattr(self, "classes_")
         classes = self._all_classes(classes)
+        X = guarded(X, y)
         X, y = validate_data(self, X, y, dtype=FLOATS, reset=first, accept_sparse=FORMATS)
         X = as_examples(X)
         ids = positions(y, classes)
@@ -310,12 +320,14 @@ class LogisticRegression(LinearClassifier):
             W = dense(self.coef_).astype(np.float64, order="C")
             b = self.intercept_.astype(np.float64)
             require_weights_of(X, W, b)
+            require_finite_weights(W, b)
         passes = getattr(self, "n_passes_", 0)
         rate = as_number(self.learning_rate, "learning_rate", above=0.0)
         batch = as_count(self.batch_size, "batch_size")
         # Another order each time; a fit's samples count as parts of a pass.
         rng = np.random.default_rng([self._seed(), int(passes)])
-        if len(W) == 1 and self.fit_intercept:
+        fit_bias = as_flag(self.fit_intercept, "fit_intercept")
+        if len(W) == 1 and fit_bias:
             result = gradient_descent(
                 X, ids, learning_rate=rate, n_iter=1, batch_size=batch, w=W[0], b=float(b[0]),
                 l2=l2, sample_weight=s, shuffle=True, random_state=rng, n_threads=self._threads(),
@@ -326,7 +338,7 @@ class LogisticRegression(LinearClassifier):
             with np.errstate(over="ignore", invalid="ignore"):
                 one_pass(
                     X, ids, share, W, b, order=rng.permutation(n), batch=batch, rate=rate, l2=l2,
-                    fit_intercept=self.fit_intercept,
+                    fit_intercept=fit_bias,
                     n_threads=self._threads(),
                 )  # fmt: skip
             if not (np.isfinite(W).all() and np.isfinite(b).all()):
@@ -364,6 +376,7 @@ class LogisticRegression(LinearClassifier):
         if self.coef_.shape[1] != d or not np.array_equal(self.classes_, classes):
             return None, None
         W, b = dense(self.coef_), self.intercept_ if self.fit_intercept else None
+        require_finite_weights(W, self.intercept_)
         if len(W) > 1:
             return W, b
         return W[0], None if b is None else float(b[0])
@@ -378,6 +391,7 @@ class LogisticRegression(LinearClassifier):
                     "ever come, sorted or not"
                 )
             return known
+        refuse_masked(classes, "classes")
         given: NDArray[Any] = np.unique(np.asarray(classes))
         if known is None:
             require_two(given, "classes gives")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -20,7 +21,7 @@ try:
         process_routing,
     )
     from sklearn.utils.multiclass import check_classification_targets
-    from sklearn.utils.validation import validate_data
+    from sklearn.utils.validation import check_is_fitted, validate_data
 except ImportError as error:
     raise ImportError(
         f"logreg_c.LogisticRegressionCV needs scikit-learn 1.6 or newer ({error}); "
@@ -30,15 +31,26 @@ except ImportError as error:
 from ._classes import encode
 from ._continuation import Continuation
 from ._folds import Grid, fit_grid, fold_weights
-from ._linear import FLOATS, FORMATS, LinearClassifier, keeps_features, require_two
+from ._linear import FLOATS, FORMATS, LinearClassifier, guarded, keeps_features, require_two
 from ._names import Names
-from ._scoring import HeldOut
-from ._validation import Floats, as_array, as_count, as_number
+from ._scoring import HeldOut, as_score, with_labels
+from ._validation import (
+    MOST_STRENGTHS,
+    Floats,
+    Indices,
+    as_array,
+    as_count,
+    as_flag,
+    as_number,
+    refuse_masked,
+)
 from .fitting import Problem
 from .solvers._driver import Goal
 
 # Ends of the default grid of C, as in scikit-learn.
 SMALLEST_C, LARGEST_C = 1e-4, 1e4
+# Weights that add up to less, or their C, make penalties beyond the range of float64.
+LEAST_TOTAL = 1e-290
 
 
 class LogisticRegressionCV(LinearClassifier):
@@ -217,29 +229,35 @@ class LogisticRegressionCV(LinearClassifier):
             raise ValueError(
                 f"selection is {self.selection!r}; give 'best' or 'one_standard_error'"
             )
-        if self.selection != "best" and not self.refit:
+        if not as_flag(self.refit, "refit") and self.selection != "best":
             raise ValueError(f"selection is {self.selection!r}, which needs refit=True")
+        X = guarded(X, y)
         X, y = validate_data(self, X, y, dtype=FLOATS, accept_sparse=FORMATS)
         check_classification_targets(y)
         classes, ids = encode(y)
         require_two(classes, "y holds")
-        s, _ = self._weights(sample_weight, classes, ids, all_occur=True)
+        s, total = self._weights(sample_weight, classes, ids, all_occur=True)
+        if min(Cs.min(), 1.0) * total < LEAST_TOTAL:
+            raise ValueError(
+                f"the smallest of Cs is {Cs.min():g} and the weights add up to {total:g}, so the "
+                "penalty 1/(C * sum) is beyond the range of float64; take larger ones"
+            )
+        problem = Problem(
+            X, ids, s, None, self.fit_intercept, self._seed(), self._threads(),
+            names=Names(getattr(self, "feature_names_in_", None), classes.tolist()),
+        )  # fmt: skip
+        if hasattr(X, "tocsr"):
+            X = X.tocsr()  # whose entries have been looked at; splitters and scorers take rows
         cv = min(5, max(2, int(np.bincount(ids).min()))) if self.cv is None else self.cv
         splitter = check_cv(cv, y, classifier=True)
-        splits = list(splitter.split(X, y, **split_params))
+        splits = _as_rows(list(splitter.split(X, y, **split_params)), len(y))
         fewest = 1 if self.selection == "best" else 2
         if len(splits) < fewest:
             raise ValueError(
                 f"cv gives {len(splits)} folds, where selection={self.selection!r} needs {fewest} "
                 "or more"
             )
-        tests = [np.asarray(test) for _, test in splits]
-        problem = Problem(
-            X, ids, s, None, self.fit_intercept, self._seed(), self._threads(),
-            names=Names(getattr(self, "feature_names_in_", None), classes.tolist()),
-        )  # fmt: skip
-        if hasattr(X, "tocsr"):
-            X = X.tocsr()  # whose entries have been looked at; scorers take rows
+        tests = [test for _, test in splits]
         folds = fold_weights(
             problem, [train for train, _ in splits], lambda k: repr(classes[k].item())
         )
@@ -267,7 +285,9 @@ class LogisticRegressionCV(LinearClassifier):
         return self
 
     def score(self, X: Any, y: Any, sample_weight: Any = None, **score_params: Any) -> float:
-        """Compute the score that `scoring` stands for.
+        """Compute the score that `scoring` stands for, as in `fit`.
+
+        So a scorer of scikit-learn's that asks for a positive label has the second of two classes.
 
         Parameters
         ----------
@@ -289,14 +309,20 @@ class LogisticRegressionCV(LinearClassifier):
         ------
         ValueError, TypeError
             If X is not what it was in `fit`, or something is wrong with it.
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
         """
+        check_is_fitted(self, "coef_")
+        refuse_masked(y, "y")
+        refuse_masked(sample_weight, "sample_weight")
         if sample_weight is not None:
             score_params["sample_weight"] = sample_weight
         if _routing():
             score_params = process_routing(self, "score", **score_params).scorer.score
         else:
             self._refuse_routed(set(score_params) - {"sample_weight"}, "score")
-        return float(self._scorer()(self, X, y, **score_params))
+        scorer = with_labels(self._scorer(), self.classes_)
+        return as_score(scorer(self, X, y, **score_params))
 
     def get_metadata_routing(self) -> Any:
         """Tell which parameters go to the splitter and to the scorer.
@@ -343,7 +369,7 @@ class LogisticRegressionCV(LinearClassifier):
         """Return all C."""
         if isinstance(self.Cs, int | np.integer) and not isinstance(self.Cs, bool):
             lowest, highest = np.log10(SMALLEST_C), np.log10(LARGEST_C)
-            return np.logspace(lowest, highest, as_count(self.Cs, "Cs"))
+            return np.logspace(lowest, highest, as_count(self.Cs, "Cs", MOST_STRENGTHS))
         Cs = as_array(self.Cs, "Cs").astype(np.float64)
         if Cs.ndim != 1 or not Cs.size or not (Cs > 0.0).all():
             raise ValueError(f"Cs is {self.Cs!r}; give a number of them, or a list, all above 0")
@@ -418,6 +444,20 @@ def best_place(scores: Floats, Cs: Floats, selection: str) -> tuple[int, int]:
         good = np.flatnonzero(means[i] >= means[i, j] - error)
         j = good[np.argmin(Cs[good])]
     return int(i), int(j)
+
+
+def _as_rows(splits: Sequence[tuple[Any, Any]], n: int) -> list[tuple[Indices, Indices]]:
+    """Return the training and the test rows of each fold, of n rows, as positions."""
+    rows, every = [], np.arange(n)
+    for k, (train, test) in enumerate(splits):
+        try:
+            rows.append((every[train], every[test]))
+        except IndexError as error:
+            raise ValueError(
+                f"cv gives rows in fold {k} that are not among the {n} of X ({error}); give "
+                f"integers from 0 to {n - 1}, or {n} booleans"
+            ) from None
+    return rows
 
 
 def _routing() -> bool:

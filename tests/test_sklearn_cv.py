@@ -16,7 +16,7 @@ import sklearn.linear_model
 from sklearn import config_context, datasets
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
-from sklearn.metrics import get_scorer, log_loss, make_scorer
+from sklearn.metrics import f1_score, get_scorer, log_loss, make_scorer, recall_score
 from sklearn.model_selection import (
     GroupKFold,
     KFold,
@@ -266,6 +266,32 @@ def test_labels_of_any_type_in_frames():
     assert set(model.predict(frame)) <= {"bad", "good"}
 
 
+@pytest.mark.parametrize(
+    "scoring",
+    [
+        "f1",
+        make_scorer(f1_score),
+        make_scorer(f1_score, average="macro"),
+        make_scorer(recall_score),
+    ],
+)
+def test_the_second_label_is_positive_in_the_score_too(scoring):
+    X, y = data("breast_cancer", every=2)
+    labels = np.where(y == 1, "good", "bad")
+    model = LogisticRegressionCV(Cs=[1.0], scoring=scoring).fit(X, labels)
+    plain = LogisticRegressionCV(Cs=[1.0], scoring=scoring).fit(X, y)
+    np.testing.assert_array_equal(model.scores_, plain.scores_)
+    assert model.score(X, labels) == plain.score(X, y) == get_scorer(scoring)(plain, X, y)
+    with pytest.raises(NotFittedError):
+        LogisticRegressionCV(scoring=scoring).score(X, labels)
+
+
+def test_weights_so_small_that_their_penalty_is_not_are_an_error():
+    X, y = np.arange(20.0).reshape(-1, 1), np.arange(20) // 2 % 2
+    with pytest.raises(ValueError, match="the weights add up to 1.99998e-319, so the"):
+        LogisticRegressionCV(Cs=[1.0], cv=2).fit(X, y, sample_weight=np.full(20, 1e-320))
+
+
 def test_it_is_cloned_pickled_and_nested():
     X, y = data("breast_cancer", every=2)
     model = LogisticRegressionCV(Cs=CS, cv=3)
@@ -362,7 +388,18 @@ def test_a_fit_that_is_not_proved_is_told_of():
             "cv holds out rows in fold 0 whose weights add up to 0",
         ),
         ({"cv": KFold(2)}, ValueError, "training rows of fold 0 hold no example of class 0"),
+        (
+            {"cv": [(np.arange(20), [20])]},
+            ValueError,
+            "cv gives rows in fold 0 that are not among the 20 of X .*; give integers from 0 to 19",
+        ),
+        ({"cv": [([0.5, 11.0], [2])]}, ValueError, "cv gives rows in fold 0 that are not among"),
         ({"scoring": lambda *args: np.nan}, ValueError, "score of fold 0 at C=0.01"),
+        ({"scoring": lambda *args: "good"}, TypeError, "scoring gave 'good', a str; give one"),
+        ({"Cs": 2**70}, ValueError, "Cs is 1180591620717411303424; give an integer from 1 to"),
+        ({"Cs": [1e-320, 1.0]}, ValueError, "smallest of Cs is 9.99989e-321 and .* take larger"),
+        ({"refit": "no"}, TypeError, "refit is 'no', a str; give True or False"),
+        ({"solver": ["newton"]}, ValueError, r"solver is \['newton'\]"),
     ],
 )
 def test_bad_parameters(parameters, error, says):

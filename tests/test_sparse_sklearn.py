@@ -61,24 +61,80 @@ def test_partial_fit(form, fit_intercept, K):
     np.testing.assert_allclose(model.intercept_, dense.intercept_, rtol=1e-9, atol=1e-12)
 
 
+CALLS = {
+    "fit": lambda X, y: LogisticRegression().fit(X, y),
+    "partial_fit": lambda X, y: LogisticRegression().partial_fit(X, y, classes=np.unique(y)),
+    "cross-validation": lambda X, y: LogisticRegressionCV(Cs=[1.0]).fit(X, y),
+    "predict": lambda X, y: LogisticRegression().fit(data(2)[0], data(2)[1]).predict(X),
+    "predict_proba": lambda X, y: LogisticRegression().fit(*data(3)).predict_proba(X),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("K", [2, 3])
+@pytest.mark.parametrize("dtype", [float, int])
 @pytest.mark.parametrize("form", [scipy.sparse.csr_array, scipy.sparse.csc_array])
 @pytest.mark.parametrize(
-    ("part", "place", "message"),
+    ("part", "place", "value", "message"),
     [
-        ("indptr", -1, "X.indptr ends at 1000"),
-        ("indptr", 1, r"X.indptr falls from 1000 to \d+"),
-        ("indices", 3, r"X.indices\[3\] is 1000"),
+        ("indptr", -1, 10_000, "X.indptr ends at 10000"),
+        ("indptr", 0, 1, r"X.indptr\[0\] is 1"),
+        ("indptr", 1, 1000, r"X.indptr falls from 1000 to \d+"),
+        ("indices", 3, 1000, r"X.indices\[3\] is 1000"),
+        ("indices", 3, -1, r"X.indices\[3\] is -1"),
     ],
 )
-def test_partial_fit_of_what_is_malformed(form, K, part, place, message):
+def test_what_is_malformed(form, dtype, K, part, place, value, message, call):
+    """Of which SciPy's and scikit-learn's conversions read and write out of bounds."""
     X, y = data(K)
-    X = form(X[:60])
+    X = form(np.sign(X[:60]).astype(dtype))
     changed = getattr(X, part).copy()
-    changed[place] = 1000
+    changed[place] = value
     setattr(X, part, changed)
     with pytest.raises(ValueError, match=message):
-        LogisticRegression().partial_fit(X, y[:60], classes=["a", "b", "c"][:K])
+        CALLS[call](X, y[:60])
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize(
+    ("row", "column", "message"),
+    [
+        (10**6, 0, r"X.row\[0\] is 1000000, where X has shape \(60, 25\); give 0 to 59"),
+        (-1, 0, r"X.row\[0\] is -1"),
+        (0, 10**6, r"X.col\[0\] is 1000000, where X has shape \(60, 25\); give 0 to 24"),
+        (0, -1, r"X.col\[0\] is -1"),
+        (None, 0, r"X.row has 0 entries, X.col 1"),
+    ],
+)
+def test_coordinates_that_are_not_in_x(row, column, message, call):
+    X = scipy.sparse.coo_array(([1.0], ([3], [4])), shape=(60, 25))
+    X.coords = (np.array([] if row is None else [row], dtype=int), np.array([column]))
+    with pytest.raises(ValueError, match=message):
+        CALLS[call](X, data(2)[1][:60])
+
+
+@pytest.mark.parametrize("form", [np.array, scipy.sparse.csr_array, scipy.sparse.csc_array])
+@pytest.mark.parametrize("K", [2, 3])
+def test_coefficients_that_are_not_finite_are_named(K, form):
+    """Where their column is empty too: a dense X has zeros there, and 0 times NaN is NaN."""
+    X, y = data(K)
+    X[:, 4] = 0.0
+    X = form(X)
+    model = LogisticRegression(warm_start=True).fit(X, y)
+    model.coef_[-1, 4] = np.nan
+    calls = [
+        lambda name=name: getattr(model, name)(X)
+        for name in ("predict", "predict_proba", "predict_log_proba", "decision_function")
+    ]
+    at = rf"coef_\[{len(model.coef_) - 1}, 4\] is nan; give coef_ finite numbers, or fit again"
+    for call in [*calls, lambda: model.fit(X, y), lambda: model.partial_fit(X, y)]:
+        with pytest.raises(ValueError, match=at):
+            call()
+    model.coef_[-1, 4] = 0.0
+    model.intercept_[0] = np.inf
+    for call in calls:
+        with pytest.raises(ValueError, match=r"intercept_\[0\] is inf; give intercept_ finite"):
+            call()
 
 
 @pytest.mark.parametrize("K", [2, 3])
