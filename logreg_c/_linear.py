@@ -21,6 +21,7 @@ from ._new_spelling import TellsNewSpelling
 from ._prediction import log_probabilities, probabilities, scores
 from ._validation import (
     Floats,
+    as_array,
     as_examples,
     as_floats,
     as_sample_weight,
@@ -297,6 +298,5 @@ def require_two(classes: NDArray[Any], who: str) -> None:
 
 
 def dense(coef: Any) -> Floats:
-    """Return coefficients as an array, which `sparsify` may have changed."""
-    array: Floats = coef.toarray() if scipy.sparse.issparse(coef) else coef
-    return array
+    """Return coefficients as an array, which `sparsify` or anyone may have changed."""
+    return coef.toarray() if scipy.sparse.issparse(coef) else as_array(coef, "coef_")

@@ -50,9 +50,9 @@ def scores(X: Matrix, W: Floats, b: Floats) -> Floats:
 
 def probabilities(X: Matrix, W: Floats, b: Floats) -> Floats:
     """Compute the probability of each class, shape (n, K); raises as `scores` does."""
+    require_weights_of(X, W, b)
     if len(W) > 1:
         return softmax(scores(X, W, b))
-    require_weights_of(X, W, b)
     try:
         a = forward(X, W[0], float(b[0]))
     except ValueError:
@@ -82,6 +82,11 @@ def log_probabilities(X: Matrix, W: Floats, b: Floats) -> Floats:
 
 def require_weights_of(X: Matrix, W: Floats, b: Floats) -> None:
     """Raise ValueError unless there is a weight for each column, and a bias for each class."""
+    if np.ndim(b) != 1:
+        raise ValueError(
+            f"intercept_ has shape {np.shape(b)}; give an array with an entry per class, one for "
+            "two classes, or fit again"
+        )
     if W.shape != (len(b), X.shape[1]):
         raise ValueError(
             f"coef_ has shape {W.shape}, where intercept_ has {len(b)} entries and X has "

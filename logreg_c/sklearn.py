@@ -318,7 +318,7 @@ class LogisticRegression(LinearClassifier):
         else:
             # The kernels read and write them row by row, as float64, whatever was set.
             W = dense(self.coef_).astype(np.float64, order="C")
-            b = self.intercept_.astype(np.float64)
+            b = np.array(self.intercept_, dtype=np.float64)
             require_weights_of(X, W, b)
             require_finite_weights(W, b)
         passes = getattr(self, "n_passes_", 0)
@@ -393,6 +393,8 @@ class LogisticRegression(LinearClassifier):
             return known
         refuse_masked(classes, "classes")
         given: NDArray[Any] = np.unique(np.asarray(classes))
+        if given.dtype.kind == "f" and not np.isfinite(given).all():
+            raise ValueError(f"classes are {given.tolist()}; give labels that are finite")
         if known is None:
             require_two(given, "classes gives")
             return given

@@ -78,3 +78,35 @@ def test_labels_that_are_missing_are_named(call):
     ):
         with pytest.raises(ValueError, match=rf"y\[7\] is {shown}; drop row 7 or give its label"):
             FITS[call](y=y)
+
+
+@pytest.mark.parametrize("name", ["predict", "predict_proba", "predict_log_proba", "partial_fit"])
+@pytest.mark.parametrize(
+    ("attributes", "error", "message"),
+    [
+        ({"coef_": None}, TypeError, "coef_ has dtype object"),
+        (
+            {"coef_": np.ma.array([[1.0, 2.0, 3.0]], mask=[[0, 1, 0]])},
+            ValueError,
+            "coef_ is a masked",
+        ),
+        (
+            {"coef_": [[1.0, 2.0]]},
+            ValueError,
+            r"coef_ has shape \(1, 2\), where intercept_ has 1 ",
+        ),
+        ({"intercept_": 0.5}, ValueError, r"intercept_ has shape \(\); give an array"),
+    ],
+    ids=["none", "masked", "short", "scalar"],
+)
+def test_coefficients_that_were_set_are_looked_at(attributes, error, message, name):
+    model = LogisticRegression().fit(X, Y)
+    for attribute, value in attributes.items():
+        setattr(model, attribute, value)
+    with pytest.raises(error, match=message):
+        getattr(model, name)(*GOOD[: 2 if name == "partial_fit" else 1])
+
+
+def test_classes_that_are_not_finite_are_none():
+    with pytest.raises(ValueError, match=r"classes are \[0\.0, 1\.0, nan\]; give labels that are"):
+        LogisticRegression().partial_fit(X, Y, classes=[0, 1, np.nan])

@@ -288,7 +288,7 @@ def test_the_second_label_is_positive_in_the_score_too(scoring):
 
 def test_weights_so_small_that_their_penalty_is_not_are_an_error():
     X, y = np.arange(20.0).reshape(-1, 1), np.arange(20) // 2 % 2
-    with pytest.raises(ValueError, match="the weights add up to 1.99998e-319, so the"):
+    with pytest.raises(ValueError, match=r"the weights add up to 1\.99998e-319, so the"):
         LogisticRegressionCV(Cs=[1.0], cv=2).fit(X, y, sample_weight=np.full(20, 1e-320))
 
 
