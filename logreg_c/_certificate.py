@@ -76,10 +76,11 @@ BOUND_ROUNDED = 1e-12
 
 def all_held(objective: Objective) -> bool:
     """Whether every weight has a penalty that bounds it, so that no proof needs a reach for it."""
+    l1 = None if objective.nonsmooth is None else objective.nonsmooth.l1[:-1]
+    if l1 is not None and l1.all():
+        return True
     held = objective.quadratic[:-1] > WEAKEST
-    if objective.nonsmooth is not None:
-        held |= objective.nonsmooth.l1[:-1] > 0.0
-    return bool(held.all())
+    return bool((held if l1 is None else held | (l1 > 0.0)).all())
 
 
 def bound_of(

@@ -22,7 +22,7 @@ cdef enum:
     ALONE = 256         # up to so many, threads would wait for each other longer than they work
 
 cdef double ROUNDING = 1e-20    # a change this small beside the first, both squares, is rounding
-cdef double OWN = 0.5           # of a curvature: biases that leave less of one are eliminated
+cdef double OWN = 0.02          # of a curvature: biases that leave less of one are eliminated
 cdef double NONE = 1e-12        # so little left of it is rounding
 
 
