@@ -8,6 +8,9 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+# Entries whose places are computed at once.
+PLACES = 2**18
+
 
 class Compressed:
     """The entries of each line, which is a row (CSR) or a column (CSC).
@@ -77,7 +80,16 @@ class Compressed:
     def dense(self) -> NDArray[np.float64]:
         """Return the matrix as a C-ordered array, entries of the same place added up."""
         out = np.zeros(self.shape)
-        np.add.at(out, self.places(), 1.0 if self.data is None else self.data[: self.entries])
+        line, place = (self.shape[1], 1) if self.by_rows else (1, self.shape[1])
+        lines = len(self.indptr) - 1
+        # The places of all at once would take as much memory as the matrix.
+        step = max(1, PLACES * lines // max(self.entries, 1))
+        for first in range(0, lines, step):
+            starts = self.indptr[first : first + step + 1]
+            some = slice(starts[0], starts[-1])
+            at = np.repeat(np.arange(len(starts) - 1) + first, np.diff(starts)) * line
+            at += self.indices[some] * np.int64(place)
+            np.add.at(out.reshape(-1), at, 1.0 if self.data is None else self.data[some])
         return out
 
     def where(self, k: int) -> tuple[int, int]:

@@ -23,8 +23,9 @@ from ._validation import Indices
 
 # What part of the rows may differ, and of the first few ones, which repeat each other less.
 PART, FEW, FEW_PART = 0.5, 1024, 0.96
-# Entries in a place of X from where on a dense copy is faster.
-FULL = 0.25
+# Entries in a place of X from where on a dense copy is faster. Of so few places in all it always
+# is, and of more than so many there is none of all of X.
+FULL, SMALL, MOST = 0.25, 2**18, 2**27
 
 
 def distinct_rows(data: Sparse) -> tuple[Sparse, Indices] | None:
@@ -48,6 +49,12 @@ def distinct_rows(data: Sparse) -> tuple[Sparse, Indices] | None:
     # Means of 1 are not to be above it.
     label = np.minimum(label, 1.0)[None]
     return Sparse(X.take(first), label, 1, weight, data.total, None, data.threads), group
+
+
+def is_better_dense(X: Compressed) -> bool:
+    """Whether a dense copy of all of X is worth its memory."""
+    places = X.shape[0] * X.shape[1]
+    return places <= SMALL or (X.entries >= FULL * places and places <= MOST)
 
 
 def filled_in(data: Sparse) -> Dense | None:

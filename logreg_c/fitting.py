@@ -16,6 +16,7 @@ from . import _kernels
 from ._certificate import all_held
 from ._collinear import near_dependencies
 from ._compressed import Compressed
+from ._condensed import is_better_dense
 from ._coordinates import LARGEST_SCALE, LARGEST_SPREAD, dense_coordinates, sparse_coordinates
 from ._data import Dense
 from ._entries import examined
@@ -54,8 +55,6 @@ from .solvers._driver import Goal, NotFiniteError, Record, Solver, drive
 
 # How near the bias of a start is to be to the best one beside offsets.
 ROUGHLY = 0.1
-# Entries of a dense copy up to which it serves better than a sparse X.
-SMALL = 2**18
 
 
 class ConvergenceWarning(RuntimeWarning):
@@ -370,7 +369,7 @@ class Problem:
         squares = None
         if isinstance(self.X, Compressed):
             self.X, self._extreme, squares = examined(self.X, threads)
-            if self.X.shape[0] * self.X.shape[1] <= SMALL and not keep_sparse:
+            if is_better_dense(self.X) and not keep_sparse:
                 self.X = self.X.dense()
         source = Sparse if isinstance(self.X, Compressed) else Dense
         self.data = source(self.X, self.targets.y, self.targets.K, s, total, offsets, threads)

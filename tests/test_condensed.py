@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from logreg_c._compressed import Compressed
-from logreg_c._condensed import distinct_rows, filled_in
+from logreg_c._condensed import distinct_rows, filled_in, is_better_dense
 from logreg_c._data import Dense
 from logreg_c._penalty import as_penalty
-from logreg_c.fitting import Problem
+from logreg_c._validation import as_examples
+from logreg_c.fitting import Problem, fit
 
 sparse = pytest.importorskip("scipy.sparse")
 
@@ -55,6 +56,33 @@ def test_the_objective_is_the_same(weighted, values, by_columns):
         np.testing.assert_allclose(
             H, objective.hessian(objective.data.predictions(old.Z)), atol=1e-14
         )
+
+
+@pytest.mark.parametrize("form", [sparse.csr_array, sparse.csc_array])
+def test_a_fit_fills_in_what_is_hardly_sparse(form):
+    """Columns of it may be far from zero, which only a dense X is centred for."""
+    rng = np.random.default_rng(0)
+    X = np.where(rng.random((3000, 90)) < 0.3, rng.standard_normal((3000, 90)), 0.0)
+    X[:, 0] += 1e4
+    y = X[:, 0] + X[:, 1] + rng.logistic(size=3000) > 1e4
+    assert is_better_dense(as_examples(form(X)))
+    found, expected = fit(form(X), y, l2=1e-3), fit(X, y, l2=1e-3)
+    assert found.solver == expected.solver
+    assert found.w.tobytes() == expected.w.tobytes()
+    assert not is_better_dense(as_examples(form(X * (rng.random(X.shape) < 0.8))))
+    assert fit(form(X), y, l2=1e-3, solver="preconditioned").solver == "preconditioned"
+
+
+@pytest.mark.parametrize("form", [sparse.csr_array, sparse.csc_array])
+def test_a_dense_copy_piece_by_piece(form, monkeypatch):
+    rng = np.random.default_rng(0)
+    X = form(sparse.random_array((70, 30), density=0.2, rng=rng))
+    X.indices[X.indptr[1] : X.indptr[2]] = 3  # entries of one place
+    for data in (X, X.astype(np.float32)):
+        expected = data.toarray().astype(np.float64)
+        for places in (1, 50, 2**18):
+            monkeypatch.setattr("logreg_c._compressed.PLACES", places)
+            np.testing.assert_allclose(as_examples(data).dense(), expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("places", [np.int32, np.int64])

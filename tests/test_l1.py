@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 
 import numpy as np
@@ -246,7 +247,9 @@ def test_elastic_net_meets_its_ends():
 @pytest.mark.parametrize("ratio", [1.0, 0.4])
 @pytest.mark.parametrize("K", [2, 3])
 def test_scikit_learn_agrees(K, ratio, monkeypatch):
-    monkeypatch.setattr("logreg_c.fitting.SMALL", 0)  # no sparse X is copied as a dense one
+    monkeypatch.setattr(
+        "logreg_c.fitting.is_better_dense", lambda X: False
+    )  # no sparse X is copied as a dense one
     linear_model = pytest.importorskip("sklearn.linear_model")
     X, y, _ = problem("gaussian", K)
     theirs = linear_model.LogisticRegression(
@@ -429,3 +432,17 @@ def test_a_column_without_a_penalty_that_separates_is_told(penalty, reason, spar
 def test_working_set_is_for_penalties_with_kinks():
     with pytest.raises(ValueError, match="'working-set', which is for an L1 penalty or bounds"):
         fit(np.eye(4), [0, 1, 0, 1], l2=0.1, solver="working-set")
+
+
+@pytest.mark.parametrize("l1", [1e-4, 1e-5])
+def test_weights_whose_penalties_tie_change_at_once(l1, monkeypatch):
+    """Of three classes one weight of each column may be zero: face by face that took for ever."""
+    module = sys.modules["logreg_c.solvers.working_set"]
+    monkeypatch.setattr(module, "WORTH", 0.0)  # no Hessian from the start
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((1000, 60))
+    y = (X[:, :3] + rng.gumbel(size=(1000, 3))).argmax(axis=1)
+    found = fit(X, y, l1=l1, solver="working-set", max_iter=25)
+    assert found.solver == "working-set"
+    assert found.converged
+    assert found.objective == pytest.approx(fit(X, y, l1=l1, tol=1e-10).objective, rel=1e-6)

@@ -120,7 +120,9 @@ def test_the_recipe_makes_a_solver(K, recipe, monkeypatch):
 
 def test_the_recipe_names_where_a_solver_is_let_in(recipe, monkeypatch):
     csr_array = pytest.importorskip("scipy.sparse").csr_array
-    monkeypatch.setattr("logreg_c.fitting.SMALL", 0)  # no sparse X is copied as a dense one
+    monkeypatch.setattr(
+        "logreg_c.fitting.is_better_dense", lambda X: False
+    )  # no sparse X is copied as a dense one
     monkeypatch.setitem(SOLVERS, "steepest", recipe)
     X, y, arguments = problem("gaussian", 2, 0.1)
     arguments = arguments | {"solver": "steepest", "tol": 1e-3}

@@ -121,7 +121,9 @@ QUICKEST = [name for name in ANY_SCALES if name != "compressed"]
     ],
 )
 def test_it_agrees_with_scikit_learn_at_its_tightest(name, standardised, C, solvers, monkeypatch):
-    monkeypatch.setattr("logreg_c.fitting.SMALL", 0)  # no sparse X is copied as a dense one
+    monkeypatch.setattr(
+        "logreg_c.fitting.is_better_dense", lambda X: False
+    )  # no sparse X is copied as a dense one
     X, y = unscaled() if name == "unscaled" else data(name, standardised)
     theirs = reference(X, y, C)
     for solver in solvers:

@@ -86,7 +86,7 @@ def optimum(kind, K):
 @pytest.fixture
 def kept_sparse(monkeypatch):
     """Let no X be copied as a dense one because it is small."""
-    monkeypatch.setattr("logreg_c.fitting.SMALL", 0)
+    monkeypatch.setattr("logreg_c.fitting.is_better_dense", lambda X: False)
 
 
 @pytest.mark.parametrize("K", [2, 4])

@@ -65,7 +65,9 @@ def far(K, constant, n=1500, d=30):
 @pytest.mark.parametrize("solver", ["newton", "working-set"])
 def test_columns_far_from_zero(monkeypatch, solver, K, constant):
     """No sparse X is centred, so the bias is nearly a multiple of each of them."""
-    monkeypatch.setattr("logreg_c.fitting.SMALL", 0)  # no sparse X is copied as a dense one
+    monkeypatch.setattr(
+        "logreg_c.fitting.is_better_dense", lambda X: False
+    )  # no sparse X is copied as a dense one
     X, y = far(K, constant)
     for penalties in ({"l1": 1e-4}, {"l1": 0.01}, {"l1": 1e-3, "l2": 0.01, "upper": 0.3}):
         dense = fit(X, y, tol=1e-9, **penalties)
@@ -79,7 +81,7 @@ def test_columns_far_from_zero(monkeypatch, solver, K, constant):
 
 
 def test_columns_far_from_zero_have_the_same_bits_for_any_number_of_threads(monkeypatch):
-    monkeypatch.setattr("logreg_c.fitting.SMALL", 0)
+    monkeypatch.setattr("logreg_c.fitting.is_better_dense", lambda X: False)
     X, y = far(3, False)
     first, *others = (fit(sparse.csr_array(X), y, l1=1e-4, n_threads=t) for t in (1, 2, 3, 8))
     assert first.converged

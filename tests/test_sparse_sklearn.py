@@ -25,10 +25,10 @@ def data(K):
     return X, np.array(["a", "b", "c"])[score.argmax(axis=1)]
 
 
-@pytest.fixture(autouse=True, params=[0, 2**18])
-def small(request, monkeypatch):
-    """Copy small ones as dense ones, and don't."""
-    monkeypatch.setattr("logreg_c.fitting.SMALL", request.param)
+@pytest.fixture(autouse=True, params=[True, False])
+def filled_in(request, monkeypatch):
+    """Copy them as dense ones, and don't."""
+    monkeypatch.setattr("logreg_c.fitting.is_better_dense", lambda X: request.param)
 
 
 @pytest.mark.parametrize("K", [2, 3])

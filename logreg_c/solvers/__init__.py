@@ -81,8 +81,8 @@ def choose(name: str, objective: Objective) -> list[str]:
       columns without a penalty: blocks;
     - else lbfgs.
 
-    With a sparse X, but for small ones, which are copied as dense: preconditioned, or working-set
-    with an L1 penalty or bounds.
+    With a sparse X, but for small and hardly sparse ones, which are copied as dense:
+    preconditioned, or working-set with an L1 penalty or bounds.
 
     With an L1 penalty or bounds:
 

@@ -26,6 +26,7 @@ from ._driver import Iterate, Task
 from ._head_and_tail import HEAD_COLUMNS, rows_for
 from ._memory import Memory
 from ._orthant import (
+    FACTORED_FACE,
     Face,
     Inverse,
     Solution,
@@ -55,6 +56,9 @@ SURE = 1e-3
 STEPS, PAIRS, RENEWED = 200, 6, 15
 # Steps that are not called many, whatever they cost.
 FEWEST_STEPS = 12
+# Steps by factors after which one weight at a time gets to zero or leaves it, as those of several
+# classes may whose penalties tie: the model with all columns has them all change at once.
+CRAWLING = 12
 
 PartSolver = Callable[[Objective, Point, float, float], Solved]
 
@@ -168,8 +172,9 @@ def solver_for(part: Objective, count: int, unfactored: Unfactored) -> PartSolve
 class Unfactored:
     """Does what `solve` does, without a Hessian: by L-BFGS, and conjugate gradients for the proof.
 
-    Where that takes longer than a Hessian of the face and its factor, by these. What steps have
-    taught, and that they were many, is kept from one problem to the next.
+    Where that takes longer than a Hessian of the face and its factor, by these; and where these get
+    nowhere, as `solve` does. What steps have taught, and that they were many, is kept from one
+    problem to the next.
     """
 
     def __init__(self, objective: Objective) -> None:
@@ -178,10 +183,12 @@ class Unfactored:
         self._inverse: Inverse | None = None
         self._made = 0  # steps since that was made
         self._hard = False
+        self._factored = 0  # steps by factors
 
     def move(self, places: Indices) -> None:
         """Go over to the problem of other columns; `places` is where its parameters stand now."""
-        self._memory, self._inverse, self._hard = self._memory.at(places), None, False
+        self._memory, self._inverse = self._memory.at(places), None
+        self._hard, self._factored = False, 0
 
     def __call__(self, part: Objective, point: Point, enough: float, least: float) -> Solved:
         """Solve a problem."""
@@ -192,6 +199,8 @@ class Unfactored:
             where = face(part.nonsmooth, point)
             inverse = self._inverse_for(part, point)
             found = self._by_factor(part, point, where, inverse, count)
+            if self._factored > CRAWLING and part.K * part.D <= FACTORED_FACE:
+                return solve(part, point, enough, least)
             s = learnt_direction(where, inverse, memory) if found is None else found.s
             decrement = -0.5 * inner(where.slope, s)
             provable = decrement <= PROVABLE * least
@@ -241,7 +250,10 @@ class Unfactored:
         """Return Newton's direction after many steps, None before that or if it is too much."""
         moves = int(np.count_nonzero(where.moves))
         self._hard = self._hard or count > max(hessian_in_steps(part, moves), FEWEST_STEPS)
-        return factored_direction(part, point, where, inverse.diagonal) if self._hard else None
+        if not self._hard:
+            return None
+        self._factored += 1
+        return factored_direction(part, point, where, inverse.diagonal)
 
 
 def prove(
