@@ -200,7 +200,8 @@ def fit(
     Parameters
     ----------
     X : array_like or sparse of shape (n, d)
-        Examples in rows; float32 or float64, C- or Fortran-contiguous or CSR, is used as it is.
+        Examples in rows; float32 or float64, C- or Fortran-contiguous or CSR, is used as it is,
+        but for a CSR that is small or hardly sparse, of which there is a dense copy.
     y : array_like of shape (n,) or (n, K)
         Labels 0 and 1, booleans, or probabilities in [0, 1]; or classes 0 to K - 1; or a row of
         K probabilities an example.
@@ -331,8 +332,8 @@ def fit_quietly(
 class Problem:
     """Examples, labels and weights, looked at once, to be fitted with any penalty.
 
-    Takes the parameters of `fit` of these names, and raises what it raises for them. A small sparse
-    X is copied as a dense one unless it is to be kept.
+    Takes the parameters of `fit` of these names, and raises what it raises for them. A sparse X
+    that is small, or hardly sparse, is copied as a dense one unless it is to be kept.
 
     Attributes
     ----------

@@ -46,14 +46,17 @@ class Sample:
         # The certificate is about these rows, not about what they stand for.
         self._alone = objective.sample_again(self._weighted, rows)
         self.fraction = len(rows) / objective.n
+        # The last Hessian and its predictions. They have their places before arrays as long as y
+        # come and go, which would not find room in one piece again beside what is kept later.
+        P = objective.K * objective.D
+        self._H, self._bent = np.empty((P, P)), np.empty((objective.K, len(rows)))
 
     def hessian(self, point: Point, least: Floats | None = None) -> LearningHessian:
         """Return the Hessian at a point, its diagonal raised to `least`, to make steps with."""
-        a = self._weighted.data.predictions(point.margins_of(self._rows))
-        H = self._weighted.hessian(a)
-        self._made = H, a
+        self._bent[:] = self._weighted.data.predictions(point.margins_of(self._rows))
+        H = self._weighted.hessian(self._bent)
+        self._H[:] = H
         if least is not None:
-            H = H.copy()
             np.maximum(diagonal_of(H), least.ravel(), out=diagonal_of(H))
         return learning_hessian(self._objective, H, MEMORY)
 
@@ -64,11 +67,10 @@ class Sample:
         variable has to move as much further; if that does not prove the gap, by that of the rows
         alone as they are at the point.
         """
-        H, bent = self._made
-        s = model_step(self._weighted, H, point).s
+        s = model_step(self._weighted, self._H, point).s
         U = self._weight * self._weighted.direction_margins(s)
         a = self._alone.data.predictions(point.margins_of(self._rows))
-        lower = lower_bound(self._objective, point, self._alone, a, U, bent)
+        lower = lower_bound(self._objective, point, self._alone, a, U, self._bent)
         if point.J - lower > gap:
             alone = newton_lower_bound(self._objective, point, self._alone, self._rows)
             lower = max(lower, alone)
