@@ -64,9 +64,16 @@ def by_importance(
     than that takes: where few rows seem to matter more than all others, these are drawn as if they
     were not there. Systematic sampling: one random number, rows at equal distances of accumulated
     probability. Returns rows, in their order, and 1 / probability of each. Overwrites importance.
+
+    Raises
+    ------
+    FloatingPointError
+        If an importance is not finite, as where all predictions are 0 or 1 to rounding.
     """
     n = len(importance)
     before, mean = math.inf, float(importance.mean())
+    if not math.isfinite(mean):
+        raise FloatingPointError("the rows' leverages are not finite")
     while mean < 0.9 * before:
         np.minimum(importance, CERTAIN * n / max(m, 1) * mean, out=importance)
         before, mean = mean, float(importance.mean())

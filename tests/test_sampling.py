@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from logreg_c import _kernels
+from logreg_c import ConvergenceWarning, _kernels, fit
 from logreg_c._data import Dense
 from logreg_c._sampling import by_importance, spread_out, stratified
 
@@ -92,3 +92,21 @@ def test_every_prefix_of_a_stratified_sample_has_both_classes():
     assert positive.sum() == 40
     assert positive[:250].any()
     np.testing.assert_allclose([weight[positive].sum(), weight[~positive].sum()], [40, n - 40])
+
+
+@pytest.mark.parametrize("bad", [np.inf, np.nan])
+def test_leverages_that_are_not_finite_are_rounding(bad):
+    """What solvers take for the end of their way, where another goes on."""
+    with pytest.raises(FloatingPointError, match="leverages"):
+        by_importance(np.array([1.0, bad, 2.0]), 2, np.random.default_rng(0))
+
+
+def test_a_fit_whose_leverages_overflow_goes_on_by_newton():
+    rng = np.random.default_rng(17)
+    X, y = rng.standard_normal((40, 3)), rng.integers(0, 3, 40)
+    X[:, 2] = X[:, 1]
+    offset = 1e4 * rng.choice([-1.0, 1.0], (40, 3)) * (1.0 + rng.random((40, 3)))
+    with pytest.warns(ConvergenceWarning):
+        found = fit(X, y, offset=offset, solver="blocks", fit_intercept=False)
+    assert found.solver == "newton"
+    assert np.isfinite(found.w).all()
