@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from logreg_c import ConvergenceWarning, _kernels, fit
+from logreg_c import _kernels, fit
 from logreg_c._data import Dense
 from logreg_c._sampling import by_importance, spread_out, stratified
 
@@ -106,7 +106,6 @@ def test_a_fit_whose_leverages_overflow_goes_on_by_newton():
     X, y = rng.standard_normal((40, 3)), rng.integers(0, 3, 40)
     X[:, 2] = X[:, 1]
     offset = 1e4 * rng.choice([-1.0, 1.0], (40, 3)) * (1.0 + rng.random((40, 3)))
-    with pytest.warns(ConvergenceWarning):
-        found = fit(X, y, offset=offset, solver="blocks", fit_intercept=False)
+    found = fit(X, y, offset=offset, solver="blocks", fit_intercept=False)
+    assert found.converged
     assert found.solver == "newton"
-    assert np.isfinite(found.w).all()
