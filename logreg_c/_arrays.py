@@ -15,6 +15,8 @@ PARALLEL = 2**20
 EPSILON = float(np.finfo(np.float64).eps)
 # A curvature this small beside the largest one is rounding.
 FLOOR = 1e-12
+# The least number whose reciprocal is certain to be one.
+LEAST = float(np.finfo(np.float64).tiny)
 
 
 def inner(u: Floats, v: Floats) -> float:
@@ -81,5 +83,5 @@ def floored(diagonal: Floats) -> Floats:
 
 
 def reciprocal(diagonal: Floats) -> Floats:
-    """Return 1 / diagonal, and 0 where a column is zero: nothing there can matter."""
-    return np.divide(1.0, diagonal, out=np.zeros_like(diagonal), where=diagonal > 0.0)
+    """Return 1 / diagonal, and 0 where a column is zero, or as good as: nothing there can matter."""
+    return np.divide(1.0, diagonal, out=np.zeros_like(diagonal), where=diagonal >= LEAST)
