@@ -83,5 +83,5 @@ def floored(diagonal: Floats) -> Floats:
 
 
 def reciprocal(diagonal: Floats) -> Floats:
-    """Return 1 / diagonal, and 0 where a column is zero, or as good as: nothing there can matter."""
+    """Return 1 / diagonal, and 0 where a column is as good as zero: nothing there can matter."""
     return np.divide(1.0, diagonal, out=np.zeros_like(diagonal), where=diagonal >= LEAST)
