@@ -109,7 +109,7 @@ def test_little_is_kept_of_much() -> None:
     before = resident()
     with MemoryThatStays():
         arrays = [np.ones(20 * MEGABYTE, dtype=np.int8) for _ in range(15)]
-        assert resident() > before + 250 * MEGABYTE
+        assert resident() > before + 150 * MEGABYTE  # some of it may have been there, freed
         arrays.clear()
         assert resident() < before + 80 * MEGABYTE
         arrays = [np.ones(MEGABYTE, dtype=np.int8) for _ in range(200)]
