@@ -196,11 +196,11 @@ class Unfactored:
         memory = self._memory
         last: Face | None = None
         for count in range(STEPS + 1):
+            if self._factored >= CRAWLING and part.K * part.D <= FACTORED_FACE:
+                return solve(part, point, enough, least)
             where = face(part.nonsmooth, point)
             inverse = self._inverse_for(part, point)
             found = self._by_factor(part, point, where, inverse, count)
-            if self._factored > CRAWLING and part.K * part.D <= FACTORED_FACE:
-                return solve(part, point, enough, least)
             s = learnt_direction(where, inverse, memory) if found is None else found.s
             decrement = -0.5 * inner(where.slope, s)
             provable = decrement <= PROVABLE * least
