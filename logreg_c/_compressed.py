@@ -71,12 +71,6 @@ class Compressed:
         """How many entries there are."""
         return int(self.indptr[-1])
 
-    def places(self) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Return the row and the column of each entry."""
-        lines = np.repeat(np.arange(len(self.indptr) - 1), np.diff(self.indptr))
-        places = self.indices[: len(lines)]
-        return (lines, places) if self.by_rows else (places, lines)
-
     def dense(self) -> NDArray[np.float64]:
         """Return the matrix as a C-ordered array, entries of the same place added up."""
         out = np.zeros(self.shape)

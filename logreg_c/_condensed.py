@@ -62,9 +62,9 @@ def filled_in(data: Sparse) -> Dense | None:
     X = data.X
     if X.entries < FULL * data.n * data.d:
         return None
-    out = np.zeros(X.shape)
-    out[X.places()] = 1.0 if X.data is None else X.data[: X.entries]
-    return Dense(out, data.y, data.K, data.sample_weight, data.total, data.offset, data.threads)
+    return Dense(
+        X.dense(), data.y, data.K, data.sample_weight, data.total, data.offset, data.threads
+    )
 
 
 def _groups(X: Compressed, n: int, most: int) -> tuple[Indices, Indices] | None:
