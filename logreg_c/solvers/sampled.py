@@ -86,7 +86,10 @@ def sampled(task: Task) -> Iterator[Iterate]:
         passes = PAIR_PASSES if objective.K == 1 else CLASS_PASSES
         for heading in few_passes(objective, start, diagonal, passes):
             yield Iterate(heading.point, -math.inf)
-        point, diagonal, leverage = survey(objective, *heading, diagonal)
+        found = survey(objective, heading.point.theta + heading.s, diagonal)
+        if not found[0].J <= heading.point.J:
+            found = survey(objective, heading.point.theta, diagonal)
+        point, diagonal, leverage = found
         yield Iterate(point, -math.inf)
         lever = of_all_classes(leverage)
         if float(lever.max()) > HEAVY * float(lever.mean()):
@@ -104,7 +107,7 @@ def sampled(task: Task) -> Iterator[Iterate]:
         point = yield from iterates
         # Until a sample is so large that its Hessian is as good as that of all rows.
         m *= 2
-        point, diagonal, leverage = survey(objective, point, 0.0 * point.theta, diagonal)
+        diagonal, leverage = survey(objective, point.theta, diagonal)[1:]
 
 
 def of_all_classes(leverage: Floats) -> Floats:
@@ -112,18 +115,12 @@ def of_all_classes(leverage: Floats) -> Floats:
     return np.asarray(leverage[0] if len(leverage) == 1 else leverage.sum(axis=0))
 
 
-def survey(
-    objective: Objective, point: Point, s: Floats, diagonal: Floats
-) -> tuple[Point, Floats, Floats]:
-    """Go a step further, and return the Hessian's diagonal, about this before, and leverages there.
+def survey(objective: Objective, theta: Floats, diagonal: Floats) -> tuple[Point, Floats, Floats]:
+    """Return the point, the Hessian's diagonal, about this elsewhere, and the rows' leverages.
 
-    Reads X once, or twice if the step leads no lower, where it is not made.
+    Reads X once.
     """
-    inverse = reciprocal(diagonal)
-    found = objective.evaluate_and_survey(point.theta + s, inverse)
-    if not found[0].J <= point.J:
-        found = objective.evaluate_and_survey(point.theta, inverse)
-    return found
+    return objective.evaluate_and_survey(theta, reciprocal(diagonal))
 
 
 def sample_start(task: Task, m: int) -> tuple[Floats, Floats]:
