@@ -23,9 +23,11 @@ from ._validation import Indices
 
 # What part of the rows may differ, and of the first few ones, which repeat each other less.
 PART, FEW, FEW_PART = 0.5, 1024, 0.96
-# Entries in a place of X from where on a dense copy is faster. Of so few places in all it always
-# is, and of more than so many there is none of all of X.
-FULL, SMALL, MOST = 0.25, 2**18, 2**27
+# Entries in a place of X from where on a dense copy of a part serves Hessians better.
+FULL = 0.25
+# And from where on one of all of X is no larger than X. Of so few places in all it always serves
+# better, and of more than so many there is none.
+WHOLE, SMALL, MOST = 2.0 / 3.0, 2**18, 2**27
 
 
 def distinct_rows(data: Sparse) -> tuple[Sparse, Indices] | None:
@@ -54,7 +56,7 @@ def distinct_rows(data: Sparse) -> tuple[Sparse, Indices] | None:
 def is_better_dense(X: Compressed) -> bool:
     """Whether a dense copy of all of X is worth its memory."""
     places = X.shape[0] * X.shape[1]
-    return places <= SMALL or (X.entries >= FULL * places and places <= MOST)
+    return places <= SMALL or (X.entries >= WHOLE * places and places <= MOST)
 
 
 def filled_in(data: Sparse) -> Dense | None:
