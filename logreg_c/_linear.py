@@ -160,6 +160,8 @@ class LinearClassifier(ClassifierMixin, TellsNewSpelling):  # type: ignore[misc]
         ------
         ValueError, TypeError
             If X is not what it was in `fit`, or something is wrong with it.
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
         """
         refuse_masked(y, "y")
         refuse_masked(sample_weight, "sample_weight")

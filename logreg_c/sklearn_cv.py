@@ -285,32 +285,15 @@ class LogisticRegressionCV(LinearClassifier):
         return self
 
     def score(self, X: Any, y: Any, sample_weight: Any = None, **score_params: Any) -> float:
-        """Compute the score that `scoring` stands for, as in `fit`.
+        """Compute the score that `scoring` stands for, as in `fit`; the higher the better.
 
         So a scorer of scikit-learn's that asks for a positive label has the second of two classes.
+        Takes and raises what `LogisticRegression.score` does.
 
         Parameters
         ----------
-        X : array_like, data frame or sparse matrix of shape (n, d)
-            Examples in rows.
-        y : array_like of shape (n,)
-            Their labels.
-        sample_weight : array_like of shape (n,), optional
-            Weights of the examples.
         **score_params : dict
             For the scorer, with scikit-learn's metadata routing.
-
-        Returns
-        -------
-        float
-            The score, the higher the better.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If X is not what it was in `fit`, or something is wrong with it.
-        sklearn.exceptions.NotFittedError
-            Before `fit`.
         """
         check_is_fitted(self, "coef_")
         refuse_masked(y, "y")

@@ -203,8 +203,8 @@ cdef struct Biases:
 cdef bint eliminate(const Biases* b, const double* H, double* C, double* S) except -1 nogil:
     """Fill S with the Schur complement of H, zero where the biases stand, and b with their factor.
 
-    False if they leave enough of every curvature, one has none itself, or more of what they leave is
-    rounding than if a column is constant. C is for (N, K).
+    False if they leave enough of every curvature, one has none itself, or more of what they leave
+    is rounding than if a column is constant. C is for (N, K).
     """
     cdef Py_ssize_t K = b.K, D = b.D, N = K * D, i, k
     cdef double left
