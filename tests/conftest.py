@@ -25,6 +25,18 @@ def pytest_collect_file():
     return [one for one in found if not isinstance(one, DoctestModule)]
 
 
+@pytest.fixture(scope="module")
+def two():
+    """Return data of two classes, scikit-learn's, and a model of it."""
+    return importlib.import_module("sklearn_data").fitted("breast_cancer")
+
+
+@pytest.fixture(scope="module")
+def three():
+    """Return data of three classes, scikit-learn's, and a model of it."""
+    return importlib.import_module("sklearn_data").fitted("iris")
+
+
 @pytest.fixture
 def bars(monkeypatch):
     """List the bars that tqdm makes, and let it make them as it does."""
