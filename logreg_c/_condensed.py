@@ -25,8 +25,8 @@ from ._validation import Indices
 PART, FEW, FEW_PART = 0.5, 1024, 0.96
 # Entries in a place of X from where on a dense copy of a part serves Hessians better.
 FULL = 0.25
-# And from where on one of all of X is no larger than X. Of so few places in all it always serves
-# better, and of more than so many there is none.
+# And from where on one of all of X is no larger than X, if that is float64. Of so few places in all
+# it always serves better, and of more than so many there is none.
 WHOLE, SMALL, MOST = 2.0 / 3.0, 2**18, 2**27
 
 
