@@ -46,9 +46,9 @@ cdef int model_minimum(double* H, const Penalties* p, const double* theta, const
         for j in range(D):
             x[j] = theta[j] - x[j]
     else:
-        q.N, q.H, q.l1, q.lower, q.upper = D, H, p.l1, p.lower, p.upper
+        q.N, q.K, q.H, q.l1, q.lower, q.upper = D, 1, H, p.l1, p.lower, p.upper
         q.x, q.r, q.threads = x, r, threads
-        minimise_from(&q, 1, theta, g, 0.0)
+        minimise_from(&q, theta, g, 0.0)
     return 0
 
 

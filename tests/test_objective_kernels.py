@@ -311,6 +311,31 @@ def test_the_minimum_where_columns_are_far_from_zero(isa, constant):
     assert not constant or (x.reshape(K, D)[:, 5] == 0.0).all()
 
 
+@pytest.mark.parametrize("ridge", [0.0, 1e-3])
+@pytest.mark.parametrize("K", [3, 6])
+def test_the_minimum_where_classes_tie(isa, K, ridge):
+    """What all classes add to a weight changes no prediction: one of them has none, but for a
+    ridge. The columns are correlated and the penalty is small, so that descent alone is slow."""
+    rng, D, n = np.random.default_rng(K), 30, 200
+    B = rng.standard_normal((n, 4)) @ rng.standard_normal((4, D))
+    B += 0.3 * rng.standard_normal((n, D))
+    B[:, -1] = 1.0
+    P = rng.dirichlet(np.ones(K), n)
+    curvature = P[:, :, None] * (np.eye(K) - P[:, None, :]) / n
+    H = np.einsum("ikc,ij,il->kjcl", curvature, B, B).reshape(K * D, K * D)
+    l1 = np.full(K * D, 1e-4)
+    l1[D - 1 :: D] = 0.0
+    H += np.diag(np.where(l1 > 0.0, ridge, 0.0))
+    g = ((P - np.eye(K)[rng.integers(0, K, n)]).T @ B / n).ravel()
+    theta, infinite = rng.standard_normal(K * D), np.full(K * D, np.inf)
+    x, r = np.empty((2, K * D))
+    isa.minimise_quadratic(H, g, theta.reshape(K, D), l1, -infinite, infinite, x, r, 0.0, 1)
+    np.testing.assert_allclose(r, g + H @ (x - theta), rtol=0, atol=1e-12)
+    assert np.abs(np.where(x == 0.0, r - np.clip(r, -l1, l1), r + l1 * np.sign(x))).max() < 1e-12
+    tied = (x.reshape(K, D)[:, :-1] == 0.0).any(axis=0)
+    assert tied.all() == (ridge == 0.0)
+
+
 def test_the_minimum_where_columns_are_nearly_alike(isa):
     """Many weights change their sign on the way there, which coordinate descent does not see."""
     rng, N = np.random.default_rng(4), 200
