@@ -446,3 +446,14 @@ def test_weights_whose_penalties_tie_change_at_once(l1, monkeypatch):
     assert found.solver == "working-set"
     assert found.converged
     assert found.objective == pytest.approx(fit(X, y, l1=l1, tol=1e-10).objective, rel=1e-6)
+
+
+@pytest.mark.parametrize("solver", ["auto", "newton", "working-set"])
+def test_many_classes_few_rows_and_a_tiny_penalty(solver):
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((150, 60))
+    y = (X[:, :4] + rng.gumbel(size=(150, 4))).argmax(axis=1)
+    found = fit(X, y, l1=1e-5, solver=solver, max_iter=60)
+    assert found.converged
+    # Weights of a column tie where one of them is zero.
+    assert (found.w == 0.0).any(axis=0).all()

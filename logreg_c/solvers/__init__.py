@@ -44,8 +44,8 @@ NEEDS_KINKS = "solver is 'working-set', which is for an L1 penalty or bounds; ta
 # Flops of a Hessian of all rows: nothing beside the rest of a fit; worth it; too many even for a
 # solver that gets where others do not.
 SMALL, LARGE, TOO_LARGE = 1e7, 1e11, 1e12
-# Rows a column below which samples are no smaller than all rows.
-FEW_ROWS = 50
+# Rows a column below which samples are no smaller than all rows, or than the columns that matter.
+FEW_ROWS, FEW_ROWS_KINKS = 50, 40
 # Parameters whose Hessian is worth a factor: of all classes at once, of two classes.
 FACTORED, FACTORED_TWO_CLASSES = 1500, 4000
 # Rows whose own Gram is worth an eigendecomposition, and up to which it is bearable.
@@ -86,9 +86,8 @@ def choose(name: str, objective: Objective) -> list[str]:
 
     With an L1 penalty or bounds:
 
-    - K D at most 1,500, n at least D/2, and n below 50 D or a Hessian of all rows below 10 Mflop:
-      newton, if that Hessian takes at most 100 Gflop;
-    - else K D at most 1,500 and n at least 50 D: sampled;
+    - K D at most 1,500, n at least D/2, and a Hessian of all rows below 10 Mflop: newton;
+    - else K D at most 1,500 and n at least 40 D: sampled;
     - else working-set.
 
     What gets stuck, or lbfgs where a Hessian costs 30 passes and it takes longer than two, is
@@ -179,9 +178,9 @@ def _choose_nonsmooth(name: str, flops: int, objective: Objective) -> list[str]:
     n, D, K = objective.n, objective.D, objective.K
     factored = K * D <= FACTORED
     if name == "auto":
-        if factored and 2 * n >= D and (flops < SMALL or (n < FEW_ROWS * D and flops < LARGE)):
+        if factored and 2 * n >= D and flops < SMALL:
             name = "newton"
-        elif factored and n >= FEW_ROWS * D:
+        elif factored and n >= FEW_ROWS_KINKS * D:
             name = "sampled"
         else:
             name = "working-set"

@@ -26,10 +26,8 @@ from ._driver import Iterate, Task
 from ._head_and_tail import HEAD_COLUMNS, rows_for
 from ._memory import Memory
 from ._orthant import (
-    FACTORED_FACE,
     Face,
     Inverse,
-    Solution,
     face,
     factored_direction,
     learnt_direction,
@@ -56,9 +54,9 @@ SURE = 1e-3
 STEPS, PAIRS, RENEWED = 200, 6, 15
 # Steps that are not called many, whatever they cost.
 FEWEST_STEPS = 12
-# Steps by factors after which one weight at a time gets to zero or leaves it, as those of several
-# classes may whose penalties tie: the model with all columns has them all change at once.
-CRAWLING = 12
+# Parameters up to which the model of all columns takes over where steps are many: there any number
+# of weights gets to zero or leaves it at once.
+WHOLE = 5000
 
 PartSolver = Callable[[Objective, Point, float, float], Solved]
 
@@ -172,9 +170,9 @@ def solver_for(part: Objective, count: int, unfactored: Unfactored) -> PartSolve
 class Unfactored:
     """Does what `solve` does, without a Hessian: by L-BFGS, and conjugate gradients for the proof.
 
-    Where that takes longer than a Hessian of the face and its factor, by these; and where these get
-    nowhere, as `solve` does. What steps have taught, and that they were many, is kept from one
-    problem to the next.
+    Where that takes longer than a Hessian of the face and its factor, it is left to `solve`, or if
+    there are too many columns for that, steps are by these. What steps have taught, and that they
+    were many, is kept from one problem to the next.
     """
 
     def __init__(self, objective: Objective) -> None:
@@ -183,12 +181,11 @@ class Unfactored:
         self._inverse: Inverse | None = None
         self._made = 0  # steps since that was made
         self._hard = False
-        self._factored = 0  # steps by factors
 
     def move(self, places: Indices) -> None:
         """Go over to the problem of other columns; `places` is where its parameters stand now."""
         self._memory, self._inverse = self._memory.at(places), None
-        self._hard, self._factored = False, 0
+        self._hard = False
 
     def __call__(self, part: Objective, point: Point, enough: float, least: float) -> Solved:
         """Solve a problem."""
@@ -196,11 +193,12 @@ class Unfactored:
         memory = self._memory
         last: Face | None = None
         for count in range(STEPS + 1):
-            if self._factored >= CRAWLING and part.K * part.D <= FACTORED_FACE:
-                return solve(part, point, enough, least)
             where = face(part.nonsmooth, point)
+            self._hard = self._hard or are_many(part, where, count)
+            if self._hard and part.K * part.D <= WHOLE:
+                return solve(part, point, enough, least)
             inverse = self._inverse_for(part, point)
-            found = self._by_factor(part, point, where, inverse, count)
+            found = factored_direction(part, point, where, inverse.diagonal) if self._hard else None
             s = learnt_direction(where, inverse, memory) if found is None else found.s
             decrement = -0.5 * inner(where.slope, s)
             provable = decrement <= PROVABLE * least
@@ -228,7 +226,7 @@ class Unfactored:
             found = newton_direction(part, point, where, inverse, least, s)
             if not found.exact:
                 self._hard = True
-                found = self._by_factor(part, point, where, inverse, STEPS) or found
+                found = factored_direction(part, point, where, inverse.diagonal) or found
         step = orthant_step(part, point, where, found.s, inverse.means)
         return Solved(point, found.s, found.U, decrement, point if step is None else step.point)
 
@@ -244,16 +242,11 @@ class Unfactored:
             self._inverse, self._made = Inverse(part, point, rows, self._centred), 0
         return self._inverse
 
-    def _by_factor(
-        self, part: Objective, point: Point, where: Face, inverse: Inverse, count: int
-    ) -> Solution | None:
-        """Return Newton's direction after many steps, None before that or if it is too much."""
-        moves = int(np.count_nonzero(where.moves))
-        self._hard = self._hard or count > max(hessian_in_steps(part, moves), FEWEST_STEPS)
-        if not self._hard:
-            return None
-        self._factored += 1
-        return factored_direction(part, point, where, inverse.diagonal)
+
+def are_many(part: Objective, where: Face, count: int) -> bool:
+    """Whether so many steps cost more than a Hessian of the face and its factor."""
+    moves = int(np.count_nonzero(where.moves))
+    return count > max(hessian_in_steps(part, moves), FEWEST_STEPS)
 
 
 def prove(
