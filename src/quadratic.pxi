@@ -14,7 +14,7 @@
 
 cdef enum:
     ROUNDS = 6          # of coordinate descent between two factors
-    TRIES = 50          # to pivot or walk
+    TRIES = 15          # to pivot or walk
 
 cdef double QUICK = 3e-2        # changes that fall to so many parts meanwhile need no pivots
 cdef double CLEAR = 1e-11       # a slope of so many parts of the penalty, or above it, may be none
