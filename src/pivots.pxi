@@ -39,14 +39,9 @@ cdef inline bint is_free(const Model* q, Py_ssize_t j) noexcept nogil:
             and q.H[j * (q.N + 1)] > 0)
 
 
-cdef Py_ssize_t find_free(const Model* q, const Columns* columns, const double* slope,
-                          Pivots* p) noexcept nogil:
-    """Fill S with the free coordinates and those that a slope lets go; the number of these.
-
-    Of a column that nothing bends one class stays held: what it would do, shifts do.
-    """
-    cdef Py_ssize_t D = q.N // q.K, let_go = 0, j, k, c, held
-    cdef double h, new
+cdef void find_free(const Model* q, Pivots* p) noexcept nogil:
+    """Fill S with the free coordinates."""
+    cdef Py_ssize_t j
     p.m = 0
     for j in range(q.N):
         p.sign[j] = 0
@@ -54,7 +49,17 @@ cdef Py_ssize_t find_free(const Model* q, const Columns* columns, const double* 
             p.S[p.m] = j
             p.m += 1
             p.sign[j] = 1 if q.x[j] > 0 else -1
-    for j in range(q.N if slope != NULL else 0):
+
+
+cdef Py_ssize_t let_go(const Model* q, const Columns* columns, const double* slope,
+                       Pivots* p) noexcept nogil:
+    """Add the coordinates to S whose slope lets them go; the number of these.
+
+    Of a column that nothing bends one class stays held: what it would do, shifts do.
+    """
+    cdef Py_ssize_t D = q.N // q.K, before = p.m, j, c, held
+    cdef double h, new
+    for j in range(q.N):
         h = q.H[j * (q.N + 1)]
         if p.sign[j] != 0 or not h > 0:
             continue
@@ -68,9 +73,8 @@ cdef Py_ssize_t find_free(const Model* q, const Columns* columns, const double* 
             continue
         p.S[p.m] = j
         p.m += 1
-        let_go += 1
         p.sign[j] = 1 if new > 0 or (new == 0 and q.x[j] > 0) else -1
-    return let_go
+    return p.m - before
 
 
 cdef double pull(const Model* q, const Pivots* p, double* d) noexcept nogil:
@@ -157,7 +161,8 @@ cdef bint pivot(const Model* q, Columns* columns, Pivots* p) except -1 nogil:
     shift_columns(q, columns)
     memcpy(p.x, q.x, N * sizeof(double))
     memcpy(p.r, q.r, N * sizeof(double))
-    find_free(q, columns, q.r, p)
+    find_free(q, p)
+    let_go(q, columns, q.r, p)
     for k in range(MOST_FACTORS):
         left = move_free(q, p)
         memcpy(p.slope, q.r, N * sizeof(double))
@@ -166,7 +171,8 @@ cdef bint pivot(const Model* q, Columns* columns, Pivots* p) except -1 nogil:
         if rise(q, p) < 0:
             memcpy(p.x, q.x, N * sizeof(double))
             memcpy(p.r, q.r, N * sizeof(double))
-        count += find_free(q, columns, p.slope, p)
+        find_free(q, p)
+        count += let_go(q, columns, p.slope, p)
         if count == 0 and left <= CLEAR:
             return True
         if count < fewest:

@@ -181,6 +181,7 @@ cdef int minimise_from(const Model* q, const double* begin, const double* g,
     cdef Biases b
     cdef Columns columns
     cdef Pivots pivots
+    cdef bint eliminated
     cdef void* memory = new_doubles(N * (N + K) + K * (K + 1) + room_for_columns(q)
                                     + room_for_pivots(q))
     cdef double* S = aligned(memory)
@@ -191,16 +192,15 @@ cdef int minimise_from(const Model* q, const double* begin, const double* g,
         q.x[j] = within(begin[j], q.lower[j], q.upper[j])
     gradient_at_x(q, begin, g)
     try:
-        if eliminate(&b, q.H, C, S):
+        eliminated = eliminate(&b, q.H, C, S)
+        if eliminated:
             settle(q, &b, C)
             others.H = S
-            find_columns(&others, q.H, b.scale + K, &columns)
-            minimise_model(&others, &columns, &pivots, enough)
+        find_columns(&others, q.H, b.scale + K, &columns)
+        minimise_model(&others, &columns, &pivots, enough)
+        if eliminated:
             gradient_at_x(q, begin, g)
             settle(q, &b, C)
-        else:
-            find_columns(q, q.H, b.scale + K, &columns)
-            minimise_model(q, &columns, &pivots, enough)
     finally:
         free(memory)
     return 0

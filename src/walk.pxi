@@ -46,7 +46,7 @@ cdef double find_length(const Model* q, const Py_ssize_t* S, Py_ssize_t m, const
 cdef bint walk_once(const Model* q, const Pivots* p) except -1 nogil:
     """Move x and r towards the minimum over the free coordinates; whether it is reached."""
     cdef Py_ssize_t m = p.m, k, j
-    cdef double length, old, fall = 0
+    cdef double length, old, fall
     cdef void* memory = new_doubles(m * (m + 4))
     cdef double* size = aligned(memory)
     cdef double* d = size + m
@@ -78,7 +78,7 @@ cdef int walk(const Model* q, Columns* columns, Pivots* p) except -1 nogil:
     cdef Py_ssize_t k
     for k in range(STOPS):
         shift_columns(q, columns)
-        find_free(q, columns, NULL, p)
+        find_free(q, p)
         if p.m == 0 or walk_once(q, p):
             break
     return 0

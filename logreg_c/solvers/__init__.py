@@ -44,7 +44,7 @@ NEEDS_KINKS = "solver is 'working-set', which is for an L1 penalty or bounds; ta
 # Flops of a Hessian of all rows: nothing beside the rest of a fit; worth it; too many even for a
 # solver that gets where others do not.
 SMALL, LARGE, TOO_LARGE = 1e7, 1e11, 1e12
-# Rows a column below which samples are no smaller than all rows, or than the columns that matter.
+# Rows a column below which samples do not pay beside all rows, or beside the columns that matter.
 FEW_ROWS, FEW_ROWS_KINKS = 50, 40
 # Parameters whose Hessian is worth a factor: of all classes at once, of two classes.
 FACTORED, FACTORED_TWO_CLASSES = 1500, 4000
