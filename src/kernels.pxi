@@ -5,7 +5,7 @@
 # one of the two orders, everything else contiguous, shapes that fit. Nothing is checked here.
 
 cimport numpy as cnp
-from cython.parallel cimport prange
+from cython.parallel cimport parallel, prange, threadid
 from libc.float cimport DBL_MAX, DBL_MIN
 from libc.math cimport HUGE_VAL, fabs, floor
 from cpython.ref cimport PyObject
@@ -75,6 +75,7 @@ cdef extern from *:
     int PyErr_CheckSignals() except -1
 
 include "memory.pxi"
+include "team.pxi"
 include "dense.pxi"
 include "sparse.pxi"
 include "sparse_classes.pxi"

@@ -103,8 +103,7 @@ cdef int run(const Pass* p, Work work, Py_ssize_t begin, Py_ssize_t end, int thr
     if all_sums == NULL:
         with gil:
             raise MemoryError(f"no memory for the sums of {chunks} chunks of rows")
-    if n * work_of_row(p) < PARALLEL_BYTES:
-        threads = 1
+    threads = woken(threads) if n * work_of_row(p) >= PARALLEL_BYTES else 1
     # Whole rounds of all threads: eight chunks, three by three, have one of two idle for a fifth.
     cdef Py_ssize_t slab = max(SLAB_BYTES // (rows * work_of_row(p)) // threads, 1) * threads
     cdef Py_ssize_t first = 0
@@ -138,12 +137,18 @@ cdef void run_chunks(const Pass* p, Work work, Py_ssize_t begin, Py_ssize_t end,
                      Py_ssize_t first, Py_ssize_t last, int threads, double* sums,
                      double* all_sums, Py_ssize_t width) noexcept nogil:
     cdef Py_ssize_t c
+    cdef Meeting meeting
     if threads == 1:
         for c in range(first, last):
             run_chunk(p, work, begin, end, rows, c, sums, all_sums, width)
     else:
-        for c in prange(first, last, schedule="dynamic", chunksize=1, num_threads=threads):
-            run_chunk(p, work, begin, end, rows, c, sums, all_sums, width)
+        meeting = begin_meeting(threads)
+        with parallel(num_threads=threads):
+            for c in prange(first, last, schedule="dynamic", chunksize=1):
+                run_chunk(p, work, begin, end, rows, c, sums, all_sums, width)
+            if threadid() == 0:
+                share_done(&meeting)
+        met(&meeting)
 
 
 cdef inline void run_chunk(const Pass* p, Work work, Py_ssize_t begin, Py_ssize_t end,
@@ -179,8 +184,7 @@ cdef void turn_lanes(const double* a, Py_ssize_t K, Py_ssize_t D, bint back, int
                      double* out) noexcept nogil:
     """Turn (K, D) over to (D, lanes), or back."""
     cdef Py_ssize_t piece
-    if K * D * <Py_ssize_t> sizeof(double) < PARALLEL_BYTES:
-        threads = 1
+    threads = woken(threads) if K * D * <Py_ssize_t> sizeof(double) >= PARALLEL_BYTES else 1
     for piece in prange(D // PIECE + 1, schedule="static", num_threads=threads):
         if back:
             from_lanes(a, K, D, piece * PIECE, min((piece + 1) * PIECE, D), out)
@@ -203,8 +207,7 @@ cdef void run_subtract(const double* a, const double* b, const double* q, const 
                        Py_ssize_t m, int threads, double* out) noexcept nogil:
     """out = a - b, less q · s if there is a q."""
     cdef Py_ssize_t k, begin
-    if m * <Py_ssize_t> sizeof(double) < PARALLEL_BYTES:
-        threads = 1
+    threads = woken(threads) if m * <Py_ssize_t> sizeof(double) >= PARALLEL_BYTES else 1
     for k in prange(m // PIECE + 1, schedule="static", num_threads=threads):
         begin = k * PIECE
         subtract(a + begin, b + begin, q + begin if q != NULL else NULL,

@@ -7,7 +7,6 @@
 # added up per chunk of rows, and chunks are added in their order. A large one has no room for
 # that: threads share a packed slab of rows and each takes blocks of the result.
 
-from cython.parallel cimport threadid
 from libc.stdint cimport uintptr_t
 
 cdef enum:
@@ -70,8 +69,7 @@ cdef int run_gram(Gram* g, int threads, double* out) except -1 nogil:
     cdef bint large = size * <Py_ssize_t> sizeof(double) > CHUNK_SUMS_BYTES
     cdef void* memory = new_doubles(size)
     cdef double* sums = aligned(memory)
-    if g.m * work_of_gram_row(g) < PARALLEL_FLOPS:
-        threads = 1
+    threads = woken(threads) if g.m * work_of_gram_row(g) >= PARALLEL_FLOPS else 1
     try:
         memset(sums, 0, size * sizeof(double))
         if g.together or not large:
@@ -138,14 +136,20 @@ cdef void run_gram_chunks(const Gram* g, Py_ssize_t rows, Py_ssize_t first, Py_s
                           int threads, double* scratch, Py_ssize_t size,
                           double* chunk_sums) noexcept nogil:
     cdef Py_ssize_t c, width = chunk_scratch(g)
+    cdef Meeting meeting
     if threads == 1:
         for c in range(first, last):
             run_chunk_of_gram(g, c * rows, min((c + 1) * rows, g.m), scratch,
                               chunk_sums + (c - first) * size)
     else:
-        for c in prange(first, last, schedule="dynamic", chunksize=1, num_threads=threads):
-            run_chunk_of_gram(g, c * rows, min((c + 1) * rows, g.m), scratch + threadid() * width,
-                              chunk_sums + (c - first) * size)
+        meeting = begin_meeting(threads)
+        with parallel(num_threads=threads):
+            for c in prange(first, last, schedule="dynamic", chunksize=1):
+                run_chunk_of_gram(g, c * rows, min((c + 1) * rows, g.m),
+                                  scratch + threadid() * width, chunk_sums + (c - first) * size)
+            if threadid() == 0:
+                share_done(&meeting)
+        met(&meeting)
 
 
 cdef inline void run_chunk_of_gram(const Gram* g, Py_ssize_t begin, Py_ssize_t end,
@@ -262,6 +266,7 @@ cdef int run_block_grams(const Gram* g, const Py_ssize_t* ends, const Py_ssize_t
     for k in range(count):
         widest = max(widest, ends[which[k] + 1] - ends[which[k]])
     width = block_scratch(g, widest)
+    threads = woken(threads)
     cdef void* memory = new_doubles(threads * width)
     cdef double* scratch = aligned(memory)
     if threads == 1:
@@ -312,8 +317,7 @@ cdef Py_ssize_t run_cholesky(const double* A, Py_ssize_t D, int threads,
     cdef Py_ssize_t panels = panels_of(D), rows = block_row(D) // PANEL, first = 0, bad
     cdef void* memory = new_doubles(panel_start(panels))
     cdef double* triangle = aligned(memory)
-    if D < PARALLEL_FACTOR:
-        threads = 1
+    threads = woken(threads) if D >= PARALLEL_FACTOR else 1
     try:
         share_rows(A, D, threads, triangle, NULL)
         bad = factor_diagonal(triangle, 0, min(rows, panels))
@@ -386,7 +390,8 @@ cdef void share_blocks(const float* R, Py_ssize_t room, const double* scale,
                        int threads) noexcept nogil:
     """Solve with blocks along a diagonal, R's being `room` apart, in place in q vectors."""
     cdef Py_ssize_t k
-    if threads == 1 or count * room < PARALLEL_BLOCKS:
+    threads = woken(threads) if count * room >= PARALLEL_BLOCKS else 1
+    if threads == 1:
         for k in range(count):
             solve_in_block(R + k * room, scale, ends[k], ends[k + 1], ends[count], x, q)
     else:

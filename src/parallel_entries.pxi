@@ -23,6 +23,7 @@ cdef int run_heads(const Heads* g, int threads, double* out) except -1 nogil:
     if all_sums == NULL:
         with gil:
             raise MemoryError(f"no memory for the Gram matrix of {g.k} columns")
+    threads = woken(threads)
     try:
         if threads == 1 or chunks == 1:
             for c in range(chunks):
@@ -42,10 +43,8 @@ cdef int run_heads(const Heads* g, int threads, double* out) except -1 nogil:
 cdef int run_transpose(const Pass* p, int threads, int64_t* starts, int32_t* rows,
                        void* values) except -1 nogil:
     """Fill the arrays of the transpose, whose lines are X's columns, their rows in order."""
-    cdef Py_ssize_t d = p.d, chunks = threads, c, j
+    cdef Py_ssize_t d = p.d, chunks = parts_of(p, threads), c, j
     cdef const Sparse* x = &p.sparse
-    if start_of(x, p.n) < TURN_ENTRIES:
-        chunks = 1
     chunks = max(min(chunks, start_of(x, p.n) // d), 1)
     cdef int64_t* next = <int64_t*> calloc(chunks * d, sizeof(int64_t))
     cdef int64_t at = 0, count
@@ -70,7 +69,7 @@ cdef int run_transpose(const Pass* p, int threads, int64_t* starts, int32_t* row
 
 cdef int parts_of(const Pass* p, int threads) noexcept nogil:
     """How many threads are worth waking to copy entries."""
-    return threads if start_of(&p.sparse, p.n) >= TURN_ENTRIES else 1
+    return woken(threads) if start_of(&p.sparse, p.n) >= TURN_ENTRIES else 1
 
 
 cdef void run_count_held(const Pass* p, const int32_t* place, int threads,
