@@ -89,13 +89,23 @@ class Continuation:
         return self._finished([posed], found)[0]
 
     def fit_folds(
-        self, folds: Sequence[Posed], thetas: Sequence[Floats], rows: Sequence[Indices]
+        self,
+        folds: Sequence[Posed],
+        thetas: Sequence[Floats],
+        rows: Sequence[Indices],
+        before: Sequence[Fitted] | None,
     ) -> list[Fitted]:
-        """Fit problems whose weights differ in some rows each from those that were fitted last."""
+        """Fit problems whose weights differ in some rows each from those that were fitted last.
+
+        From `thetas`, or where these are not much better than where the fits `before` have ended,
+        with another penalty, from there: what a step from there needs is known.
+        """
         if not self._small(folds[0]):
             return [self._alone(*pair, None, 0) for pair in zip(folds, thetas, strict=True)]
         objectives, about = [posed.objective for posed in folds], None
-        points = evaluate_all(objectives, np.concatenate(thetas))
+        points = known(before, objectives)
+        if points is None:
+            points = evaluate_all(objectives, np.concatenate(thetas))
         if self._whole is not None and self._whole[0].scale is objectives[0].scale:
             about = without_rows(*self._whole, objectives, rows)
         return self._finished(folds, together(objectives, points, self._goal, about))
@@ -177,6 +187,17 @@ class Continuation:
             solver = screened(self._screen, before.point, kinks.l1)
             return self._alone(posed, theta, None, 0, [("screened", solver)])
         return self._alone(posed, theta, None, 0)
+
+
+def known(before: Sequence[Fitted] | None, objectives: Sequence[Objective]) -> list[Point] | None:
+    """Return what objectives are where others that differ in their ridges alone have ended."""
+    points = []
+    for fitted, objective in zip(before or (), objectives, strict=False):
+        mine = fitted.posed.objective
+        if mine.scale is not objective.scale or mine.nonsmooth or objective.nonsmooth:
+            return None
+        points.append(at_penalty(mine, objective, fitted.point))
+    return points or None
 
 
 def secant(theta: Floats, older: Floats, l1: float, posed: Posed, before: Fitted) -> Floats:

@@ -143,6 +143,16 @@ class Dense(Examples):
         self.meter.add(len(rows))
         return out
 
+    def group_grams(
+        self, rows: Indices, starts: Indices, h: Floats, center: Floats, scale: Floats
+    ) -> Floats:
+        """As `gram_of`, of the groups of rows from starts[k] up to starts[k + 1] in `rows`."""
+        D = self.d + 1
+        out = np.empty((len(starts) - 1, D, D))
+        _kernels.kernels.group_grams(self.X, rows, starts, h, center, scale, out, self.threads)
+        self.meter.add(len(rows))
+        return out
+
     def block_grams(
         self,
         rows: Indices,

@@ -103,7 +103,7 @@ def fit_grid(
         for i, share in enumerate(shares):
             found: dict[int, Fitted] = {}
             before: list[Fitted] = []
-            last: Sequence[Fitted | None] = [None] * len(folds)
+            last: Sequence[Fitted] = ()
             # From the strongest penalty to the weakest.
             for j in np.argsort(strengths, kind="stable").tolist():
                 posed = problem.pose(penalty_of(strengths[j], share, problem.data.total))
@@ -116,11 +116,15 @@ def fit_grid(
                 posed_folds = [
                     p.pose(penalty_of(strengths[j], share, p.data.total)) for p in problems
                 ]
-                thetas = [
-                    transported(posed, now, before[-1] if before else None, own)
-                    for posed, own in zip(posed_folds, last, strict=True)
-                ]
-                last = continuation.fit_folds(posed_folds, thetas, left_out)
+                thetas = [now.theta_for(posed) for posed in posed_folds]
+                if before:
+                    thetas = [
+                        transported(posed, theta, before[-1], own)
+                        for posed, theta, own in zip(posed_folds, thetas, last, strict=True)
+                    ]
+                # One step was enough from where the fit to all examples was: so it will be here.
+                ended = last if before and now.n_iter == 1 else None
+                last = continuation.fit_folds(posed_folds, thetas, left_out, ended)
                 for k, fit in enumerate(last):
                     coefficients[k, i, j] = fit.posed.objective.to_raw(fit.point.theta)
                     scores[k, i, j] = score(k, fit.point, coefficients[k, i, j])
@@ -138,11 +142,8 @@ def fit_grid(
     return Grid(full, coefficients, scores, n_iter, converged, reasons)
 
 
-def transported(posed: Posed, now: Fitted, before: Fitted | None, own: Fitted | None) -> Floats:
-    """Return a fold's own last solution plus what the one for all examples has changed by."""
-    theta = now.theta_for(posed)
-    if own is None or before is None:
-        return theta
+def transported(posed: Posed, theta: Floats, before: Fitted, own: Fitted) -> Floats:
+    """Return a fold's own last solution plus what the one for all has changed by, up to theta."""
     last = own.theta_for(posed)
     new: Floats = last + (theta - before.theta_for(posed))
     if posed.objective.nonsmooth is not None:

@@ -97,6 +97,16 @@ def gram(
     out: NDArray[np.float64],
     threads: int,
 ) -> None: ...
+def group_grams(
+    X: NDArray[Any],
+    rows: NDArray[np.intp],
+    starts: NDArray[np.intp],
+    h: NDArray[np.float64],
+    center: NDArray[np.float64],
+    scale: NDArray[np.float64],
+    out: NDArray[np.float64],
+    threads: int,
+) -> None: ...
 def block_grams(
     X: NDArray[Any],
     rows: NDArray[np.intp],

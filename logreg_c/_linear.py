@@ -3,18 +3,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
-from typing import Any, Self, TypeVar, cast
+from typing import Any, NamedTuple, Self, TypeVar, cast
 
 import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
+from sklearn.utils import check_array
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import _kernels
-from ._classes import weights_of_classes
+from ._classes import encode, encode_plain, weights_of_classes
 from ._compressed import Compressed
 from ._integers import as_integer
 from ._new_spelling import TellsNewSpelling
@@ -36,6 +39,16 @@ FORMATS = ["csr", "csc"]
 FEATURES = ("n_features_in_", "feature_names_in_")
 
 Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+class Labelled(NamedTuple):
+    """Examples, labels, the classes, each label's position there, and whether all is unchecked."""
+
+    X: Any
+    y: Any
+    classes: NDArray[Any]
+    ids: NDArray[Any]
+    plain: bool
 
 
 def keeps_features(fit: Method) -> Method:
@@ -242,6 +255,38 @@ class LinearClassifier(ClassifierMixin, TellsNewSpelling):  # type: ignore[misc]
         if jobs < 0:
             return max(1, _kernels.default_threads() + 1 + jobs)
         return _kernels.checked_threads(jobs, "n_jobs")
+
+    def _labelled(self, X: Any, y: Any) -> Labelled:
+        """Check examples and labels for a fit, unless they are plain arrays, and find the classes.
+
+        scikit-learn's checks take longer than a small fit. What is wrong with plain arrays the fit
+        finds, under `_told_by_scikit_learn`.
+        """
+        encoded = encode_plain(y, len(X)) if _kernels.kernels.is_matrix(X) else None
+        plain = encoded is not None
+        if encoded is None:
+            X = guarded(X, y)
+            X, y = validate_data(self, X, y, dtype=FLOATS, accept_sparse=FORMATS)
+            check_classification_targets(y)
+            encoded = encode(y)
+        else:
+            self.n_features_in_ = X.shape[1]
+            self.__dict__.pop("feature_names_in_", None)
+        require_two(encoded[0], "y holds")
+        return Labelled(X, y, *encoded, plain)
+
+    @contextmanager
+    def _told_by_scikit_learn(self, X: Any) -> Iterator[None]:
+        """Have scikit-learn say what is wrong with an array, if something is: its users know how.
+
+        Nothing is done for None.
+        """
+        try:
+            yield
+        except ValueError:
+            if X is not None:
+                check_array(X, input_name="X", estimator=self)
+            raise
 
     def _weights(
         self, sample_weight: Any, classes: NDArray[Any], ids: NDArray[Any], *, all_occur: bool

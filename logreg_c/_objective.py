@@ -240,9 +240,15 @@ class Objective:
         Over these rows, for each of which h has an entry; None is all.
         """
         if rows is None:
-            grams = self.data.gram(h, self.center, self.scale)
-        else:
-            grams = self.data.gram_of(rows, h, self.center, self.scale)
+            return self._biased(self.data.gram(h, self.center, self.scale))
+        return self._biased(self.data.gram_of(rows, h, self.center, self.scale))
+
+    def group_grams(self, h: Floats, rows: Indices, starts: Indices) -> Floats:
+        """As `grams`, of the groups of rows from starts[k] up to starts[k + 1] in `rows`."""
+        return self._biased(self.data.group_grams(rows, starts, h, self.center, self.scale))
+
+    def _biased(self, grams: Floats) -> Floats:
+        """Take the column of ones away if there is no bias."""
         if not self.fit_bias:
             grams[:, -1, :] = 0.0
             grams[:, :, -1] = 0.0

@@ -47,16 +47,17 @@ def without_rows(
 
     All with the curvatures of its own. Reads these rows.
     """
-    data, curvature, gram = objective.data, hessians.curvature, hessians.grams[0]
+    data, curvature = objective.data, hessians.curvature
     assert curvature is not None
-    grams = np.empty((len(others), *gram.shape))
+    starts = np.cumsum([0, *map(len, rows)])
+    h, ratios = np.empty(starts[-1]), np.empty((len(others), 1, 1))
     for k, (other, left) in enumerate(zip(others, rows, strict=True)):
         before = 1.0 if data.sample_weight is None else data.sample_weight[left]
         now = 1.0 if other.data.sample_weight is None else other.data.sample_weight[left]
-        h = (curvature[left] * (before - now) / data.total)[None]
-        np.subtract(gram, objective.grams(h, left)[0], out=grams[k])
-        grams[k] *= data.total / other.data.total
-    return Hessians(grams, curvature)
+        h[starts[k] : starts[k + 1]] = curvature[left] * (before - now) / data.total
+        ratios[k] = data.total / other.data.total
+    lost = objective.group_grams(h, np.concatenate(rows), starts)
+    return Hessians((hessians.grams - lost) * ratios, curvature)
 
 
 def minima(objectives: Sequence[Objective], points: Sequence[Point], grams: Floats) -> Floats:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -159,6 +160,13 @@ class Sparse(Examples):
     def gram_of(self, rows: Indices, h: Floats, center: Floats, scale: Floats) -> Floats:
         """As `gram`, of some rows with a weight each."""
         return self.take(rows, np.ones(len(rows)), center, scale).gram(h, center, np.ones(self.d))
+
+    def group_grams(
+        self, rows: Indices, starts: Indices, h: Floats, center: Floats, scale: Floats
+    ) -> Floats:
+        """As `gram_of`, of the groups of rows from starts[k] up to starts[k + 1] in `rows`."""
+        groups = [slice(*pair) for pair in pairwise(starts)]
+        return np.concatenate([self.gram_of(rows[k], h[None, k], center, scale) for k in groups])
 
     def rows(self, rows: Indices) -> Floats:
         """Return some rows as a dense array."""

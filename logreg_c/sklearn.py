@@ -21,9 +21,7 @@ from numpy.typing import NDArray
 
 try:
     import sklearn.exceptions
-    from sklearn.utils import check_array
     from sklearn.utils.metaestimators import available_if
-    from sklearn.utils.multiclass import check_classification_targets
     from sklearn.utils.validation import validate_data
 except ImportError as error:
     raise ImportError(
@@ -31,9 +29,8 @@ except ImportError as error:
         'python -m pip install "scikit-learn>=1.6"'
     ) from error
 
-from . import _kernels
 from ._batches import one_pass
-from ._classes import encode, encode_plain, positions
+from ._classes import positions
 from ._linear import (
     FLOATS,
     FORMATS,
@@ -215,33 +212,17 @@ class LogisticRegression(LinearClassifier):
         sklearn.exceptions.ConvergenceWarning
             If `tol` was not reached; it says why.
         """
-        encoded = encode_plain(y, len(X)) if _kernels.kernels.is_matrix(X) else None
-        plain = encoded is not None
-        if encoded is None:
-            X = guarded(X, y)
-            X, y = validate_data(self, X, y, dtype=FLOATS, accept_sparse=FORMATS)
-            check_classification_targets(y)
-            encoded = encode(y)
-        classes, ids = encoded
+        X, y, classes, ids, plain = self._labelled(X, y)
         d = X.shape[1]
-        require_two(classes, "y holds")
         s, total = self._weights(sample_weight, classes, ids, all_occur=True)
         (l2, l1), seed, threads = self._strengths(total), self._seed(), self._threads()
         w0, b0 = self._start(classes, d)
-        columns = None if plain else getattr(self, "feature_names_in_", None)
-        try:
+        with self._told_by_scikit_learn(X if plain else None):
             result, warning = fit_quietly(
                 X, ids, (l2, l1, None, None, None), s, None, self.fit_intercept, w0, b0,
                 self.solver, self.tol, self.max_iter, seed, None, bool(self.verbose), threads,
-                Names(columns, classes.tolist()),
+                Names(getattr(self, "feature_names_in_", None), classes.tolist()),
             )  # fmt: skip
-        except ValueError:
-            if plain:
-                check_array(X, input_name="X", estimator=self)
-            raise
-        if plain:
-            self.n_features_in_ = d
-            self.__dict__.pop("feature_names_in_", None)
         self.classes_ = classes
         self.coef_ = result.w.reshape(-1, d)
         self.intercept_ = np.array(result.b, ndmin=1)

@@ -13,25 +13,24 @@ from numpy.typing import NDArray
 try:
     import sklearn.exceptions
     from sklearn.metrics import get_scorer
-    from sklearn.model_selection import check_cv
+    from sklearn.model_selection import StratifiedKFold, check_cv
     from sklearn.utils.metadata_routing import (
         UNUSED,
         MetadataRouter,
         MethodMapping,
         process_routing,
     )
-    from sklearn.utils.multiclass import check_classification_targets
-    from sklearn.utils.validation import check_is_fitted, validate_data
+    from sklearn.utils.validation import check_is_fitted
 except ImportError as error:
     raise ImportError(
         f"logreg_c.LogisticRegressionCV needs scikit-learn 1.6 or newer ({error}); "
         'python -m pip install "scikit-learn>=1.6"'
     ) from error
 
-from ._classes import encode
 from ._continuation import Continuation
 from ._folds import Grid, fit_grid, fold_weights
-from ._linear import FLOATS, FORMATS, LinearClassifier, guarded, keeps_features, require_two
+from ._integers import as_integer
+from ._linear import Labelled, LinearClassifier, keeps_features
 from ._names import Names
 from ._scoring import HeldOut, as_score, with_labels
 from ._validation import (
@@ -231,11 +230,35 @@ class LogisticRegressionCV(LinearClassifier):
             )
         if not as_flag(self.refit, "refit") and self.selection != "best":
             raise ValueError(f"selection is {self.selection!r}, which needs refit=True")
-        X = guarded(X, y)
-        X, y = validate_data(self, X, y, dtype=FLOATS, accept_sparse=FORMATS)
-        check_classification_targets(y)
-        classes, ids = encode(y)
-        require_two(classes, "y holds")
+        labelled = self._labelled(X, y)
+        with self._told_by_scikit_learn(X if labelled.plain else None):
+            problem, grid, continuation = self._fit_grid(
+                labelled, sample_weight, Cs, shares, split_params, score_params
+            )
+        self.classes_, self.Cs_, self.l1_ratios_ = labelled.classes, Cs, shares
+        self.converged_ = not grid.reasons
+        self._choose(grid, continuation)
+        self.n_passes_ = problem.data.meter.reads
+        if grid.reasons:
+            warnings.warn(
+                f"{len(grid.reasons)} of {grid.scores.size + grid.scores[0].size} fits did not "
+                f"converge to tol={self.tol:g}, one of them because: {grid.reasons[0]}",
+                sklearn.exceptions.ConvergenceWarning,
+                stacklevel=3,
+            )
+        return self
+
+    def _fit_grid(
+        self,
+        labelled: Labelled,
+        sample_weight: Any,
+        Cs: Floats,
+        shares: Floats,
+        split_params: dict[str, Any],
+        score_params: dict[str, Any],
+    ) -> tuple[Problem, Grid, Continuation]:
+        """Split, and make all fits."""
+        X, y, classes, ids, _ = labelled
         s, total = self._weights(sample_weight, classes, ids, all_occur=True)
         if min(Cs.min(), 1.0) * total < LEAST_TOTAL:
             raise ValueError(
@@ -248,9 +271,7 @@ class LogisticRegressionCV(LinearClassifier):
         )  # fmt: skip
         if hasattr(X, "tocsr"):
             X = X.tocsr()  # whose entries have been looked at; splitters and scorers take rows
-        cv = min(5, max(2, int(np.bincount(ids).min()))) if self.cv is None else self.cv
-        splitter = check_cv(cv, y, classifier=True)
-        splits = _as_rows(list(splitter.split(X, y, **split_params)), len(y))
+        splits = _as_rows(list(self._splitter(y, ids).split(X, y, **split_params)), len(y))
         fewest = 1 if self.selection == "best" else 2
         if len(splits) < fewest:
             raise ValueError(
@@ -271,18 +292,14 @@ class LogisticRegressionCV(LinearClassifier):
             problem, folds, Cs.tolist(), shares.tolist(), continuation, held_out,
             bool(self.verbose),
         )  # fmt: skip
-        self.classes_, self.Cs_, self.l1_ratios_ = classes, Cs, shares
-        self.converged_ = not grid.reasons
-        self._choose(grid, continuation)
-        self.n_passes_ = problem.data.meter.reads
-        if grid.reasons:
-            warnings.warn(
-                f"{len(grid.reasons)} of {(len(folds) + 1) * grid.scores[0].size} fits did not "
-                f"converge to tol={self.tol:g}, one of them because: {grid.reasons[0]}",
-                sklearn.exceptions.ConvergenceWarning,
-                stacklevel=3,
-            )
-        return self
+        return problem, grid, continuation
+
+    def _splitter(self, y: NDArray[Any], ids: NDArray[Any]) -> Any:
+        """Return what cuts into folds."""
+        cv = min(5, max(2, int(np.bincount(ids).min()))) if self.cv is None else self.cv
+        # That y has classes is known, and takes a while to find out again.
+        folds = as_integer(cv)
+        return check_cv(cv, y, classifier=True) if folds is None else StratifiedKFold(folds)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None, **score_params: Any) -> float:
         """Compute the score that `scoring` stands for, as in `fit`; the higher the better.

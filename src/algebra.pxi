@@ -41,6 +41,36 @@ def gram(cnp.ndarray X, rows, cnp.ndarray h, cnp.ndarray center, cnp.ndarray sca
         run_gram(&g, threads, sums)
 
 
+def group_grams(cnp.ndarray X, cnp.ndarray rows, cnp.ndarray starts, cnp.ndarray h,
+                cnp.ndarray center, cnp.ndarray scale, cnp.ndarray out, int threads):
+    """As gram, of each of several groups of rows: out[k] is that of rows[starts[k]] up to
+    rows[starts[k + 1]]."""
+    cdef Pass p
+    cdef Gram g
+    weigh_rows(&g, &p, X, rows, h, center, scale)
+    g.panels = panels_of(p.d + 1)
+    cdef const Py_ssize_t* start = <const Py_ssize_t*> cnp.PyArray_DATA(starts)
+    cdef double* sums = doubles(out)
+    cdef Py_ssize_t count = cnp.PyArray_DIM(out, 0)
+    with nogil:
+        run_group_grams(&g, start, count, threads, sums)
+
+
+cdef int weigh_rows(Gram* g, Pass* p, cnp.ndarray X, cnp.ndarray rows, cnp.ndarray h,
+                    cnp.ndarray center, cnp.ndarray scale) except -1:
+    """A Gram of some rows of X, one weight for each."""
+    set_data(p, X)
+    p.order = <const Py_ssize_t*> cnp.PyArray_DATA(rows)
+    g.x = p
+    g.m = cnp.PyArray_SIZE(rows)
+    g.q = 1
+    g.together = False
+    g.h = doubles(h)
+    g.center = doubles(center)
+    g.scale = doubles(scale)
+    return 0
+
+
 def block_grams(cnp.ndarray X, cnp.ndarray rows, cnp.ndarray h, cnp.ndarray center,
                 cnp.ndarray scale, cnp.ndarray ends, cnp.ndarray which, cnp.ndarray out,
                 int threads):
@@ -48,15 +78,7 @@ def block_grams(cnp.ndarray X, cnp.ndarray rows, cnp.ndarray h, cnp.ndarray cent
     ends[k + 1], is left at the beginning of out[k], for every k of `which`."""
     cdef Pass p
     cdef Gram g
-    set_data(&p, X)
-    p.order = <const Py_ssize_t*> cnp.PyArray_DATA(rows)
-    g.x = &p
-    g.m = cnp.PyArray_SIZE(rows)
-    g.q = 1
-    g.together = False
-    g.h = doubles(h)
-    g.center = doubles(center)
-    g.scale = doubles(scale)
+    weigh_rows(&g, &p, X, rows, h, center, scale)
     cdef const Py_ssize_t* end = <const Py_ssize_t*> cnp.PyArray_DATA(ends)
     cdef const Py_ssize_t* some = <const Py_ssize_t*> cnp.PyArray_DATA(which)
     cdef double* sums = doubles(out)

@@ -17,6 +17,7 @@ cdef enum:
     PATIENCE_FLOPS = 500000000  # of work between two looks for Ctrl-C
     CHUNKS_AT_ONCE = 64
     PRODUCT_CHUNKS = 8          # of the Grams of products.pxi
+    GROUP_PARTS = 4             # of each of several groups of rows
     CHUNK_SUMS_BYTES = 262144   # of sums that a chunk may have
     ALL_SUMS_BYTES = 8388608    # of the sums of all chunks at once
     SLAB_FLOPS = 250000000      # between threads that meet, which a busy machine makes expensive
@@ -278,6 +279,42 @@ cdef int run_block_grams(const Gram* g, const Py_ssize_t* ends, const Py_ssize_t
                           out + which[k] * room)
     free(memory)
     return 0
+
+
+cdef int run_group_grams(Gram* g, const Py_ssize_t* starts, Py_ssize_t count, int threads,
+                         double* out) except -1 nogil:
+    """Fill the Gram matrices of some groups of rows, group k from starts[k] up to starts[k + 1].
+    Rows of a group are cut into parts, whose sums are added in their order."""
+    cdef Py_ssize_t D = g.x.d + 1, size = panel_start(g.panels), k, c, j
+    cdef Py_ssize_t parts = <Py_ssize_t> (g.m * work_of_gram_row(g)
+                                          / (max(count, 1) * LEAST_CHUNK_FLOPS))
+    parts = max(min(parts, <Py_ssize_t> GROUP_PARTS), 1)
+    threads = woken(threads) if g.m * work_of_gram_row(g) >= PARALLEL_FLOPS else 1
+    g.stride = stride_of(STEP_ROWS)
+    cdef Py_ssize_t width = chunk_scratch(g)
+    cdef void* memory = new_doubles(count * parts * size + threads * width)
+    cdef double* sums = aligned(memory)
+    cdef double* scratch = sums + count * parts * size
+    memset(sums, 0, count * parts * size * sizeof(double))
+    if threads == 1:
+        for c in range(count * parts):
+            part_of_group(g, starts, parts, c, scratch, sums + c * size)
+    else:
+        for c in prange(count * parts, schedule="dynamic", chunksize=1, num_threads=threads):
+            part_of_group(g, starts, parts, c, scratch + threadid() * width, sums + c * size)
+    for k in range(count):
+        add_in_order(sums + (k * parts + 1) * size, parts - 1, size, size, sums + k * parts * size)
+        for j in range(g.panels):
+            unpack_symmetric(sums + k * parts * size, D, j, out + k * D * D)
+    free(memory)
+    return 0
+
+
+cdef inline void part_of_group(const Gram* g, const Py_ssize_t* starts, Py_ssize_t parts,
+                               Py_ssize_t c, double* scratch, double* sums) noexcept nogil:
+    cdef Py_ssize_t first = starts[c // parts], m = starts[c // parts + 1] - first
+    gram_chunk(g, first + m * (c % parts) // parts, first + m * (c % parts + 1) // parts, scratch,
+               sums)
 
 
 cdef Py_ssize_t block_scratch(const Gram* g, Py_ssize_t d) noexcept nogil:

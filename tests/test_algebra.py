@@ -253,6 +253,29 @@ def test_grams_of_blocks_are_those_of_their_columns(isa, dtype, order):
         assert (G == G.T).all()
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(("n", "d"), [(30, 3), (9000, 21)], ids=str)
+def test_grams_of_groups_are_those_of_their_rows(isa, n, d, dtype, order):
+    rng = np.random.default_rng(1)
+    X = np.asarray(rng.standard_normal((n, d)) + 3.0, dtype=dtype, order=order)
+    rows = rng.integers(0, n, 2 * n).astype(np.intp)
+    starts = np.array([0, n // 3, n // 3, n, 2 * n - 5, 2 * n - 4], dtype=np.intp)
+    h, center, scale = rng.standard_normal(2 * n), rng.standard_normal(d), rng.uniform(0.5, 2, d)
+    V = np.column_stack([(X[rows].astype(np.float64) - center) * scale, np.ones(2 * n)])
+    found = []
+    for threads in (1, 2, 3, 8):
+        out = np.full((5, d + 1, d + 1), np.nan)
+        isa.group_grams(X, rows, starts, h, center, scale, out, threads)
+        found.append(out)
+    assert len({out.tobytes() for out in found}) == 1
+    for G, (begin, end) in zip(found[0], pairwise(starts), strict=True):
+        W, weights = V[begin:end], h[begin:end, None]
+        error = 1e-13 * (np.abs(W).T @ (np.abs(weights) * np.abs(W)))
+        assert (np.abs(G - W.T @ (weights * W)) <= error).all()
+        assert (G == G.T).all()
+
+
 def test_blocks_are_factored_like_each_of_them_alone(isa):
     ends = np.array([0, 13, 14, 45], dtype=np.intp)
     grams, diagonal = np.zeros((3, 31 * 31)), np.random.default_rng(1).uniform(0, 1, 45)
