@@ -356,13 +356,17 @@ class Objective:
 
         They are copied, unless `copied` has their data from another penalty.
         """
-        among = and_bias(columns, self.D)
-        data = self.data.columns(columns) if copied is None else copied.data
-        return Objective(
-            data, 0.0, self.center[columns], self.scale[columns],
-            self.fit_bias, self.quadratic[among], None,
-            None if self.nonsmooth is None else self.nonsmooth.of(among),
-        )  # fmt: skip
+        among, kinks = and_bias(columns, self.D), self.nonsmooth
+        if copied is None:
+            data = self.data.columns(columns)
+            center, scale = self.center[columns], self.scale[columns]
+            kinks = None if kinks is None else kinks.of(among)
+        else:
+            data, center, scale = copied.data, copied.center, copied.scale
+            if kinks is not None and copied.nonsmooth is not None:
+                kinks = copied.nonsmooth._replace(l1=kinks.l1[among])
+        quadratic = self.quadratic[among]
+        return Objective(data, 0.0, center, scale, self.fit_bias, quadratic, None, kinks)
 
     def condensed(self, repeats: bool = True) -> tuple[Objective, Indices | None]:
         """Return the same with fewer rows or with zeros filled in, where passes are then faster.

@@ -107,7 +107,8 @@ class Distant:
         # R is no longer than 1, and so much of it is rounding.
         away += 4.0 * EPSILON * R.size
         most = float((abs(c) * self._size + away * self._far_length).max(initial=0.0))
-        return most <= (1.0 - LEFT) * float((l1 / self._l1).min())
+        # All penalties of a path are the same multiple of what they were.
+        return most <= (1.0 - LEFT) * float(l1[0] / self._l1[0])
 
     def _product(self, u: Floats, v: Floats) -> float:
         """Return the sum of u v / p."""
