@@ -219,9 +219,11 @@ class Dense(Examples):
         n = self.n
         total, part = np.zeros((n, n)), np.empty((1, n + 1, n + 1))
         for j in range(0, self.d, SLAB):
-            slab = self.X[:, j : j + SLAB].astype(np.float64) - center[j : j + SLAB]
-            columns, ones = np.ascontiguousarray(slab.T), np.ones((1, slab.shape[1]))
-            _kernels.kernels.gram(columns, None, ones, np.zeros(n), np.ones(n), part, self.threads)
+            # A copy by rows, which is its own transpose by columns.
+            slab = self.X[:, j : j + SLAB].astype(np.float64, order="C")
+            slab -= center[j : j + SLAB]
+            ones = np.ones((1, slab.shape[1]))
+            _kernels.kernels.gram(slab.T, None, ones, np.zeros(n), np.ones(n), part, self.threads)
             total += part[0, :n, :n]
         self.meter.add(n)
         return total

@@ -35,6 +35,16 @@ class Factor:
         s = np.empty(g.shape)
         return s, _kernels.kernels.factor_step(self._R, self._scale, g, s)
 
+    def lower(self) -> Floats:
+        """Return the triangular L of H = L L'."""
+        return np.ascontiguousarray((self._R / self._scale).T)
+
+    def half_solve(self, v: Floats) -> Floats:
+        """Return the x of L'x = v, for every row of v."""
+        x = np.array(v, order="C")
+        _kernels.kernels.cholesky_half_solve(self._R, x, False)
+        return x * self._scale
+
     def left(self) -> float:
         """Return what is left of a row's diagonal given the rows before it, as -log, on average."""
         return -2.0 * float(np.log(np.diagonal(self._R)).mean())

@@ -215,12 +215,19 @@ cdef inline Py_ssize_t rows_of_slab(const Gram* g) noexcept nogil:
 cdef void pack_slab(const Gram* g, Py_ssize_t begin, Py_ssize_t m, int threads,
                     double* packed) noexcept nogil:
     cdef Py_ssize_t pieces = (m + PACK_ROWS - 1) // PACK_ROWS if g.x.column == 1 else g.panels, k
+    cdef Meeting meeting
+    threads = woken(threads)
     if threads == 1:
         for k in range(pieces):
             pack_piece(g, begin, m, k, packed)
     else:
-        for k in prange(pieces, schedule="dynamic", num_threads=threads):
-            pack_piece(g, begin, m, k, packed)
+        meeting = begin_meeting(threads)
+        with parallel(num_threads=threads):
+            for k in prange(pieces, schedule="dynamic"):
+                pack_piece(g, begin, m, k, packed)
+            if threadid() == 0:
+                share_done(&meeting)
+        met(&meeting)
 
 
 cdef void pack_piece(const Gram* g, Py_ssize_t begin, Py_ssize_t m, Py_ssize_t k,
@@ -238,12 +245,19 @@ cdef void run_parts(const Gram* g, Py_ssize_t begin, Py_ssize_t m, Py_ssize_t fi
                     Py_ssize_t last, int threads, const double* packed, double* scaled,
                     double* sums) noexcept nogil:
     cdef Py_ssize_t k
+    cdef Meeting meeting
+    threads = woken(threads)
     if threads == 1:
         for k in range(first, last):
             run_part(g, begin, m, k, packed, scaled, sums)
     else:
-        for k in prange(first, last, schedule="dynamic", num_threads=threads):
-            run_part(g, begin, m, k, packed, scaled + threadid() * scaled_entries(), sums)
+        meeting = begin_meeting(threads)
+        with parallel(num_threads=threads):
+            for k in prange(first, last, schedule="dynamic"):
+                run_part(g, begin, m, k, packed, scaled + threadid() * scaled_entries(), sums)
+            if threadid() == 0:
+                share_done(&meeting)
+        met(&meeting)
 
 
 cdef void run_part(const Gram* g, Py_ssize_t begin, Py_ssize_t m, Py_ssize_t k,
@@ -354,7 +368,8 @@ cdef Py_ssize_t run_cholesky(const double* A, Py_ssize_t D, int threads,
     cdef Py_ssize_t panels = panels_of(D), rows = block_row(D) // PANEL, first = 0, bad
     cdef void* memory = new_doubles(panel_start(panels))
     cdef double* triangle = aligned(memory)
-    threads = woken(threads) if D >= PARALLEL_FACTOR else 1
+    if D < PARALLEL_FACTOR:
+        threads = 1
     try:
         share_rows(A, D, threads, triangle, NULL)
         bad = factor_diagonal(triangle, 0, min(rows, panels))
@@ -377,18 +392,25 @@ cdef Py_ssize_t finish_rows(double* triangle, Py_ssize_t first, Py_ssize_t last,
     begun first because all threads will wait for it; return its first bad pivot, or 0."""
     cdef Py_ssize_t next_last = min(2 * last - first, panels)
     cdef Py_ssize_t groups = groups_of(panels - next_last), k, bad = 0
+    cdef Meeting meeting
+    threads = woken(threads)
     if threads == 1 or groups == 0:
         bad = finish_square(triangle, first, last, next_last)
         for k in range(groups):
             finish_group(triangle, first, last, next_last + k * GROUP,
                          min(<Py_ssize_t> GROUP, panels - next_last - k * GROUP))
     else:
-        for k in prange(-1, groups, schedule="dynamic", chunksize=1, num_threads=threads):
-            if k < 0:
-                bad += finish_square(triangle, first, last, next_last)
-            else:
-                finish_group(triangle, first, last, next_last + k * GROUP,
-                             min(<Py_ssize_t> GROUP, panels - next_last - k * GROUP))
+        meeting = begin_meeting(threads)
+        with parallel(num_threads=threads):
+            for k in prange(-1, groups, schedule="dynamic", chunksize=1):
+                if k < 0:
+                    bad += finish_square(triangle, first, last, next_last)
+                else:
+                    finish_group(triangle, first, last, next_last + k * GROUP,
+                                 min(<Py_ssize_t> GROUP, panels - next_last - k * GROUP))
+            if threadid() == 0:
+                share_done(&meeting)
+        met(&meeting)
     return bad
 
 
@@ -406,12 +428,19 @@ cdef void share_rows(const double* A, Py_ssize_t D, int threads, double* triangl
                      double* R) noexcept nogil:
     """Copy A into the packed triangle or, where there is an R, the triangle into it."""
     cdef Py_ssize_t j
+    cdef Meeting meeting
+    threads = woken(threads)
     if threads == 1:
         for j in range(panels_of(D)):
             copy_rows(A, D, j, triangle, R)
     else:
-        for j in prange(panels_of(D), schedule="dynamic", num_threads=threads):
-            copy_rows(A, D, j, triangle, R)
+        meeting = begin_meeting(threads)
+        with parallel(num_threads=threads):
+            for j in prange(panels_of(D), schedule="dynamic"):
+                copy_rows(A, D, j, triangle, R)
+            if threadid() == 0:
+                share_done(&meeting)
+        met(&meeting)
 
 
 cdef void copy_rows(const double* A, Py_ssize_t D, Py_ssize_t j, double* triangle,
@@ -427,13 +456,19 @@ cdef void share_blocks(const float* R, Py_ssize_t room, const double* scale,
                        int threads) noexcept nogil:
     """Solve with blocks along a diagonal, R's being `room` apart, in place in q vectors."""
     cdef Py_ssize_t k
+    cdef Meeting meeting
     threads = woken(threads) if count * room >= PARALLEL_BLOCKS else 1
     if threads == 1:
         for k in range(count):
             solve_in_block(R + k * room, scale, ends[k], ends[k + 1], ends[count], x, q)
     else:
-        for k in prange(count, schedule="dynamic", chunksize=1, num_threads=threads):
-            solve_in_block(R + k * room, scale, ends[k], ends[k + 1], ends[count], x, q)
+        meeting = begin_meeting(threads)
+        with parallel(num_threads=threads):
+            for k in prange(count, schedule="dynamic", chunksize=1):
+                solve_in_block(R + k * room, scale, ends[k], ends[k + 1], ends[count], x, q)
+            if threadid() == 0:
+                share_done(&meeting)
+        met(&meeting)
 
 
 cdef void solve_in_block(const float* R, const double* scale, Py_ssize_t first, Py_ssize_t last,

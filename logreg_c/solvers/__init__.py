@@ -9,7 +9,7 @@ from .._certificate import all_held
 from .._objective import Objective
 from .._sparse import Sparse
 from ._driver import Solver
-from ._price import MANY_STEPS, hessian_in_steps
+from ._price import MANY_STEPS, compressed_in_steps, hessian_in_steps
 from .blocks import blocks
 from .compressed import compressed
 from .gradient_descent import gradient_descent
@@ -50,6 +50,8 @@ FEW_ROWS, FEW_ROWS_KINKS = 50, 40
 FACTORED, FACTORED_TWO_CLASSES = 1500, 4000
 # Rows whose own Gram is worth an eigendecomposition, and up to which it is bearable.
 FEW_EXAMPLES, MOST_EXAMPLES = 1500, 4000
+# Iterations that this costs from where on L-BFGS is worth a try before.
+MANY_STEPS_COMPRESSED = 40.0
 # Doubles that a Hessian per class may take.
 BLOCKS = 3e7
 # Rows a column from where on these are worth their solves, of which a step takes some dozens: with
@@ -71,7 +73,8 @@ def choose(name: str, objective: Objective) -> list[str]:
 
     The rule of "auto", for n rows, D = d + 1 columns and K classes (1 for two):
 
-    - n at most D/2, K n at most 1,500, and one penalty for all columns: compressed;
+    - n at most D/2, K n at most 1,500, and one penalty for all columns: compressed, after lbfgs if
+      that costs 40 passes and all columns are penalised;
     - else K D at most 1,500 (4,000 for two classes), and n below 50 D or a Hessian of all rows
       below 10 Mflop: newton, if that Hessian takes at most 100 Gflop; for two
       classes after lbfgs if that costs 30 passes, which it does from about 500 columns on, and
@@ -123,6 +126,8 @@ def choose(name: str, objective: Objective) -> list[str]:
         # L-BFGS proves little without a penalty.
         penalised = all_held(objective)
         if 2 * n <= D and K * n <= FEW_EXAMPLES and uniform:
+            if penalised and compressed_in_steps(objective) >= MANY_STEPS_COMPRESSED:
+                return ["lbfgs", "compressed", stronger]
             name = "compressed"
         elif factored and flops < SMALL:
             name = "newton"

@@ -12,6 +12,8 @@ GRAM, GRAM_ROW, MAKE, FACTOR = 3e-11, 1e-8, 1e-4, 2.4e-11
 # An entry in a pass, of a dense and of a sparse X; a row's link; the calls of an iteration.
 PASS, PASS_SPARSE, LINK, STEP = 4e-10, 2.5e-9, 4e-9, 2.5e-4
 
+# Hessians that Newton's method takes, about.
+NEWTON_STEPS = 6.0
 # Iterations that a Hessian and its factor cost from where on L-BFGS is worth a try before Newton.
 MANY_STEPS = 30.0
 
@@ -51,3 +53,11 @@ def hessian_in_steps(objective: Objective, parameters: int) -> float:
     """Return how many iterations the Hessian costs, and the factor of so many rows of it."""
     made = price_of_gram(objective) + price_of_factor(parameters)
     return made / price_of_step(objective)
+
+
+def compressed_in_steps(objective: Objective) -> float:
+    """Return how many iterations it costs to solve the problem of the rows, once for all."""
+    n, K = objective.n, objective.K
+    pairs = max(K * (K - 1) // 2, 1)
+    newton = GRAM * pairs * float(n) ** 3 + price_of_factor(K * (n + 1)) + MAKE
+    return (GRAM * float(n) ** 2 * objective.D + NEWTON_STEPS * newton) / price_of_step(objective)

@@ -2,10 +2,10 @@
 r"""Newton in the space of the examples: for fewer rows than columns.
 
 The optimum's weights are a combination of the centred rows, :math:`w = X_c' \beta`. With
-:math:`X_c X_c' = E \Lambda E'` and :math:`u = \Lambda^{1/2} E' \beta` the margins are
-:math:`E \Lambda^{1/2} u + b` and :math:`\|w\| = \|u\|`: the same problem with at most n columns,
-which `newton` solves. X is read once for the Gram of its rows, twice an iteration to give w and J,
-and three times for the proof. Without a penalty this is the solution of least norm.
+:math:`X_c X_c' = L L'` and :math:`u = L' \beta` the margins are :math:`L u + b` and
+:math:`\|w\| = \|u\|`: the same problem with n columns, which `newton` solves. X is read once for
+the Gram of its rows, twice to give w and J, and three times for the proof. Without a penalty this
+is the solution of least norm.
 """
 
 from __future__ import annotations
@@ -16,48 +16,76 @@ from dataclasses import replace
 
 import numpy as np
 
-from .._certificate import lower_bound
+from .._arrays import EPSILON
+from .._certificate import all_held, lower_bound
 from .._data import Dense
+from .._factor import Factor
 from .._objective import Objective, Point
 from .._validation import Floats
 from ._driver import Iterate, Task
 from .newton import newton
+
+Back = Callable[[Floats], Floats]
 
 # Directions with less than this part of the largest eigenvalue are rounding.
 RANK = 1e-14
 
 
 def compressed(task: Task) -> Iterator[Iterate]:
-    """Yield an iterate a Newton step among the rows."""
+    """Yield an iterate where the rows' problem is solved; without a penalty, for each step there.
+
+    Without one it may be time to stop on the way.
+    """
     objective = task.objective
-    data, start = objective.data, task.begin()
-    values, vectors = np.linalg.eigh(objective.dense.row_gram(objective.center))
-    kept = values > RANK * max(float(values[-1]), 0.0)
-    root = np.sqrt(values[kept])
-    rank = len(root)
-    rows = np.ascontiguousarray(vectors[:, kept] * root)
-    back = np.ascontiguousarray((vectors[:, kept] / root).T)
+    data, start, held = objective.data, task.begin(), all_held(objective)
+    G = objective.dense.row_gram(objective.center)
+    rows, back = (_triangular if held else _by_eigenvectors)(G, data.threads)
     few = Dense(
         rows, data.y, data.K, data.sample_weight, data.total, data.offset, data.threads
     )  # its reads are no reads of X
-    small = Objective(few, objective.penalty, np.zeros(rank), np.ones(rank), objective.fit_bias)
+    d = few.d
+    small = Objective(few, objective.penalty, np.zeros(d), np.ones(d), objective.fit_bias)
     theta = small.start()
     theta[:, -1] = start.theta[:, -1]
 
     def weights(u: Floats) -> Floats:
         """Return the theta of a point, or the step of a direction, among the rows."""
-        beta = np.einsum("kr,rn->kn", u[:, :-1], back)
+        beta = back(u[:, :-1])
         # pull_back gives X_c' beta · scale, and w is X_c' beta = theta · scale.
         theta: Floats = objective.pull_back(beta) / np.append(objective.scale**2, 1.0)
         theta[:, -1] = u[:, -1]
         return theta
 
+    last = None
     for iterate in newton(replace(task, objective=small, theta=theta, point=None)):
-        point = objective.evaluate(weights(iterate.point.theta))
-        lower = -math.inf
-        if point.J - iterate.lower <= task.goal.gap(point.J):
-            lower = prove(objective, point, small, iterate.point, weights)
-        yield Iterate(point, lower)
+        there = iterate.point
+        solved = there.J - iterate.lower <= task.goal.gap(there.J)
+        last = None if solved or not held else iterate
+        if last is None:
+            point = objective.evaluate(weights(there.theta))
+            lower = prove(objective, point, small, there, weights) if solved else -math.inf
+            yield Iterate(point, lower)
+    if last is not None:
+        yield Iterate(objective.evaluate(weights(last.point.theta)), -math.inf)
+
+
+def _triangular(G: Floats, threads: int) -> tuple[Floats, Back]:
+    """Return L with G = L L', and what returns the x of L'x = v for every row of v."""
+    # A row may be where columns are centred.
+    G.flat[:: len(G) + 1] += EPSILON * G.diagonal().max()
+    factor = Factor(G, threads)
+    return factor.lower(), factor.half_solve
+
+
+def _by_eigenvectors(G: Floats, threads: int) -> tuple[Floats, Back]:
+    """Return the same, of any shape, without directions that are rounding.
+
+    No penalty would hold these. It takes several times as long.
+    """
+    values, vectors = np.linalg.eigh(G)
+    kept = values > RANK * max(float(values[-1]), 0.0)
+    root, some = np.sqrt(values[kept]), vectors[:, kept]
+    return np.ascontiguousarray(some * root), lambda v: np.einsum("kr,nr->kn", v / root, some)
 
 
 def prove(

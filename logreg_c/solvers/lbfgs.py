@@ -27,7 +27,7 @@ from ._driver import Iterate, Task
 from ._expected import Expected
 from ._line_search import advance
 from ._memory import Apply, Memory
-from ._price import MANY_STEPS, hessian_in_steps
+from ._price import MANY_STEPS, compressed_in_steps, hessian_in_steps
 from .newton_cg import conjugate_gradients
 
 MEMORY = 20
@@ -130,6 +130,8 @@ def lbfgs(task: Task) -> Iterator[Iterate]:
     hessian = hessian_in_steps(objective, objective.K * objective.D)
     if task.follower == "newton" and hessian >= MANY_STEPS:
         patience = meter.reads + max(HESSIANS * hessian, PATIENCE)
+    elif task.follower == "compressed":
+        patience = meter.reads + compressed_in_steps(objective)
     while meter.reads <= patience:
         expected.adapt(point)
         s = -apply(point.gradient)
