@@ -15,7 +15,7 @@ from .compressed import compressed
 from .gradient_descent import gradient_descent
 from .lbfgs import lbfgs
 from .newton import newton
-from .newton_cg import newton_cg
+from .newton_cg import comes_before_newton, newton_cg
 from .preconditioned import preconditioned
 from .sampled import sampled
 from .working_set import working_set
@@ -129,6 +129,8 @@ def choose(name: str, objective: Objective) -> list[str]:
             if penalised and compressed_in_steps(objective) >= MANY_STEPS_COMPRESSED:
                 return ["lbfgs", "compressed", stronger]
             name = "compressed"
+        elif factored and n < FEW_ROWS * D and comes_before_newton(objective):
+            name = "newton-cg"
         elif factored and flops < SMALL:
             name = "newton"
         elif factored and n < FEW_ROWS * D and flops < LARGE:

@@ -55,6 +55,11 @@ def hessian_in_steps(objective: Objective, parameters: int) -> float:
     return made / price_of_step(objective)
 
 
+def newton_in_steps(objective: Objective) -> float:
+    """Return how many iterations Newton's method costs."""
+    return NEWTON_STEPS * hessian_in_steps(objective, objective.K * objective.D)
+
+
 def compressed_in_steps(objective: Objective) -> float:
     """Return how many iterations it costs to solve the problem of the rows, once for all."""
     n, K = objective.n, objective.K

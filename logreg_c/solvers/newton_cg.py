@@ -15,16 +15,20 @@ from typing import NamedTuple
 import numpy as np
 
 from .._arrays import floored, inner, reciprocal
-from .._certificate import REACH, bound_of, lower_bound
+from .._certificate import REACH, all_held, bound_of, lower_bound
 from .._objective import Objective, Point
 from .._validation import Floats, Indices
 from ._driver import Iterate, Task
 from ._line_search import advance
 from ._memory import Apply
+from ._price import hessian_in_steps, newton_in_steps
 
 MOST_PRODUCTS = 200
 # Up to as many again where the proof lacks no more than this many times the gap.
 NEARLY = 10.0
+# Products that a Hessian of several classes costs from where on it is Newton's turn last, if it
+# follows: after this part of what it costs.
+MANY_PRODUCTS, PATIENCE = 12.0, 0.5
 # What a residual is solved to, in parts of the gradient, where nothing but a proof is to be had.
 FINE = 1e-8
 
@@ -136,12 +140,20 @@ def conjugate_gradients(
     return Direction(s, lower)
 
 
+def comes_before_newton(objective: Objective) -> bool:
+    """Whether several classes' Hessian costs so many products that these are worth a try before."""
+    held = objective.K > 1 and all_held(objective)
+    return held and hessian_in_steps(objective, objective.K * objective.D) >= MANY_PRODUCTS
+
+
 def newton_cg(task: Task) -> Iterator[Iterate]:
     """Yield an iterate a Newton system, solved the better the smaller the gradient is."""
     objective, point = task.objective, task.begin()
-    D = objective.D
-    first = -1.0
-    while True:
+    meter, D = objective.data.meter, objective.D
+    first, patience = -1.0, math.inf
+    if task.follower == "newton" and comes_before_newton(objective):
+        patience = meter.reads + PATIENCE * newton_in_steps(objective)
+    while meter.reads < patience:
         inverse = np.full((objective.K, D), 1.0)
         diagonal = objective.evaluate_and_survey(point.theta, inverse)[1]
         inverse = 1.0 / floored(diagonal)
@@ -153,7 +165,8 @@ def newton_cg(task: Task) -> Iterator[Iterate]:
         first = size if first < 0.0 else first
         forcing = min(0.3, math.sqrt(size / first) if first > 0.0 else 0.3)
         gap = task.goal.gap(point.J)
-        found = conjugate_gradients(objective, point, precondition, forcing, gap)
+        most = math.ceil(min(patience - meter.reads, MOST_PRODUCTS))
+        found = conjugate_gradients(objective, point, precondition, forcing, gap, most)
         if point.J - found.lower <= gap:
             yield Iterate(point, found.lower)
             return
