@@ -57,6 +57,8 @@ BLOCKS = 3e7
 # Rows a column from where on these are worth their solves, of which a step takes some dozens: with
 # fewer L-BFGS takes two to four times as many passes, and a seventh to two thirds of the time.
 BLOCKS_ROWS = 3
+# With so many rows a column samples of them do for most steps, and L-BFGS is not tried before.
+BLOCKS_ONLY = 30
 
 
 def require_solver(name: Any) -> None:
@@ -140,6 +142,8 @@ def choose(name: str, objective: Objective) -> list[str]:
         elif factored and n >= FEW_ROWS * D:
             name = "sampled"
         elif K > 1 and K * D * D <= BLOCKS and (n >= BLOCKS_ROWS * D or not penalised):
+            if penalised and n < BLOCKS_ONLY * D:
+                return ["lbfgs", "blocks", stronger]
             name = "blocks"
         else:
             name = "lbfgs"

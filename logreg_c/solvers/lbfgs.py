@@ -46,6 +46,9 @@ PROOF = 40
 # of its iterations cost, of which it takes at least five, and no fewer than these.
 HESSIANS, PATIENCE = 2.0, 100.0
 PRODUCTS_AT, PRODUCTS_ALONE_AT = 1e-4, 0.3
+# Passes over which their pace is measured, and how many more are too many where `blocks` follows.
+# Where columns are about independent it takes 20 to 60, whatever the scales; elsewhere a thousand.
+LOOK_BACK, MANY_MORE = 10, 30.0
 # Bytes of an X from where on a copy is worth its time, and up to which it is not too large.
 LEAST_ROUNDED, MOST_ROUNDED = 4e6, 2.0**31
 # Rows a column up to which fits take enough passes. With several classes they are not bound so.
@@ -116,6 +119,21 @@ def _points_from(objective: Objective, point: Point) -> Combination:
     return seen
 
 
+class Falls:
+    """What is left, in parts of the goal, pass by pass."""
+
+    def __init__(self) -> None:
+        self._logs: list[float] = []
+
+    def are_slow(self, left: float) -> bool:
+        """Whether it will take many passes more at the pace of the last ones."""
+        self._logs.append(math.log(max(left, 1e-300)))
+        if len(self._logs) <= LOOK_BACK or self._logs[-1] <= 0.0:
+            return False
+        fall = (self._logs[-1 - LOOK_BACK] - self._logs[-1]) / LOOK_BACK
+        return self._logs[-1] > MANY_MORE * fall
+
+
 def lbfgs(task: Task) -> Iterator[Iterate]:
     """Yield an iterate a read of X."""
     objective, point = task.objective, task.begin()
@@ -126,7 +144,7 @@ def lbfgs(task: Task) -> Iterator[Iterate]:
     combined_at = 1.0
     products_at = PRODUCTS_AT if seen.useful else PRODUCTS_ALONE_AT
     retried = False
-    meter, patience = objective.data.meter, math.inf
+    meter, patience, falls = objective.data.meter, math.inf, Falls()
     hessian = hessian_in_steps(objective, objective.K * objective.D)
     if task.follower == "newton" and hessian >= MANY_STEPS:
         patience = meter.reads + max(HESSIANS * hessian, PATIENCE)
@@ -137,6 +155,8 @@ def lbfgs(task: Task) -> Iterator[Iterate]:
         s = -apply(point.gradient)
         gap = task.goal.gap(point.J)
         left = -0.5 * inner(point.gradient, s) / gap
+        if task.follower == "blocks" and falls.are_slow(left):
+            return
         lower = plain_lower_bound(objective, point)
         if left <= combined_at and point.J - lower > gap:
             combined = seen.lower_bound()
