@@ -354,7 +354,8 @@ cdef Py_ssize_t run_cholesky(const double* A, Py_ssize_t D, int threads,
     cdef Py_ssize_t panels = panels_of(D), rows = block_row(D) // PANEL, first = 0, bad
     cdef void* memory = new_doubles(panel_start(panels))
     cdef double* triangle = aligned(memory)
-    threads = woken(threads) if D >= PARALLEL_FACTOR else 1
+    if D < PARALLEL_FACTOR:
+        threads = 1
     try:
         share_rows(A, D, threads, triangle, NULL)
         bad = factor_diagonal(triangle, 0, min(rows, panels))
@@ -374,21 +375,32 @@ cdef Py_ssize_t run_cholesky(const double* A, Py_ssize_t D, int threads,
 cdef Py_ssize_t finish_rows(double* triangle, Py_ssize_t first, Py_ssize_t last,
                             Py_ssize_t panels, int threads) noexcept nogil:
     """Finish the block rows from first up to last and the next square on the diagonal, which is
-    begun first because all threads will wait for it; return its first bad pivot, or 0."""
+    begun first because all threads will wait for it; return its first bad pivot, or 0.
+
+    Where the rest is less than that square, one thread does both.
+    """
     cdef Py_ssize_t next_last = min(2 * last - first, panels)
     cdef Py_ssize_t groups = groups_of(panels - next_last), k, bad = 0
-    if threads == 1 or groups == 0:
+    cdef Py_ssize_t* found = &bad
+    cdef Meeting meeting
+    threads = woken(threads) if panels - next_last >= last - first else 1
+    if threads == 1:
         bad = finish_square(triangle, first, last, next_last)
         for k in range(groups):
             finish_group(triangle, first, last, next_last + k * GROUP,
                          min(<Py_ssize_t> GROUP, panels - next_last - k * GROUP))
     else:
-        for k in prange(-1, groups, schedule="dynamic", chunksize=1, num_threads=threads):
-            if k < 0:
-                bad += finish_square(triangle, first, last, next_last)
-            else:
-                finish_group(triangle, first, last, next_last + k * GROUP,
-                             min(<Py_ssize_t> GROUP, panels - next_last - k * GROUP))
+        meeting = begin_meeting(threads)
+        with parallel(num_threads=threads):
+            for k in prange(-1, groups, schedule="dynamic", chunksize=1):
+                if k < 0:
+                    found[0] = finish_square(triangle, first, last, next_last)
+                else:
+                    finish_group(triangle, first, last, next_last + k * GROUP,
+                                 min(<Py_ssize_t> GROUP, panels - next_last - k * GROUP))
+            if threadid() == 0:
+                share_done(&meeting)
+        met(&meeting)
     return bad
 
 
@@ -406,12 +418,19 @@ cdef void share_rows(const double* A, Py_ssize_t D, int threads, double* triangl
                      double* R) noexcept nogil:
     """Copy A into the packed triangle or, where there is an R, the triangle into it."""
     cdef Py_ssize_t j
+    cdef Meeting meeting
+    threads = woken(threads)
     if threads == 1:
         for j in range(panels_of(D)):
             copy_rows(A, D, j, triangle, R)
     else:
-        for j in prange(panels_of(D), schedule="dynamic", num_threads=threads):
-            copy_rows(A, D, j, triangle, R)
+        meeting = begin_meeting(threads)
+        with parallel(num_threads=threads):
+            for j in prange(panels_of(D), schedule="dynamic"):
+                copy_rows(A, D, j, triangle, R)
+            if threadid() == 0:
+                share_done(&meeting)
+        met(&meeting)
 
 
 cdef void copy_rows(const double* A, Py_ssize_t D, Py_ssize_t j, double* triangle,
