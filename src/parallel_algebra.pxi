@@ -389,12 +389,16 @@ cdef Py_ssize_t run_cholesky(const double* A, Py_ssize_t D, int threads,
 cdef Py_ssize_t finish_rows(double* triangle, Py_ssize_t first, Py_ssize_t last,
                             Py_ssize_t panels, int threads) noexcept nogil:
     """Finish the block rows from first up to last and the next square on the diagonal, which is
-    begun first because all threads will wait for it; return its first bad pivot, or 0."""
+    begun first because all threads will wait for it; return its first bad pivot, or 0.
+
+    Where the rest is less than that square, one thread does both.
+    """
     cdef Py_ssize_t next_last = min(2 * last - first, panels)
     cdef Py_ssize_t groups = groups_of(panels - next_last), k, bad = 0
+    cdef Py_ssize_t* found = &bad
     cdef Meeting meeting
-    threads = woken(threads)
-    if threads == 1 or groups == 0:
+    threads = woken(threads) if panels - next_last >= last - first else 1
+    if threads == 1:
         bad = finish_square(triangle, first, last, next_last)
         for k in range(groups):
             finish_group(triangle, first, last, next_last + k * GROUP,
@@ -404,7 +408,7 @@ cdef Py_ssize_t finish_rows(double* triangle, Py_ssize_t first, Py_ssize_t last,
         with parallel(num_threads=threads):
             for k in prange(-1, groups, schedule="dynamic", chunksize=1):
                 if k < 0:
-                    bad += finish_square(triangle, first, last, next_last)
+                    found[0] = finish_square(triangle, first, last, next_last)
                 else:
                     finish_group(triangle, first, last, next_last + k * GROUP,
                                  min(<Py_ssize_t> GROUP, panels - next_last - k * GROUP))

@@ -12,6 +12,7 @@ cdef enum:
     PATIENCE = 3        # factors in a row after which no fewer coordinates change
     ALONE = 256         # up to so many, threads would wait for each other longer than they work
 
+cdef double LOST = 1e-6         # a factor that leaves more is of too singular a matrix
 cdef double REFINED = 0.1       # a solution is refined as long as that leaves so little
 
 
@@ -89,7 +90,8 @@ cdef double pull(const Model* q, const Pivots* p, double* d) noexcept nogil:
     return most / largest if largest > 0 else 0
 
 
-cdef int factor_free(const Model* q, const Pivots* p, double* R, double* scale) except -1 nogil:
+cdef int factor_free(const Model* q, const Columns* columns, const Pivots* p, double* R,
+                     double* scale) except -1 nogil:
     """Fill R and scale with the factor of the free coordinates' part of H."""
     cdef Py_ssize_t m = p.m, i, k
     cdef const double* row
@@ -97,10 +99,11 @@ cdef int factor_free(const Model* q, const Pivots* p, double* R, double* scale) 
         row = q.H + p.S[k] * q.N
         for i in range(k, m):
             R[k * m + i] = row[p.S[i]]
+    bend_what_none_does(q, columns, p.S, m, R)
     return factor_in_place(R, m, scale, q.threads if m > ALONE else 1)
 
 
-cdef double move_free(const Model* q, const Pivots* p) except -1 nogil:
+cdef double move_free(const Model* q, const Columns* columns, const Pivots* p) except -1 nogil:
     """Move the free coordinates to where nothing pulls them, as if they kept their signs; return
     what still does, as `pull`."""
     cdef Py_ssize_t m = p.m, k
@@ -110,7 +113,7 @@ cdef double move_free(const Model* q, const Pivots* p) except -1 nogil:
     cdef double* d = size + m
     cdef double* R = d + m
     try:
-        factor_free(q, p, R, size)
+        factor_free(q, columns, p, R, size)
         left = pull(q, p, d)
         # What the factor of a nearly singular matrix leaves is less every time.
         while True:
@@ -164,7 +167,9 @@ cdef bint pivot(const Model* q, Columns* columns, Pivots* p) except -1 nogil:
     find_free(q, p)
     let_go(q, columns, q.r, p)
     for k in range(MOST_FACTORS):
-        left = move_free(q, p)
+        left = move_free(q, columns, p)
+        if not left <= LOST:
+            break
         memcpy(p.slope, q.r, N * sizeof(double))
         count = hold(q, p)
         count += shift_columns(q, columns)

@@ -4,9 +4,9 @@
 #     minimise r·(x - x0) + (x - x0)' H (x - x0) / 2 + sum l_j |x_j|,  lower <= x <= upper
 #
 # r is kept the gradient of the quadratic part at x. Coordinate descent gets near; if it slows down
-# before it is there, pivots (pivots.pxi) go on to the minimum, or a walk (walk.pxi) nearer to it. H
-# is symmetric, so a coordinate that moves by t adds t times a contiguous row to r; one that stays
-# costs nothing but a look.
+# before it is there, pivots (pivots.pxi) go on to the minimum, and where they do not find it, they
+# do so from where an interior-point method (interior.pxi) leads. H is symmetric, so a coordinate
+# that moves by t adds t times a contiguous row to r; one that stays costs nothing but a look.
 #
 # A column far from zero, as a sparse X may have them, which is never centred, is nearly a multiple
 # of the bias: one at a time the two hardly move. The biases, which have neither penalty nor bounds,
@@ -14,7 +14,7 @@
 
 cdef enum:
     ROUNDS = 6          # of coordinate descent between two factors
-    TRIES = 15          # to pivot or walk
+    TRIES = 3           # to pivot, or to go inside
 
 cdef double QUICK = 3e-2        # changes that fall to so many parts meanwhile need no pivots
 cdef double CLEAR = 1e-11       # a slope of so many parts of the penalty, or above it, may be none
@@ -43,7 +43,7 @@ cdef inline double best_value(double x, double slope, double curvature, double l
 
 include "shifts.pxi"
 include "pivots.pxi"
-include "walk.pxi"
+include "interior.pxi"
 
 
 cdef double descend_once(const Model* q, bint moving) noexcept nogil:
@@ -94,11 +94,10 @@ cdef int minimise_model(const Model* q, Columns* columns, Pivots* pivots,
         changed = descend_rounds(q, ROUNDS, enough, columns)
         if not changed > enough or changed < QUICK * before:
             continue
-        # Where pivots have failed they are tried again after 1, 2, 4 walks.
-        if tries & (tries + 1) == 0 and pivot(q, columns, pivots):
+        if pivot(q, columns, pivots):
             break
-        if tries > 0:
-            walk(q, columns, pivots)
+        if not go_inside(q, columns, pivots, tries == 0) or pivot(q, columns, pivots):
+            break
         tries += 1
     return 0
 

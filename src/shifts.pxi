@@ -86,3 +86,29 @@ cdef Py_ssize_t shift_columns(const Model* q, Columns* columns) noexcept nogil:
             q.x[i] = 0 if old == -t else within(old + t, q.lower[i], q.upper[i])
             axpy(q.H + i * q.N, q.x[i] - old, q.N, q.r)
     return moved
+
+
+cdef void bend_what_none_does(const Model* q, const Columns* columns, const Py_ssize_t* S,
+                              Py_ssize_t m, double* R) noexcept nogil:
+    """Add to a Hessian of the coordinates S, the upper triangle R, what keeps all classes' weights
+    of a column from moving alike where neither curvature nor a penalty does.
+
+    Nothing pulls that way but rounding, and bounds that are off, so that steps are no others.
+    """
+    cdef Py_ssize_t D = q.N // q.K, k, i, j, c, count
+    cdef double own
+    for k in range(m if q.K > 1 else 0):
+        j = S[k] % D
+        if columns.curvature[j] > 0 or q.l1[j] > 0:
+            continue
+        count = 0
+        for i in range(m):
+            count += S[i] % D == j
+        if count < q.K:
+            continue
+        own = 0
+        for c in range(q.K):
+            own += q.H[(c * D + j) * (q.N + 1)] / q.K
+        for i in range(k, m):
+            if S[i] % D == j:
+                R[k * m + i] += own

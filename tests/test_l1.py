@@ -376,6 +376,17 @@ def test_separable_classes_have_an_optimum():
     assert np.isfinite(result.w).all()
 
 
+def test_columns_far_from_zero_with_fewer_rows_than_weights():
+    """Hessians have less rank than weights have values, and models no minimum that is easy to
+    get to: where it is not found, J falls little by little."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((40, 60)) + 30.0 * rng.standard_normal(60)
+    Z = (X - X.mean(axis=0)) @ rng.standard_normal((60, 3))
+    y = (Z + 5.0 * rng.gumbel(size=Z.shape)).argmax(axis=1)
+    result = fit(X, y, l1=2e-5, fit_intercept=False, solver="newton", tol=1e-6, max_iter=20)
+    assert result.converged, result.reason
+
+
 def test_a_start_is_taken():
     X, y, _ = problem()
     best = fit(X, y, l1=0.01, tol=1e-10)

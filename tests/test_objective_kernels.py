@@ -350,6 +350,27 @@ def test_the_minimum_where_columns_are_nearly_alike(isa):
     assert np.abs(np.where(x == 0.0, r - np.clip(r, -l1, l1), r + l1 * np.sign(x))).max() < 1e-9
 
 
+@pytest.mark.parametrize("bounded", [False, True])
+def test_the_minimum_where_rows_are_fewer_than_coordinates(isa, bounded):
+    """Many choices of those that are zero are about as good, and pivots go round in circles."""
+    rng, K, D, n = np.random.default_rng(0), 4, 61, 40
+    B = rng.standard_normal((n, D)) + 30.0 * rng.standard_normal(D)
+    B[:, -1] = 0.0  # no bias
+    H = np.kron(np.eye(K) / K - 1.0 / K**2, B.T @ B / n)
+    g = ((1.0 / K - np.eye(K)[rng.integers(0, K, n)]).T @ B / n).ravel()
+    l1, theta = np.full(K * D, 1e-4), np.zeros(K * D)
+    upper = np.full(K * D, 0.5 if bounded else np.inf)
+    l1[D - 1 :: D], upper[D - 1 :: D] = 0.0, np.inf
+    x, r = np.empty((2, K * D))
+    isa.minimise_quadratic(H, g, theta.reshape(K, D), l1, -upper, upper, x, r, 0.0, 1)
+    np.testing.assert_allclose(r, g + H @ x, rtol=0, atol=1e-9)
+    beyond = np.where(x == 0.0, r - np.clip(r, -l1, l1), r + l1 * np.sign(x))
+    assert (np.abs(x) <= upper).all()
+    assert (np.abs(x) == upper).any() == bounded
+    beyond[(x == upper) & (beyond < 0.0) | (x == -upper) & (beyond > 0.0)] = 0.0
+    assert np.abs(beyond).max() < 1e-9
+
+
 def test_a_model_without_a_factor_is_an_error(isa):
     H = np.array([[1.0, 2.0, 0.0], [2.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
     bounds = np.full(3, np.inf)
