@@ -48,7 +48,7 @@ SMALL, LARGE, TOO_LARGE = 1e7, 1e11, 1e12
 FEW_ROWS, FEW_ROWS_KINKS = 50, 40
 # Parameters whose Hessian is worth a factor: of all classes at once, of two classes.
 FACTORED, FACTORED_TWO_CLASSES = 1500, 4000
-# Rows whose own Gram is worth an eigendecomposition, and up to which it is bearable.
+# Rows, times classes, whose own Hessian is worth a factor; rows whose Gram is bearable.
 FEW_EXAMPLES, MOST_EXAMPLES = 1500, 4000
 # Iterations that this costs from where on L-BFGS is worth a try before.
 MANY_STEPS_COMPRESSED = 40.0
@@ -77,13 +77,16 @@ def choose(name: str, objective: Objective) -> list[str]:
 
     - n at most D/2, K n at most 1,500, and one penalty for all columns: compressed, after lbfgs if
       that costs 40 passes and all columns are penalised;
+    - else K D at most 1,500, several classes, n below 50 D, all columns penalised, and a Hessian
+      and its factor as long as 12 products with it: newton-cg;
     - else K D at most 1,500 (4,000 for two classes), and n below 50 D or a Hessian of all rows
       below 10 Mflop: newton, if that Hessian takes at most 100 Gflop; for two
       classes after lbfgs if that costs 30 passes, which it does from about 500 columns on, and
       all are penalised;
     - else K D within the same limits and n at least 50 D: sampled;
     - else several classes whose Hessians, one each, take at most 240 MB, and n at least 3 D or some
-      columns without a penalty: blocks;
+      columns without a penalty: blocks, after lbfgs if n is below 30 D and all columns are
+      penalised;
     - else lbfgs.
 
     With a sparse X, but for small and hardly sparse ones, which are copied as dense:
@@ -98,7 +101,9 @@ def choose(name: str, objective: Objective) -> list[str]:
     What gets stuck, or lbfgs where a Hessian costs 30 passes and it takes longer than two, is
     followed by newton if K D is within the limits above and a Hessian of all rows takes at most
     1,000 Gflop, else by newton-cg; with an L1 penalty or bounds, by newton if K D is at most 1,500
-    and its Hessian the same, else by working-set.
+    and its Hessian the same, else by working-set. What is tried before another one ends in time:
+    newton-cg after half of what newton costs, lbfgs after what compressed costs, and before blocks
+    as soon as it would take 30 passes more.
     """
     require_solver(name)
     n, D, K = objective.n, objective.D, objective.K
