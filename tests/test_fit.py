@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import tracemalloc
 
@@ -516,6 +517,45 @@ def test_a_start_that_is_worse_than_none_is_none(n, start, solver):
     assert result.objective == pytest.approx(fit(X, y, l2=0.01).objective, rel=2e-6)
 
 
+@pytest.mark.parametrize("seed", [1, 4, 7])
+def test_rows_that_are_sure_of_the_wrong_label_are_no_end_of_lbfgs(seed):
+    rng = np.random.default_rng(seed)
+    X, y = rng.standard_normal((30, 300)), rng.integers(0, 2, 30)
+    result = fit(X, y, l2=1e-4, solver="lbfgs", max_iter=150)
+    assert result.converged
+    assert result.objective == pytest.approx(fit(X, y, l2=1e-4).objective, rel=2e-6)
+
+
+def low_rank(n, d, K):
+    """Return data whose columns nearly depend on each other: too hard for what is tried first."""
+    rng = np.random.default_rng(0)
+    X = 0.3 * rng.standard_normal((n, d))
+    X += rng.standard_normal((n, 20)) * np.geomspace(10, 1, 20) @ rng.standard_normal((20, d))
+    scores = X @ rng.standard_normal((d, K)) / X.std() / math.sqrt(d)
+    return X, (scores + rng.gumbel(size=(n, K))).argmax(axis=1)
+
+
+@pytest.mark.parametrize(
+    ("n", "d", "K", "tried", "found"),
+    [
+        (300, 1000, 4, "lbfgs", "compressed"),
+        (300, 100, 10, "newton-cg", "newton"),
+        (1000, 180, 10, "lbfgs", "blocks"),
+    ],
+)
+def test_what_is_tried_first_gives_up_in_time(n, d, K, tried, found):
+    X, y = low_rank(n, d, K)
+    result = fit(X, y, l2=1e-2 / n, random_state=0)
+    assert (result.converged, result.solver) == (True, found)
+    alone = fit(X, y, l2=1e-2 / n, solver=found)
+    assert result.objective == pytest.approx(alone.objective, rel=2e-6)
+    assert result.reason.endswith(f"proved by {found} after {tried}")
+    # With columns that are independent of each other it is enough.
+    X = np.random.default_rng(0).standard_normal((n, d))
+    y = (X @ np.eye(d, K) * 2 + np.random.default_rng(1).gumbel(size=(n, K))).argmax(axis=1)
+    assert fit(X, y, l2=1 / n).solver == tried
+
+
 @pytest.mark.parametrize(
     ("n", "d", "K", "penalty", "solvers"),
     [
@@ -528,7 +568,12 @@ def test_a_start_that_is_worse_than_none_is_none(n, start, solver):
         (2400, 4500, 2, {}, ["lbfgs", "newton-cg"]),
         (900, 300, 10, {}, ["lbfgs", "newton-cg"]),
         (900, 300, 10, {"l2": 0.0}, ["blocks", "newton-cg"]),
-        (910, 300, 10, {}, ["blocks", "newton-cg"]),
+        (910, 300, 10, {}, ["lbfgs", "blocks", "newton-cg"]),
+        (10_000, 300, 10, {}, ["blocks", "newton-cg"]),
+        (1000, 2000, 2, {}, ["lbfgs", "compressed", "newton"]),
+        (1000, 2000, 2, {"l2": 0.0}, ["compressed", "newton"]),
+        (300, 100, 10, {}, ["newton-cg", "newton"]),
+        (300, 100, 10, {"l2": 0.0}, ["newton"]),
         (20_000, 10, 3, {"l1": 0.1}, ["sampled", "newton"]),
         (100, 300, 2, {"lower": 0.0}, ["working-set", "newton"]),
     ],

@@ -32,8 +32,8 @@ from ._column_blocks import Variances, column_blocks
 
 # By how much f may differ from what it should be.
 CLOSE = 1.25
-# The least f, in parts of the sum of the curvatures: without a penalty on more columns than there
-# are rows there would be none.
+# The least f, in parts of what residuals add up to, which is no less than the curvatures: without a
+# penalty on more columns than there are rows there would be none.
 LEAST = 1e-3
 
 
@@ -63,7 +63,9 @@ class Expected:
         objective, f = self._objective, self._f
         h = objective.mean_curvature(point)
         wanted = float((h / (1.0 + h * (self._used / f))).sum())
-        wanted = max(wanted, LEAST * float(h.sum()), 1e-300)
+        # Rows that are sure of the wrong label have no curvature, and will have some.
+        wrong = float(np.abs(objective.data.residuals(point.Z)[1]).sum())
+        wanted = max(wanted, LEAST * wrong, 1e-300)
         if not 1.0 / CLOSE < wanted / f < CLOSE and objective.quadratic.any():
             self._f = wanted
             self._used = self._parts.weigh(wanted)

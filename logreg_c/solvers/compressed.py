@@ -39,7 +39,8 @@ def compressed(task: Task) -> Iterator[Iterate]:
     objective = task.objective
     data, start, held = objective.data, task.begin(), all_held(objective)
     G = objective.dense.row_gram(objective.center)
-    rows, back = (_triangular if held else _by_eigenvectors)(G, data.threads)
+    full = held and objective.n < objective.D
+    rows, back = (_triangular if full else _by_eigenvectors)(G, data.threads)
     few = Dense(
         rows, data.y, data.K, data.sample_weight, data.total, data.offset, data.threads
     )  # its reads are no reads of X
@@ -80,7 +81,8 @@ def _triangular(G: Floats, threads: int) -> tuple[Floats, Back]:
 def _by_eigenvectors(G: Floats, threads: int) -> tuple[Floats, Back]:
     """Return the same, of any shape, without directions that are rounding.
 
-    No penalty would hold these. It takes several times as long.
+    No penalty may hold these, and with more rows than columns most are. It takes several times as
+    long.
     """
     values, vectors = np.linalg.eigh(G)
     kept = values > RANK * max(float(values[-1]), 0.0)
