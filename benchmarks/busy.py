@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What fits take on cores that are busy with something else: ``python -m benchmarks.busy``.
 
-With all threads and with one, in turns: alone, beside a process that never rests, and beside as
-many processes that fit the same. Threads that wait for each other show as times far above those of
+With all threads and with one, in turns: alone, beside a process that never rests, and beside one
+that fits the same. Threads that wait for each other show as times far above those of
 one thread.
 """
 

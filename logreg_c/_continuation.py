@@ -93,12 +93,12 @@ class Continuation:
         folds: Sequence[Posed],
         thetas: Sequence[Floats],
         rows: Sequence[Indices],
-        before: Sequence[Fitted] | None,
+        before: Sequence[Fitted],
     ) -> list[Fitted]:
         """Fit problems whose weights differ in some rows each from those that were fitted last.
 
-        From `thetas`, or where these are not much better than where the fits `before` have ended,
-        with another penalty, from there: what a step from there needs is known.
+        From `thetas`, or where the fits `before` have ended, with another penalty, if there are
+        any: what a step from there needs is known.
         """
         if not self._small(folds[0]):
             return [self._alone(*pair, None, 0) for pair in zip(folds, thetas, strict=True)]
@@ -189,15 +189,20 @@ class Continuation:
         return self._alone(posed, theta, None, 0)
 
 
-def known(before: Sequence[Fitted] | None, objectives: Sequence[Objective]) -> list[Point] | None:
-    """Return what objectives are where others that differ in their ridges alone have ended."""
+def known(before: Sequence[Fitted], objectives: Sequence[Objective]) -> list[Point] | None:
+    """Return what objectives are where others that differ in their ridges alone have ended.
+
+    None if there are none, or they differ in more.
+    """
+    if not before:
+        return None
     points = []
-    for fitted, objective in zip(before or (), objectives, strict=False):
+    for fitted, objective in zip(before, objectives, strict=True):
         mine = fitted.posed.objective
         if mine.scale is not objective.scale or mine.nonsmooth or objective.nonsmooth:
             return None
         points.append(at_penalty(mine, objective, fitted.point))
-    return points or None
+    return points
 
 
 def secant(theta: Floats, older: Floats, l1: float, posed: Posed, before: Fitted) -> Floats:

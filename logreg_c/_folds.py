@@ -123,7 +123,7 @@ def fit_grid(
                         for posed, theta, own in zip(posed_folds, thetas, last, strict=True)
                     ]
                 # One step was enough from where the fit to all examples was: so it will be here.
-                ended = last if before and now.n_iter == 1 else None
+                ended = last if now.n_iter == 1 else ()
                 last = continuation.fit_folds(posed_folds, thetas, left_out, ended)
                 for k, fit in enumerate(last):
                     coefficients[k, i, j] = fit.posed.objective.to_raw(fit.point.theta)

@@ -276,16 +276,13 @@ class LinearClassifier(ClassifierMixin, TellsNewSpelling):  # type: ignore[misc]
         return Labelled(X, y, *encoded, plain)
 
     @contextmanager
-    def _told_by_scikit_learn(self, X: Any) -> Iterator[None]:
-        """Have scikit-learn say what is wrong with an array, if something is: its users know how.
-
-        Nothing is done for None.
-        """
+    def _told_by_scikit_learn(self, labelled: Labelled) -> Iterator[None]:
+        """Have scikit-learn say what is wrong with X, if it has not yet: its users know how."""
         try:
             yield
         except ValueError:
-            if X is not None:
-                check_array(X, input_name="X", estimator=self)
+            if labelled.plain:
+                check_array(labelled.X, input_name="X", estimator=self)
             raise
 
     def _weights(

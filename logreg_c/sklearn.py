@@ -212,12 +212,13 @@ class LogisticRegression(LinearClassifier):
         sklearn.exceptions.ConvergenceWarning
             If `tol` was not reached; it says why.
         """
-        X, y, classes, ids, plain = self._labelled(X, y)
+        labelled = self._labelled(X, y)
+        X, y, classes, ids, _ = labelled
         d = X.shape[1]
         s, total = self._weights(sample_weight, classes, ids, all_occur=True)
         (l2, l1), seed, threads = self._strengths(total), self._seed(), self._threads()
         w0, b0 = self._start(classes, d)
-        with self._told_by_scikit_learn(X if plain else None):
+        with self._told_by_scikit_learn(labelled):
             result, warning = fit_quietly(
                 X, ids, (l2, l1, None, None, None), s, None, self.fit_intercept, w0, b0,
                 self.solver, self.tol, self.max_iter, seed, None, bool(self.verbose), threads,

@@ -231,7 +231,7 @@ class LogisticRegressionCV(LinearClassifier):
         if not as_flag(self.refit, "refit") and self.selection != "best":
             raise ValueError(f"selection is {self.selection!r}, which needs refit=True")
         labelled = self._labelled(X, y)
-        with self._told_by_scikit_learn(X if labelled.plain else None):
+        with self._told_by_scikit_learn(labelled):
             problem, grid, continuation = self._fit_grid(
                 labelled, sample_weight, Cs, shares, split_params, score_params
             )

@@ -395,7 +395,7 @@ cdef Py_ssize_t finish_rows(double* triangle, Py_ssize_t first, Py_ssize_t last,
     """
     cdef Py_ssize_t next_last = min(2 * last - first, panels)
     cdef Py_ssize_t groups = groups_of(panels - next_last), k, bad = 0
-    cdef Py_ssize_t* found = &bad
+    cdef Py_ssize_t* found = &bad   # what is assigned in a parallel block is each thread's own
     cdef Meeting meeting
     threads = woken(threads) if panels - next_last >= last - first else 1
     if threads == 1:

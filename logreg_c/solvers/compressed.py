@@ -57,17 +57,18 @@ def compressed(task: Task) -> Iterator[Iterate]:
         theta[:, -1] = u[:, -1]
         return theta
 
-    last = None
-    for iterate in newton(replace(task, objective=small, theta=theta, point=None)):
-        there = iterate.point
-        solved = there.J - iterate.lower <= task.goal.gap(there.J)
-        last = None if solved or not held else iterate
-        if last is None:
-            point = objective.evaluate(weights(there.theta))
-            lower = prove(objective, point, small, there, weights) if solved else -math.inf
-            yield Iterate(point, lower)
-    if last is not None:
-        yield Iterate(objective.evaluate(weights(last.point.theta)), -math.inf)
+    left_out = None  # the last point, if nobody has seen it
+    for there, bound, *_ in newton(replace(task, objective=small, theta=theta, point=None)):
+        solved = task.goal.reached(there.J, bound)
+        if held and not solved:
+            left_out = there
+            continue
+        left_out = None
+        point = objective.evaluate(weights(there.theta))
+        lower = prove(objective, point, small, there, weights) if solved else -math.inf
+        yield Iterate(point, lower)
+    if left_out is not None:
+        yield Iterate(objective.evaluate(weights(left_out.theta)), -math.inf)
 
 
 def _triangular(G: Floats, threads: int) -> tuple[Floats, Back]:
