@@ -38,8 +38,10 @@ SPARE, FEWEST = 0.25, 16
 # More copied columns than so many times those needed are too many.
 TOO_MANY = 2.0
 # The decrement, in parts of J, of the step that is to prove the gap, and what it is divided by
-# where that fails.
+# where that fails. Without a Hessian a step proves no more than it has to, and the decrement is to
+# be so many times the gap.
 ENOUGH, FURTHER = 1e-3, 30.0
+UNFACTORED = 10.0
 # Fewer columns than these are not worth a choice.
 WORTH = 40
 
@@ -166,6 +168,8 @@ def _screened(task: Task, screen: Screen, before: Point, l1: Floats) -> Iterator
                 # The last step of a factored Hessian proves more than what it was to prove.
                 least = enough
                 solver = partial(screen.recall, gap)
+            else:
+                enough = min(enough, UNFACTORED * gap)
             last = solve_part(near, part, chosen, theta, solver, enough, least, group)
             chosen = and_bias(chosen, near.D)
             among, lower, R, _ = prove(near, chosen, last)
