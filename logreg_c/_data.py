@@ -214,6 +214,12 @@ class Dense(Examples):
         X = X.take(columns, axis=1) if X.flags.c_contiguous else X.T.take(columns, axis=0).T
         return Dense(X, self.y, self.K, self.sample_weight, self.total, self.offset, self.threads)
 
+    def lines(self, columns: Indices, center: Floats, scale: Floats) -> Floats:
+        """Return some columns, centred and scaled, each as a row."""
+        lines = np.asarray(self.X)[:, columns].T - center[columns, None]
+        lines *= scale[columns, None]
+        return np.ascontiguousarray(lines)
+
     def row_gram(self, center: Floats) -> Floats:
         """Return X_c X_c', (n, n), the columns centred. Reads X once."""
         n = self.n

@@ -278,6 +278,14 @@ def head_gram(
     out: NDArray[np.float64],
     threads: int,
 ) -> None: ...
+def row_sums(
+    X: Matrix,
+    starts: NDArray[np.intp],
+    rows: NDArray[np.intp],
+    r: NDArray[np.float64],
+    out: NDArray[np.float64],
+    threads: int,
+) -> None: ...
 def transpose(
     X: Matrix,
     starts: NDArray[np.int64],

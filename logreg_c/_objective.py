@@ -243,6 +243,13 @@ class Objective:
             return self._biased(self.data.gram(h, self.center, self.scale))
         return self._biased(self.data.gram_of(rows, h, self.center, self.scale))
 
+    def gram_rows(self, h: Floats, columns: Indices) -> Floats:
+        """Return the rows of some columns, which rise, of `grams` for one h, (k, D)."""
+        if isinstance(self.data, Sparse):
+            return self._chain(self.data.gram_rows(h, columns) * self.scale[columns, None])
+        V = self.data.lines(columns, self.center, self.scale)
+        return self.pull_back(V * h)
+
     def group_grams(self, h: Floats, rows: Indices, starts: Indices) -> Floats:
         """As `grams`, of the groups of rows from starts[k] up to starts[k + 1] in `rows`."""
         return self._biased(self.data.group_grams(rows, starts, h, self.center, self.scale))
@@ -351,14 +358,16 @@ class Objective:
         """
         return self._of_copy(self.dense.rounded(self.center, self.scale))
 
-    def columns(self, columns: Indices, copied: Objective | None = None) -> Objective:
+    def columns(
+        self, columns: Indices, copied: Objective | None = None, data: Source | None = None
+    ) -> Objective:
         """Return the objective for some of the columns, all other weights being zero.
 
-        They are copied, unless `copied` has their data from another penalty.
+        They are copied, unless `copied` has them from another penalty, or `data` has.
         """
         among, kinks = and_bias(columns, self.D), self.nonsmooth
         if copied is None:
-            data = self.data.columns(columns)
+            data = self.data.columns(columns) if data is None else data
             center, scale = self.center[columns], self.scale[columns]
             kinks = None if kinks is None else kinks.of(among)
         else:

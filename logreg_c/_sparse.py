@@ -121,6 +121,19 @@ class Sparse(Examples):
         self.meter.add(self.n if rows is None else len(rows))
         return out
 
+    def gram_rows(self, h: Floats, columns: Indices) -> Floats:
+        """Return sum_i h_i x_ij [x_i, 1] for some columns j, which rise, (k, d + 1).
+
+        Reads the rows that these columns have an entry in.
+        """
+        lines = transposed(selected(self.row_wise, columns, self.threads), self.threads)
+        rows = lines.indices.astype(np.intp)
+        r = h[rows] if lines.data is None else h[rows] * lines.data
+        out = np.zeros((len(columns), self.d + 1))
+        starts = lines.indptr.astype(np.intp)
+        _kernels.kernels.row_sums(self.row_wise, starts, rows, r, out, self.threads)
+        return out
+
     @property
     def size(self) -> int:
         """Entries of X."""

@@ -40,6 +40,15 @@ cdef int run_heads(const Heads* g, int threads, double* out) except -1 nogil:
     return 0
 
 
+cdef void run_row_sums(const Pass* p, const Py_ssize_t* starts, const Py_ssize_t* rows,
+                       const double* r, Py_ssize_t k, int threads, double* out) noexcept nogil:
+    """Fill k rows of out, each by one thread."""
+    cdef Py_ssize_t q, D = p.d + 1
+    for q in prange(k, schedule="dynamic", chunksize=1, num_threads=threads):
+        sparse_gradient(&p.sparse, rows + starts[q], 0, starts[q + 1] - starts[q], p.d,
+                        r + starts[q], out + q * D)
+
+
 cdef int run_transpose(const Pass* p, int threads, int64_t* starts, int32_t* rows,
                        void* values) except -1 nogil:
     """Fill the arrays of the transpose, whose lines are X's columns, their rows in order."""
@@ -132,6 +141,20 @@ def head_gram(X, rows, cnp.ndarray h, cnp.ndarray place, cnp.ndarray out, int th
     cdef double* sums = doubles(out)
     with nogil:
         run_heads(&g, threads, sums)
+
+
+def row_sums(X, cnp.ndarray starts, cnp.ndarray rows, cnp.ndarray r, cnp.ndarray out, int threads):
+    """Add the r-weighted sum of [x_i, 1] over the rows from starts[q] up to starts[q + 1] in `rows`
+    to row q of out (k, d + 1), for a sound sparse X by rows."""
+    cdef Pass p
+    set_data(&p, X)
+    cdef const Py_ssize_t* first = <const Py_ssize_t*> cnp.PyArray_DATA(starts)
+    cdef const Py_ssize_t* order = <const Py_ssize_t*> cnp.PyArray_DATA(rows)
+    cdef const double* weights = doubles(r)
+    cdef Py_ssize_t k = cnp.PyArray_DIM(out, 0)
+    cdef double* sums = doubles(out)
+    with nogil:
+        run_row_sums(&p, first, order, weights, k, woken(threads), sums)
 
 
 def transpose(X, cnp.ndarray starts, cnp.ndarray rows, values, int threads):

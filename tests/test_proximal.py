@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 
 from logreg_c import fit, regularization_path
+from logreg_c._copied_columns import CopiedColumns
 from logreg_c._penalty import as_penalty
 from logreg_c.fitting import Problem
 from logreg_c.solvers import _orthant, _proximal
 from logreg_c.solvers._orthant import Inverse, System, face, newton_direction
-from logreg_c.solvers._proximal import NEAR, Curvature, Recall, last_step, scores
+from logreg_c.solvers._proximal import NEAR, Curvature, Made, Recall, last_step, scores
+from logreg_c.solvers.working_set import places_of
 
 sparse = pytest.importorskip("scipy.sparse")
 
@@ -140,3 +142,68 @@ def test_a_face_is_looked_for_where_nothing_is_lost():
         Inverse(objective, point, None), objective.start(),
     )  # fmt: skip
     assert system.refaced(1e-15) is None
+
+
+@pytest.mark.parametrize("layout", ["csr", "csc", "ones", "float32", "dense", "dense by columns"])
+@pytest.mark.parametrize("fit_bias", [True, False])
+def test_a_hessian_goes_over_to_other_columns(layout, fit_bias):
+    X, y = table(600, 30)
+    if layout == "ones":
+        X.data[:] = 1.0
+    dense = layout.startswith("dense")
+    if dense:
+        X = np.array(X.toarray() + 3.0, order="F" if "columns" in layout else "C")
+    elif layout == "float32":
+        X = X.astype(np.float32)
+    elif layout == "csc":
+        X = X.tocsc()
+    problem = Problem(X, y, np.linspace(0.5, 2.0, 600), None, fit_bias, 0, 2, True)
+    whole = problem.pose(as_penalty(0.1, 0.01, None, None, None, 30)).objective
+    point = whole.evaluate(whole.start())
+    a = whole.data.predictions(point.Z)
+
+    def part_of(columns):
+        if not dense:
+            return whole.columns(columns)
+        copied = CopiedColumns(whole.data)
+        for some in np.array_split(columns, 3):
+            copied.add(some)
+        assert np.array_equal(copied.columns, columns)
+        assert np.array_equal(copied.data().X, X[:, columns])
+        return whole.columns(columns, None, copied.data())
+
+    first, then = np.arange(0, 20, 2), np.arange(1, 27)
+    part, other = part_of(first), part_of(then)
+    made = Made(part.hessian(a), part.quadratic.copy(), None, a).at(places_of(then, first, whole))
+    kept = np.isin(then, first)
+    assert np.array_equal(made.columns, kept)
+    assert not made.with_ridge_of(other)[:-1, :-1][~kept][:, kept].any()
+    made.take(other, np.flatnonzero(~kept)[:7])
+    exact = other.hessian(a)
+    has = np.flatnonzero(np.append(made.columns, True))
+    assert len(has) == 9 + 7 + 1
+    found = made.with_ridge_of(other)
+    np.testing.assert_allclose(
+        found[np.ix_(has, has)], exact[np.ix_(has, has)], rtol=1e-12, atol=1e-14
+    )
+    without = np.delete(np.arange(27), has)
+    np.testing.assert_array_equal(found[np.ix_(without, has)], 0.0)
+
+
+@pytest.mark.parametrize("kind", ["sparse", "dense", "elastic net", "no bias"])
+def test_columns_that_come_in_are_added_to_a_hessian(kind, monkeypatch):
+    X, y = table(6000, 80)
+    X = X.toarray() if kind == "dense" else X
+    monkeypatch.setattr(_proximal, "KEPT", 0.0)
+    taken, take = [], Made.take
+    monkeypatch.setattr(Made, "take", lambda *a: taken.append(len(a[2])) or take(*a))
+    ratio, bias = 0.7 if kind == "elastic net" else 1.0, kind != "no bias"
+    path = regularization_path(
+        X, y, l1_ratio=ratio, n_penalties=50, eps=0.05, fit_intercept=bias, tol=1e-8
+    )
+    assert path.converged.all()
+    assert sum(taken) > 3
+    for k in range(0, 50, 7):
+        p = path.penalties[k]
+        best = fit(X, y, l1=ratio * p, l2=(1.0 - ratio) * p, tol=1e-10, fit_intercept=bias)
+        assert -best.gap <= path.objective[k] - best.objective <= path.gap[k]

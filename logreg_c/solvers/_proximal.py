@@ -36,8 +36,11 @@ NEAR = 0.9
 NEARLY = 0.98
 # What the first such step leaves of its decrement, about, and by how much more the next one leaves.
 RECALLED, GROWS = 0.01, 2.0
+# A Hessian that costs less than so many steps is not worth being kept for other columns; more of
+# these than this part of all are not added to one, which takes longer, or more memory.
+KEPT, FEW = 3.0, 0.1
 # What it costs to put an entry of a Hessian of some columns in its place, in multiplications.
-PLACED = 50.0
+PLACED = 200.0
 # Coordinate descent in models ends at this part of what is enough.
 ROUGH = 1e-3
 
@@ -170,11 +173,33 @@ class Made(NamedTuple):
     columns: Mask | None
     a: Floats
 
-    def serves(self, part: Objective, point: Point) -> bool:
-        """Whether it has all columns that may move."""
+    def missing(self, part: Objective, point: Point) -> Indices:
+        """Return the columns that may move and that it lacks."""
         if self.columns is None:
-            return True
-        return not (may_move(part, point, NEARLY) > self.columns).any()
+            return np.zeros(0, dtype=np.intp)
+        return np.flatnonzero(may_move(part, point, NEARLY) > self.columns)
+
+    def at(self, places: Indices) -> Made:
+        """Return it for other columns; `places` is where their parameters stand now, or -1."""
+        known, D = places >= 0, len(places) // len(self.a)
+        where = places[known]
+        H, quadratic = np.zeros((len(places), len(places))), np.zeros(D)
+        columns = known[: D - 1].copy()
+        H[np.ix_(known, known)] = self.H[np.ix_(where, where)]
+        quadratic[known[:D]] = self.quadratic[places[:D][known[:D]]]
+        if self.columns is not None:
+            columns[columns] = self.columns[places[: D - 1][columns]]
+        return Made(H, quadratic, columns, self.a)
+
+    def take(self, part: Objective, missing: Indices) -> None:
+        """Add some columns' curvatures, for two classes."""
+        assert self.columns is not None
+        self.columns[missing] = True
+        rows = part.gram_rows(part.data.curvatures(self.a)[0], missing)
+        rows[:, :-1][:, ~self.columns] = 0.0
+        self.H[missing], self.H[:, missing] = rows, rows.T
+        self.quadratic[missing] = part.quadratic[missing]
+        self.H[missing, missing] += part.quadratic[missing]
 
     def with_ridge_of(self, part: Objective) -> Floats:
         """Return it with a problem's own ridge penalties."""
@@ -183,11 +208,11 @@ class Made(NamedTuple):
 
 
 class Recall:
-    """Solves one problem after another of the same columns and rows, whose penalties differ.
+    """Solves one problem after another of the same rows, whose penalties and columns differ.
 
     A Hessian proves steps of the problems after its own as well (`_certificate`), as long as
     curvatures are about the same: what that costs is seen from proof to proof. One that fails is
-    the last of its Hessian.
+    the last of its Hessian. Columns that come in are added to it.
     """
 
     def __init__(self) -> None:
@@ -196,8 +221,15 @@ class Recall:
         self._gap = 0.0  # what the last step was to prove
 
     def forget(self) -> None:
-        """Go over to other columns or rows."""
+        """Go over to other rows."""
         self._made = None
+
+    def move(self, part: Objective, places: Indices) -> None:
+        """Go over to other columns; `places` is where their parameters stand now, -1 nowhere."""
+        if price_of_gram(part) <= KEPT * price_of_step(part):
+            self._made = None
+        elif self._made is not None:
+            self._made = self._made.at(places)
 
     def __call__(
         self, gap: float, part: Objective, point: Point, enough: float, least: float
@@ -212,8 +244,14 @@ class Recall:
 
     def _step(self, gap: float, part: Objective, point: Point) -> Solved | None:
         made = self._made
-        if made is None or not made.serves(part, point):
+        if made is None:
             return None
+        missing = made.missing(part, point)
+        if len(missing):
+            few = part.K == 1 and len(missing) <= FEW * part.D
+            if not few or Curvature(part).price(point) <= KEPT:
+                return None
+            made.take(part, missing)
         s, decrement = model_step(part, made.with_ridge_of(part), point)
         if not self._left * decrement <= gap:
             return None
@@ -254,7 +292,7 @@ class Curvature:
         columns = self._moving(point)
         self._others = None
         if columns is None:
-            self.made = Made(part.hessian(a), part.quadratic, None, a)
+            self.made = Made(part.hessian(a), part.quadratic.copy(), None, a)
             return UpdatedHessian(part, self.made.H)
         self._h = part.data.curvatures(a)[0]
         coordinates = and_bias(columns, part.D)
@@ -265,7 +303,7 @@ class Curvature:
             H[-1] = H[:, -1] = 0.0
         has = np.zeros(part.D - 1, dtype=bool)
         has[columns] = True
-        self.made = Made(part.finished(H), part.quadratic, has, a)
+        self.made = Made(part.finished(H), part.quadratic.copy(), has, a)
         return UpdatedHessian(part, self.made.H)
 
     def complete(self, hessian: UpdatedHessian) -> None:

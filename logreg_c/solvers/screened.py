@@ -17,6 +17,8 @@ from functools import partial
 import numpy as np
 
 from .._arrays import and_bias
+from .._copied_columns import CopiedColumns
+from .._data import Dense
 from .._objective import Objective, Point
 from .._validation import Floats, Indices
 from ._distant import Distant
@@ -54,9 +56,12 @@ class Screen:
         self._held: Mask | None = None
         self._part: Objective | None = None
         self._group: Indices | None = None
+        self._copied: CopiedColumns | None = None
         self._repeats = True
         self._unfactored: Unfactored | None = None
+        # The columns that `Unfactored` has learnt of, and those of the Hessian that is recalled.
         self._learnt: Indices = np.zeros(0, dtype=np.intp)
+        self._recalled: Indices = np.zeros(0, dtype=np.intp)
         self._distant: Distant | None = None
         self.recall = Recall()
 
@@ -82,7 +87,7 @@ class Screen:
         assert self._distant is not None
         used = np.flatnonzero(point.theta[:, :-1].any(axis=0))
         self._distant.refer(objective, R, pulled, used)
-        self._columns = self._held = self._part = None
+        self._columns = self._held = self._part = self._copied = None
 
     def are_below(self, objective: Objective, R: Floats) -> bool:
         """Whether no other column is above the penalty for the dual variables R."""
@@ -96,21 +101,26 @@ class Screen:
         """Return some columns, those needed among them, and the `condensed` objective for these."""
         columns, held, part = self._columns, self._held, self._part
         count = int(np.count_nonzero(needed))
-        most = TOO_MANY * count + FEWEST
-        if columns is None or held is None or len(columns) > most or (needed > held).any():
-            wanted = count + max(FEWEST, int(SPARE * count))
-            if wanted < len(score):
-                score = np.where(needed, np.inf, score)
-                columns = np.sort(np.argpartition(-score, wanted)[:wanted])
+        if columns is None or held is None or len(columns) > TOO_MANY * count + FEWEST:
+            columns = held = self._copied = None
+        if columns is None or held is None or (needed > held).any():
+            part = None
+            if isinstance(objective.data, Dense):
+                if self._copied is None:
+                    self._copied = CopiedColumns(objective.data)
+                self._copied.add(np.flatnonzero(needed if held is None else needed > held))
+                columns = self._copied.columns
             else:
-                columns = np.arange(len(score))
-            held, part = np.zeros(len(score), dtype=bool), None
+                columns = with_spare(needed, score, max(FEWEST, int(SPARE * count)))
+            held = np.zeros(len(score), dtype=bool)
             held[columns] = True
         if part is None:
+            data = None if self._copied is None else self._copied.data()
             # The more columns the fewer rows are the same.
-            part, self._group = objective.columns(columns).condensed(self._repeats)
-            self._repeats = self._group is not None
-            self.recall.forget()
+            part, group = objective.columns(columns, None, data).condensed(self._repeats)
+            if group is not None or self._repeats:
+                self.recall.forget()
+            self._group, self._repeats = group, group is not None
         else:
             part = objective.columns(columns, part)
         self._columns, self._held, self._part = columns, held, part
@@ -125,7 +135,20 @@ class Screen:
         if not np.array_equal(columns, self._learnt):
             self._unfactored.move(places_of(columns, self._learnt, objective))
             self._learnt = columns
-        return solver_for(part, count, self._unfactored)
+        solver = solver_for(part, count, self._unfactored)
+        if solver is solve and not np.array_equal(columns, self._recalled):
+            self.recall.move(part, places_of(columns, self._recalled, objective))
+            self._recalled = columns
+        return solver
+
+
+def with_spare(needed: Mask, score: Floats, spare: int) -> Indices:
+    """Return the columns that are needed, and so many others whose score is largest."""
+    wanted = int(np.count_nonzero(needed)) + spare
+    if wanted >= len(score):
+        return np.arange(len(score))
+    score = np.where(needed, np.inf, score)
+    return np.sort(np.argpartition(-score, wanted)[:wanted])
 
 
 def screened(screen: Screen, before: Point, l1: Floats) -> Solver:
