@@ -541,6 +541,7 @@ def low_rank(n, d, K):
         (300, 1000, 4, "lbfgs", "compressed"),
         (300, 100, 10, "newton-cg", "newton"),
         (1000, 180, 10, "lbfgs", "blocks"),
+        (600, 200, 10, "lbfgs", "newton-cg"),
     ],
 )
 def test_what_is_tried_first_gives_up_in_time(n, d, K, tried, found):
@@ -566,9 +567,9 @@ def test_what_is_tried_first_gives_up_in_time(n, d, K, tried, found):
         (1000, 700, 2, {}, ["lbfgs", "newton"]),
         (1000, 700, 2, {"l2": 0.0}, ["newton"]),
         (2400, 4500, 2, {}, ["lbfgs", "newton-cg"]),
-        (900, 300, 10, {}, ["lbfgs", "newton-cg"]),
+        (1500, 300, 10, {}, ["lbfgs", "newton-cg"]),
         (900, 300, 10, {"l2": 0.0}, ["blocks", "newton-cg"]),
-        (910, 300, 10, {}, ["lbfgs", "blocks", "newton-cg"]),
+        (1510, 300, 10, {}, ["lbfgs", "blocks", "newton-cg"]),
         (10_000, 300, 10, {}, ["blocks", "newton-cg"]),
         (1000, 2000, 2, {}, ["lbfgs", "compressed", "newton"]),
         (1000, 2000, 2, {"l2": 0.0}, ["compressed", "newton"]),

@@ -55,8 +55,8 @@ MANY_STEPS_COMPRESSED = 40.0
 # Doubles that a Hessian per class may take.
 BLOCKS = 3e7
 # Rows a column from where on these are worth their solves, of which a step takes some dozens: with
-# fewer L-BFGS takes two to four times as many passes, and a seventh to two thirds of the time.
-BLOCKS_ROWS = 3
+# fewer, L-BFGS and conjugate gradients take more passes, and less time.
+BLOCKS_ROWS = 5
 # With so many rows a column samples of them do for most steps, and L-BFGS is not tried before.
 BLOCKS_ONLY = 30
 
@@ -84,7 +84,7 @@ def choose(name: str, objective: Objective) -> list[str]:
       classes after lbfgs if that costs 30 passes, which it does from about 500 columns on, and
       all are penalised;
     - else K D within the same limits and n at least 50 D: sampled;
-    - else several classes whose Hessians, one each, take at most 240 MB, and n at least 3 D or some
+    - else several classes whose Hessians, one each, take at most 240 MB, and n at least 5 D or some
       columns without a penalty: blocks, after lbfgs if n is below 30 D and all columns are
       penalised;
     - else lbfgs.
@@ -102,8 +102,9 @@ def choose(name: str, objective: Objective) -> list[str]:
     followed by newton if K D is within the limits above and a Hessian of all rows takes at most
     1,000 Gflop, else by newton-cg; with an L1 penalty or bounds, by newton if K D is at most 1,500
     and its Hessian the same, else by working-set. What is tried before another one ends in time:
-    newton-cg after half of what newton costs, lbfgs after what compressed costs, and before blocks
-    as soon as it would take 30 passes more.
+    newton-cg after half of what newton costs, lbfgs after what compressed costs, and with several
+    classes, before blocks or newton-cg, where it would take three times 300 D/n passes more, and no
+    more than 300.
     """
     require_solver(name)
     n, D, K = objective.n, objective.D, objective.K

@@ -46,9 +46,13 @@ PROOF = 40
 # of its iterations cost, of which it takes at least five, and no fewer than these.
 HESSIANS, PATIENCE = 2.0, 100.0
 PRODUCTS_AT, PRODUCTS_ALONE_AT = 1e-4, 0.3
-# Passes over which their pace is measured, and how many more are too many where `blocks` follows.
-# Where columns are about independent it takes 20 to 60, whatever the scales; elsewhere a thousand.
-LOOK_BACK, MANY_MORE = 10, 30.0
+# With several classes, where one of these follows: passes over which their pace is measured; passes
+# after which it is asked whether too many more are to come, times rows a column, and no more than
+# these; and how many times as many are too many. Where columns are about independent there are 20
+# to 100 in all, whatever the scales, where they are about of low rank a thousand, and what follows
+# is the better the more rows there are.
+FOLLOWERS, LOOK_BACK = ("blocks", "newton-cg"), 10
+ASKED_AFTER, LATEST_ASKED, TOO_MANY = 300.0, 100.0, 3.0
 # Bytes of an X from where on a copy is worth its time, and up to which it is not too large.
 LEAST_ROUNDED, MOST_ROUNDED = 4e6, 2.0**31
 # Rows a column up to which fits take enough passes. With several classes they are not bound so.
@@ -120,18 +124,19 @@ def _points_from(objective: Objective, point: Point) -> Combination:
 
 
 class Falls:
-    """What is left, in parts of the goal, pass by pass."""
+    """What is left, in parts of the goal, pass by pass; the first `passes` are not judged."""
 
-    def __init__(self) -> None:
+    def __init__(self, passes: float) -> None:
+        self._passes = passes
         self._logs: list[float] = []
 
     def are_slow(self, left: float) -> bool:
-        """Whether it will take many passes more at the pace of the last ones."""
+        """Whether it will take far too many passes more at the pace of the last ones."""
         self._logs.append(math.log(max(left, 1e-300)))
-        if len(self._logs) <= LOOK_BACK or self._logs[-1] <= 0.0:
+        if len(self._logs) <= max(self._passes, LOOK_BACK) or self._logs[-1] <= 0.0:
             return False
         fall = (self._logs[-1 - LOOK_BACK] - self._logs[-1]) / LOOK_BACK
-        return self._logs[-1] > MANY_MORE * fall
+        return self._logs[-1] > TOO_MANY * self._passes * fall
 
 
 def lbfgs(task: Task) -> Iterator[Iterate]:
@@ -144,7 +149,9 @@ def lbfgs(task: Task) -> Iterator[Iterate]:
     combined_at = 1.0
     products_at = PRODUCTS_AT if seen.useful else PRODUCTS_ALONE_AT
     retried = False
-    meter, patience, falls = objective.data.meter, math.inf, Falls()
+    meter, patience = objective.data.meter, math.inf
+    judged = objective.K > 1 and task.follower in FOLLOWERS
+    falls = Falls(min(ASKED_AFTER * objective.D / objective.n, LATEST_ASKED))
     hessian = hessian_in_steps(objective, objective.K * objective.D)
     if task.follower == "newton" and hessian >= MANY_STEPS:
         patience = meter.reads + max(HESSIANS * hessian, PATIENCE)
@@ -155,7 +162,7 @@ def lbfgs(task: Task) -> Iterator[Iterate]:
         s = -apply(point.gradient)
         gap = task.goal.gap(point.J)
         left = -0.5 * inner(point.gradient, s) / gap
-        if task.follower == "blocks" and falls.are_slow(left):
+        if judged and falls.are_slow(left):
             return
         lower = plain_lower_bound(objective, point)
         if left <= combined_at and point.J - lower > gap:
