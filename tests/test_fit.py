@@ -541,7 +541,7 @@ def low_rank(n, d, K):
         (300, 1000, 4, "lbfgs", "compressed"),
         (300, 100, 10, "newton-cg", "newton"),
         (1000, 180, 10, "lbfgs", "blocks"),
-        (600, 200, 10, "lbfgs", "newton-cg"),
+        (600, 200, 10, "lbfgs, newton-cg", "newton"),
     ],
 )
 def test_what_is_tried_first_gives_up_in_time(n, d, K, tried, found):
@@ -554,7 +554,7 @@ def test_what_is_tried_first_gives_up_in_time(n, d, K, tried, found):
     # With columns that are independent of each other it is enough.
     X = np.random.default_rng(0).standard_normal((n, d))
     y = (X @ np.eye(d, K) * 2 + np.random.default_rng(1).gumbel(size=(n, K))).argmax(axis=1)
-    assert fit(X, y, l2=1 / n).solver == tried
+    assert fit(X, y, l2=1 / n).solver == tried.split(",")[0]
 
 
 @pytest.mark.parametrize(
@@ -566,11 +566,12 @@ def test_what_is_tried_first_gives_up_in_time(n, d, K, tried, found):
         (100, 2000, 2, {"penalty_factor": [1.0, 2.0] * 1000}, ["lbfgs", "newton"]),
         (1000, 700, 2, {}, ["lbfgs", "newton"]),
         (1000, 700, 2, {"l2": 0.0}, ["newton"]),
-        (2400, 4500, 2, {}, ["lbfgs", "newton-cg"]),
-        (1500, 300, 10, {}, ["lbfgs", "newton-cg"]),
-        (900, 300, 10, {"l2": 0.0}, ["blocks", "newton-cg"]),
-        (1510, 300, 10, {}, ["lbfgs", "blocks", "newton-cg"]),
-        (10_000, 300, 10, {}, ["blocks", "newton-cg"]),
+        (2400, 4500, 2, {}, ["lbfgs", "newton-cg", "newton"]),
+        (2600, 5000, 2, {}, ["lbfgs", "newton-cg"]),
+        (1500, 300, 10, {}, ["lbfgs", "newton-cg", "newton"]),
+        (900, 300, 10, {"l2": 0.0}, ["blocks", "newton-cg", "newton"]),
+        (1510, 300, 10, {}, ["lbfgs", "blocks", "newton-cg", "newton"]),
+        (10_000, 300, 10, {}, ["blocks", "newton-cg", "newton"]),
         (1000, 2000, 2, {}, ["lbfgs", "compressed", "newton"]),
         (1000, 2000, 2, {"l2": 0.0}, ["compressed", "newton"]),
         (300, 100, 10, {}, ["newton-cg", "newton"]),

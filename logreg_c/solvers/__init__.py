@@ -48,6 +48,8 @@ SMALL, LARGE, TOO_LARGE = 1e7, 1e11, 1e12
 FEW_ROWS, FEW_ROWS_KINKS = 50, 40
 # Parameters whose Hessian is worth a factor: of all classes at once, of two classes.
 FACTORED, FACTORED_TWO_CLASSES = 1500, 4000
+# And where nothing else gets to the optimum: of 200 MB.
+FACTORED_LAST = 5000
 # Rows, times classes, whose own Hessian is worth a factor; rows whose Gram is bearable.
 FEW_EXAMPLES, MOST_EXAMPLES = 1500, 4000
 # Iterations that this costs from where on L-BFGS is worth a try before.
@@ -100,17 +102,20 @@ def choose(name: str, objective: Objective) -> list[str]:
 
     What gets stuck, or lbfgs where a Hessian costs 30 passes and it takes longer than two, is
     followed by newton if K D is within the limits above and a Hessian of all rows takes at most
-    1,000 Gflop, else by newton-cg; with an L1 penalty or bounds, by newton if K D is at most 1,500
-    and its Hessian the same, else by working-set. What is tried before another one ends in time:
-    newton-cg after half of what newton costs, lbfgs after what compressed costs, and with several
-    classes, before blocks or newton-cg, where it would take three times 300 D/n passes more, and no
-    more than 300.
+    1,000 Gflop, else by newton-cg, and that by newton if K D is at most 5,000; with an L1 penalty
+    or bounds, by newton if K D is at most 1,500 and its Hessian the same, else by working-set. What
+    is tried before another one ends in time: newton-cg after half of what newton costs, lbfgs after
+    what compressed costs, and with several classes, before blocks or newton-cg, where it would take
+    three times 300 D/n passes more, and no more than 300.
     """
     require_solver(name)
     n, D, K = objective.n, objective.D, objective.K
     flops = n * D * D * (K * (K + 1) // 2)
     factored = K * D <= (FACTORED if K > 1 else FACTORED_TWO_CLASSES)
-    stronger = "newton" if factored and flops < TOO_LARGE else "newton-cg"
+    stronger = ["newton"]
+    if not factored or flops >= TOO_LARGE:
+        last = K * D <= FACTORED_LAST and flops < TOO_LARGE
+        stronger = ["newton-cg", "newton"] if last else ["newton-cg"]
     if isinstance(objective.data, Sparse):
         return _choose_sparse(name, stronger, objective)
     if name == "preconditioned":
@@ -135,7 +140,7 @@ def choose(name: str, objective: Objective) -> list[str]:
         penalised = all_held(objective)
         if 2 * n <= D and K * n <= FEW_EXAMPLES and uniform:
             if penalised and compressed_in_steps(objective) >= MANY_STEPS_COMPRESSED:
-                return ["lbfgs", "compressed", stronger]
+                return ["lbfgs", "compressed", *stronger]
             name = "compressed"
         elif factored and n < FEW_ROWS * D and comes_before_newton(objective):
             name = "newton-cg"
@@ -149,14 +154,14 @@ def choose(name: str, objective: Objective) -> list[str]:
             name = "sampled"
         elif K > 1 and K * D * D <= BLOCKS and (n >= BLOCKS_ROWS * D or not penalised):
             if penalised and n < BLOCKS_ONLY * D:
-                return ["lbfgs", "blocks", stronger]
+                return ["lbfgs", "blocks", *stronger]
             name = "blocks"
         else:
             name = "lbfgs"
-    return [name] if name == stronger else [name, stronger]
+    return [name, *(other for other in stronger if other != name)]
 
 
-def _choose_sparse(name: str, stronger: str, objective: Objective) -> list[str]:
+def _choose_sparse(name: str, stronger: list[str], objective: Objective) -> list[str]:
     """Return the solvers to try where X is sparse."""
     if objective.nonsmooth is not None:
         return _choose_sparse_nonsmooth(name, objective)
@@ -168,7 +173,7 @@ def _choose_sparse(name: str, stronger: str, objective: Objective) -> list[str]:
         raise ValueError(
             f"solver is {name!r}, which is for a dense X; give 'auto' or one of {', '.join(SPARSE)}"
         )
-    return [name] if name == stronger else [name, stronger]
+    return [name, *(other for other in stronger if other != name)]
 
 
 def _choose_sparse_nonsmooth(name: str, objective: Objective) -> list[str]:
