@@ -542,6 +542,7 @@ def low_rank(n, d, K):
         (300, 100, 10, "newton-cg", "newton"),
         (1000, 180, 10, "lbfgs", "blocks"),
         (600, 200, 10, "lbfgs, newton-cg", "newton"),
+        (2100, 4100, 2, "lbfgs", "newton-cg"),
     ],
 )
 def test_what_is_tried_first_gives_up_in_time(n, d, K, tried, found):

@@ -105,8 +105,8 @@ def choose(name: str, objective: Objective) -> list[str]:
     1,000 Gflop, else by newton-cg, and that by newton if K D is at most 5,000; with an L1 penalty
     or bounds, by newton if K D is at most 1,500 and its Hessian the same, else by working-set. What
     is tried before another one ends in time: newton-cg after half of what newton costs, lbfgs after
-    what compressed costs, and with several classes, before blocks or newton-cg, where it would take
-    three times 300 D/n passes more, and no more than 300.
+    what compressed costs, and before blocks or newton-cg where it would take three times as many
+    passes more as it is left in peace: 300, or with several classes 300 D/n, at most 100.
     """
     require_solver(name)
     n, D, K = objective.n, objective.D, objective.K

@@ -46,11 +46,11 @@ PROOF = 40
 # of its iterations cost, of which it takes at least five, and no fewer than these.
 HESSIANS, PATIENCE = 2.0, 100.0
 PRODUCTS_AT, PRODUCTS_ALONE_AT = 1e-4, 0.3
-# With several classes, where one of these follows: passes over which their pace is measured; passes
-# after which it is asked whether too many more are to come, times rows a column, and no more than
+# Where one of these follows: passes over which their pace is measured; passes after which it is
+# asked whether too many more are to come, with several classes times rows a column and no more than
 # these; and how many times as many are too many. Where columns are about independent there are 20
 # to 100 in all, whatever the scales, where they are about of low rank a thousand, and what follows
-# is the better the more rows there are.
+# several classes is the better the more rows there are.
 FOLLOWERS, LOOK_BACK = ("blocks", "newton-cg"), 10
 ASKED_AFTER, LATEST_ASKED, TOO_MANY = 300.0, 100.0, 3.0
 # Bytes of an X from where on a copy is worth its time, and up to which it is not too large.
@@ -150,8 +150,9 @@ def lbfgs(task: Task) -> Iterator[Iterate]:
     products_at = PRODUCTS_AT if seen.useful else PRODUCTS_ALONE_AT
     retried = False
     meter, patience = objective.data.meter, math.inf
-    judged = objective.K > 1 and task.follower in FOLLOWERS
-    falls = Falls(min(ASKED_AFTER * objective.D / objective.n, LATEST_ASKED))
+    judged = task.follower in FOLLOWERS
+    few = ASKED_AFTER * objective.D / objective.n
+    falls = Falls(min(few, LATEST_ASKED) if objective.K > 1 else ASKED_AFTER)
     hessian = hessian_in_steps(objective, objective.K * objective.D)
     if task.follower == "newton" and hessian >= MANY_STEPS:
         patience = meter.reads + max(HESSIANS * hessian, PATIENCE)
