@@ -40,7 +40,7 @@ RECALLED, GROWS = 0.01, 2.0
 # these than this part of all are not added to one, which takes longer, or more memory.
 KEPT, FEW = 3.0, 0.1
 # What it costs to put an entry of a Hessian of some columns in its place, in multiplications.
-PLACED = 200.0
+PLACED = 50.0
 # Coordinate descent in models ends at this part of what is enough.
 ROUGH = 1e-3
 

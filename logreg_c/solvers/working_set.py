@@ -52,11 +52,12 @@ SURE = 1e-3
 # Steps with the same columns where there is no Hessian, the pairs of them that are kept, and after
 # how many what they start from is made anew.
 STEPS, PAIRS, RENEWED = 200, 6, 15
-# Steps that are not called many, whatever they cost.
-FEWEST_STEPS = 12
+# How many times what a Hessian and its factor cost is too much for what they would spare, and the
+# passes, times that, which are never too many.
+MANY, FEWEST_STEPS = 2.0, 12
 # Parameters up to which the model of all columns takes over where steps are many: there any number
 # of weights gets to zero or leaves it at once.
-WHOLE = 5000
+WHOLE = 8000
 
 PartSolver = Callable[[Objective, Point, float, float], Solved]
 
@@ -180,6 +181,8 @@ class Unfactored:
         self._memory = Memory(PAIRS, objective.data.threads)
         self._inverse: Inverse | None = None
         self._made = 0  # steps since that was made
+        self._part: Objective | None = None
+        self._begun = 0.0  # reads of the part before its problem
         self._hard = False
 
     def move(self, places: Indices) -> None:
@@ -192,9 +195,12 @@ class Unfactored:
         assert part.nonsmooth is not None
         memory = self._memory
         last: Face | None = None
+        meter = part.data.meter
+        if part is not self._part:
+            self._part, self._begun = part, meter.reads
         for count in range(STEPS + 1):
             where = face(part.nonsmooth, point)
-            self._hard = self._hard or are_many(part, where, count)
+            self._hard = self._hard or are_many(part, where, meter.reads - self._begun)
             if self._hard and part.K * part.D <= WHOLE:
                 return solve(part, point, enough, least)
             inverse = self._inverse_for(part, point)
@@ -243,10 +249,10 @@ class Unfactored:
         return self._inverse
 
 
-def are_many(part: Objective, where: Face, count: int) -> bool:
-    """Whether so many steps cost more than a Hessian of the face and its factor."""
+def are_many(part: Objective, where: Face, passes: float) -> bool:
+    """Whether so many passes cost far more than a Hessian of the face and its factor."""
     moves = int(np.count_nonzero(where.moves))
-    return count > max(hessian_in_steps(part, moves), FEWEST_STEPS)
+    return passes > MANY * max(hessian_in_steps(part, moves), FEWEST_STEPS)
 
 
 def prove(
