@@ -445,6 +445,17 @@ def test_working_set_is_for_penalties_with_kinks():
         fit(np.eye(4), [0, 1, 0, 1], l2=0.1, solver="working-set")
 
 
+def test_proofs_that_fail_do_not_go_on_for_ever():
+    # Columns that all classes share a weight of bend J by next to nothing: each try of conjugate
+    # gradients is 50 products.
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((2000, 300))
+    y = (X @ rng.standard_normal((300, 4)) / 9.0 + rng.gumbel(size=(2000, 4))).argmax(axis=1)
+    result = fit(X, y, l1=1e-6, solver="working-set")
+    assert result.converged
+    assert result.n_passes < 500
+
+
 @pytest.mark.parametrize("l1", [1e-4, 1e-5])
 def test_weights_whose_penalties_tie_change_at_once(l1, monkeypatch):
     """Of three classes one weight of each column may be zero: face by face that took for ever."""
