@@ -107,16 +107,19 @@ def scores(cnp.ndarray gradient, cnp.ndarray lower, cnp.ndarray upper, cnp.ndarr
     cdef const double* high = doubles(upper)
     cdef const double* kinks = doubles(penalty)
     cdef double* score = doubles(out)
-    cdef Py_ssize_t d = cnp.PyArray_SIZE(out), j, k
+    cdef Py_ssize_t d = cnp.PyArray_SIZE(out), K = cnp.PyArray_DIM(gradient, 0), j, k
     cdef double v, size
     with nogil:
         for j in range(d):
-            size = 0
-            for k in range(cnp.PyArray_DIM(gradient, 0)):
+            score[j] = 0
+        # Signs cannot be guessed: no branches.
+        for k in range(K):
+            for j in range(d):
                 v = g[k * (d + 1) + j]
-                if low[j] < 0 if v > 0 else high[j] > 0:
-                    size = max(size, fabs(v))
-            score[j] = size / kinks[j] if kinks[j] > 0 else HUGE_VAL
+                size = fabs(v) if ((v > 0) & (low[j] < 0)) | ((v <= 0) & (high[j] > 0)) else 0.0
+                score[j] = max(score[j], size)
+        for j in range(d):
+            score[j] = score[j] / kinks[j] if kinks[j] > 0 else HUGE_VAL
 
 
 def finish_gradient(cnp.ndarray gradient, center, scale, bint fit_bias, cnp.ndarray theta,
