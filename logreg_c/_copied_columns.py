@@ -19,6 +19,8 @@ ROWS = 4096
 class CopiedColumns:
     """Some columns of the examples, in the order in which they came.
 
+    What `data` returned before shares its memory with what it returns later, which has more of it.
+
     Attributes
     ----------
     columns : ndarray of intp
@@ -28,15 +30,20 @@ class CopiedColumns:
     def __init__(self, data: Dense) -> None:
         self._data = data
         self.columns: Indices = np.zeros(0, dtype=np.intp)
-        # Room for all; what is not written takes no memory.
-        self._lines = np.empty((data.d, data.n), dtype=data.X.dtype)
+        self._lines = np.empty((0, data.n), dtype=data.X.dtype)
 
     def add(self, columns: Indices) -> None:
         """Copy some more."""
         count, data = len(self.columns), self._data
-        lines, X = self._lines[count : count + len(columns)], np.asarray(data.X)
+        total = count + len(columns)
+        if total > len(self._lines):
+            room = np.empty((min(2 * total, data.d), data.n), dtype=data.X.dtype)
+            room[:count] = self._lines[:count]
+            self._lines = room
+        lines, X = self._lines[count:total], np.asarray(data.X)
         if X.flags.f_contiguous:
-            X.T.take(columns, axis=0, out=lines)
+            # Indices are in range; where that is to be looked at, NumPy copies `out` twice.
+            X.T.take(columns, axis=0, out=lines, mode="clip")
         else:
             for i in range(0, data.n, ROWS):
                 lines[:, i : i + ROWS] = X[i : i + ROWS].take(columns, axis=1).T

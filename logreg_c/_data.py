@@ -216,9 +216,11 @@ class Dense(Examples):
 
     def lines(self, columns: Indices, center: Floats, scale: Floats) -> Floats:
         """Return some columns, centred and scaled, each as a row."""
-        lines = np.asarray(self.X)[:, columns].T - center[columns, None]
+        lines = np.empty((len(columns), self.n))
+        np.subtract(np.asarray(self.X)[:, columns].T, center[columns, None], out=lines)
         lines *= scale[columns, None]
-        return np.ascontiguousarray(lines)
+        self.meter.add(self.n * len(columns) // self.d)
+        return lines
 
     def row_gram(self, center: Floats) -> Floats:
         """Return X_c X_c', (n, n), the columns centred. Reads X once."""

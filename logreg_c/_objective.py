@@ -248,7 +248,8 @@ class Objective:
         if isinstance(self.data, Sparse):
             return self._chain(self.data.gram_rows(h, columns) * self.scale[columns, None])
         V = self.data.lines(columns, self.center, self.scale)
-        return self.pull_back(V * h)
+        V *= h
+        return self.pull_back(V)
 
     def group_grams(self, h: Floats, rows: Indices, starts: Indices) -> Floats:
         """As `grams`, of the groups of rows from starts[k] up to starts[k + 1] in `rows`."""
@@ -359,7 +360,7 @@ class Objective:
         return self._of_copy(self.dense.rounded(self.center, self.scale))
 
     def columns(
-        self, columns: Indices, copied: Objective | None = None, data: Source | None = None
+        self, columns: Indices, copied: Objective | None = None, *, data: Source | None = None
     ) -> Objective:
         """Return the objective for some of the columns, all other weights being zero.
 

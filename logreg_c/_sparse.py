@@ -124,8 +124,9 @@ class Sparse(Examples):
     def gram_rows(self, h: Floats, columns: Indices) -> Floats:
         """Return sum_i h_i x_ij [x_i, 1] for some columns j, which rise, (k, d + 1).
 
-        Reads the rows that these columns have an entry in.
+        Reads X to find them, and then the rows that they have an entry in.
         """
+        self.meter.add_half(self.n)
         lines = transposed(selected(self.row_wise, columns, self.threads), self.threads)
         rows = lines.indices.astype(np.intp)
         r = h[rows] if lines.data is None else h[rows] * lines.data

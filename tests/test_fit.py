@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import sys
 import tracemalloc
@@ -556,6 +557,15 @@ def test_what_is_tried_first_gives_up_in_time(n, d, K, tried, found):
     X = np.random.default_rng(0).standard_normal((n, d))
     y = (X @ np.eye(d, K) * 2 + np.random.default_rng(1).gumbel(size=(n, K))).argmax(axis=1)
     assert fit(X, y, l2=1 / n).solver == tried.split(",")[0]
+
+
+@pytest.mark.parametrize("passes", [0.2, 30.0])
+def test_a_good_pace_is_not_slow(passes):
+    lbfgs = importlib.import_module("logreg_c.solvers.lbfgs")
+    falls = lbfgs.Falls(passes)
+    assert not any(falls.are_slow(math.exp(20.0 - 0.2 * k)) for k in range(70, 100))
+    falls = lbfgs.Falls(passes)
+    assert any(falls.are_slow(math.exp(20.0 - 0.002 * k)) for k in range(100))
 
 
 @pytest.mark.parametrize(

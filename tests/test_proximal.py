@@ -170,7 +170,7 @@ def test_a_hessian_goes_over_to_other_columns(layout, fit_bias):
             copied.add(some)
         assert np.array_equal(copied.columns, columns)
         assert np.array_equal(copied.data().X, X[:, columns])
-        return whole.columns(columns, None, copied.data())
+        return whole.columns(columns, data=copied.data())
 
     first, then = np.arange(0, 20, 2), np.arange(1, 27)
     part, other = part_of(first), part_of(then)

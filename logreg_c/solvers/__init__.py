@@ -102,11 +102,12 @@ def choose(name: str, objective: Objective) -> list[str]:
 
     What gets stuck, or lbfgs where a Hessian costs 30 passes and it takes longer than two, is
     followed by newton if K D is within the limits above and a Hessian of all rows takes at most
-    1,000 Gflop, else by newton-cg, and that by newton if K D is at most 5,000; with an L1 penalty
-    or bounds, by newton if K D is at most 1,500 and its Hessian the same, else by working-set. What
-    is tried before another one ends in time: newton-cg after half of what newton costs, lbfgs after
-    what compressed costs, and before blocks or newton-cg where it would take three times as many
-    passes more as it is left in peace: 300, or with several classes 300 D/n, at most 100.
+    1,000 Gflop, else by newton-cg, and that by newton if K D is at most 5,000 and its Hessian the
+    same; with an L1 penalty or bounds, by newton if K D is at most 1,500 and its Hessian the same,
+    else by working-set. What is tried before another one ends in time: newton-cg after half of what
+    newton costs, lbfgs after what compressed costs, and before blocks or newton-cg where it would
+    take three times as many passes more as it is left in peace: 300, or with several classes 300
+    D/n, at most 100.
     """
     require_solver(name)
     n, D, K = objective.n, objective.D, objective.K
@@ -158,6 +159,11 @@ def choose(name: str, objective: Objective) -> list[str]:
             name = "blocks"
         else:
             name = "lbfgs"
+    return _followed(name, stronger)
+
+
+def _followed(name: str, stronger: list[str]) -> list[str]:
+    """Return a solver and what is stronger."""
     return [name, *(other for other in stronger if other != name)]
 
 
@@ -173,7 +179,7 @@ def _choose_sparse(name: str, stronger: list[str], objective: Objective) -> list
         raise ValueError(
             f"solver is {name!r}, which is for a dense X; give 'auto' or one of {', '.join(SPARSE)}"
         )
-    return [name, *(other for other in stronger if other != name)]
+    return _followed(name, stronger)
 
 
 def _choose_sparse_nonsmooth(name: str, objective: Objective) -> list[str]:

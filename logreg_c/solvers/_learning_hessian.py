@@ -79,7 +79,10 @@ class UpdatedHessian:
         Hs = product(self._H, s)
         curvature = inner(s, Hs)
         if curvature > 0.0:
-            self._H = self._H + (y[:, None] * (y / sy) - Hs[:, None] * (Hs / curvature))
+            if self._H is self._first:
+                self._H = self._first.copy()
+            self._H += y[:, None] * (y / sy)
+            self._H -= Hs[:, None] * (Hs / curvature)
 
     def afresh(self, most: int) -> UpdatedHessian:
         """Return the matrix before all updates."""

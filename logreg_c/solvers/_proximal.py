@@ -36,9 +36,11 @@ NEAR = 0.9
 NEARLY = 0.98
 # What the first such step leaves of its decrement, about, and by how much more the next one leaves.
 RECALLED, GROWS = 0.01, 2.0
-# A Hessian that costs less than so many steps is not worth being kept for other columns; more of
-# these than this part of all are not added to one, which takes longer, or more memory.
-KEPT, FEW = 3.0, 0.1
+# A Hessian that costs less than so many steps is not worth being kept for other columns.
+KEPT = 3.0
+# The columns that are added to a Hessian, at most, in parts of all: more take as long as to make it
+# anew, and more memory.
+FEW = 0.1
 # What it costs to put an entry of a Hessian of some columns in its place, in multiplications.
 PLACED = 50.0
 # Coordinate descent in models ends at this part of what is enough.
@@ -156,7 +158,7 @@ def last_step(part: Objective, point: Point, s: Floats, decrement: float) -> Sol
 
 
 class Made(NamedTuple):
-    """A Hessian of some predictions.
+    """A Hessian of some predictions. It owns its arrays, but for `a`: `take` changes them.
 
     Attributes
     ----------

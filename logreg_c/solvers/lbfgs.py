@@ -46,12 +46,13 @@ PROOF = 40
 # of its iterations cost, of which it takes at least five, and no fewer than these.
 HESSIANS, PATIENCE = 2.0, 100.0
 PRODUCTS_AT, PRODUCTS_ALONE_AT = 1e-4, 0.3
-# Where one of these follows: passes over which their pace is measured; passes after which it is
-# asked whether too many more are to come, with several classes times rows a column and no more than
-# these; and how many times as many are too many. Where columns are about independent there are 20
-# to 100 in all, whatever the scales, where they are about of low rank a thousand, and what follows
-# several classes is the better the more rows there are.
+# The passes before one of these follows are judged by their pace over the last few.
 FOLLOWERS, LOOK_BACK = ("blocks", "newton-cg"), 10
+# After so many passes it is asked whether so many times as many are to come, which are too many.
+# With several classes it is asked after as many divided by rows a column, and no later than after
+# LATEST_ASKED: the more rows there are the better is what follows. Where columns are about
+# independent there are 20 to 100 passes in all, whatever the scales, and where they are about of
+# low rank a thousand.
 ASKED_AFTER, LATEST_ASKED, TOO_MANY = 300.0, 100.0, 3.0
 # Bytes of an X from where on a copy is worth its time, and up to which it is not too large.
 LEAST_ROUNDED, MOST_ROUNDED = 4e6, 2.0**31
@@ -127,13 +128,13 @@ class Falls:
     """What is left, in parts of the goal, pass by pass; the first `passes` are not judged."""
 
     def __init__(self, passes: float) -> None:
-        self._passes = passes
+        self._passes = max(passes, LOOK_BACK)
         self._logs: list[float] = []
 
     def are_slow(self, left: float) -> bool:
         """Whether it will take far too many passes more at the pace of the last ones."""
         self._logs.append(math.log(max(left, 1e-300)))
-        if len(self._logs) <= max(self._passes, LOOK_BACK) or self._logs[-1] <= 0.0:
+        if len(self._logs) <= self._passes or self._logs[-1] <= 0.0:
             return False
         fall = (self._logs[-1 - LOOK_BACK] - self._logs[-1]) / LOOK_BACK
         return self._logs[-1] > TOO_MANY * self._passes * fall

@@ -35,7 +35,8 @@ from .working_set import (
 
 # The rule's threshold is not below this part of the penalty, however large the step between two.
 LEAST = 0.5
-# Columns that are copied beside those needed, in parts of them, and the fewest.
+# Columns that are copied beside those needed, in parts of them, and the fewest, where a further one
+# takes a copy of them all.
 SPARE, FEWEST = 0.25, 16
 # More copied columns than so many times those needed are too many.
 TOO_MANY = 2.0
@@ -64,6 +65,11 @@ class Screen:
         self._recalled: Indices = np.zeros(0, dtype=np.intp)
         self._distant: Distant | None = None
         self.recall = Recall()
+
+    def begin(self) -> None:
+        """Go over to the next penalty."""
+        if self._unfactored is not None:
+            self._unfactored.begin()
 
     @staticmethod
     def suits(objective: Objective) -> bool:
@@ -98,16 +104,19 @@ class Screen:
     def part(
         self, objective: Objective, needed: Mask, score: Floats
     ) -> tuple[Indices, Objective, Indices | None]:
-        """Return some columns, those needed among them, and the `condensed` objective for these."""
+        """Return some columns, those needed among them, and the `condensed` objective for these.
+
+        They rise, but for those of `CopiedColumns`.
+        """
         columns, held, part = self._columns, self._held, self._part
         count = int(np.count_nonzero(needed))
         if columns is None or held is None or len(columns) > TOO_MANY * count + FEWEST:
             columns = held = self._copied = None
         if columns is None or held is None or (needed > held).any():
             part = None
-            if isinstance(objective.data, Dense):
+            if grows(objective):
                 if self._copied is None:
-                    self._copied = CopiedColumns(objective.data)
+                    self._copied = CopiedColumns(objective.dense)
                 self._copied.add(np.flatnonzero(needed if held is None else needed > held))
                 columns = self._copied.columns
             else:
@@ -117,7 +126,7 @@ class Screen:
         if part is None:
             data = None if self._copied is None else self._copied.data()
             # The more columns the fewer rows are the same.
-            part, group = objective.columns(columns, None, data).condensed(self._repeats)
+            part, group = objective.columns(columns, data=data).condensed(self._repeats)
             if group is not None or self._repeats:
                 self.recall.forget()
             self._group, self._repeats = group, group is not None
@@ -142,6 +151,15 @@ class Screen:
         return solver
 
 
+def grows(objective: Objective) -> bool:
+    """Whether a further column is best copied behind the others: X by columns will do.
+
+    With several classes passes over X by rows take half as long.
+    """
+    data = objective.data
+    return isinstance(data, Dense) and (data.K == 1 or data.X.flags.f_contiguous)
+
+
 def with_spare(needed: Mask, score: Floats, spare: int) -> Indices:
     """Return the columns that are needed, and so many others whose score is largest."""
     wanted = int(np.count_nonzero(needed)) + spare
@@ -164,6 +182,7 @@ def _screened(task: Task, screen: Screen, before: Point, l1: Floats) -> Iterator
     objective, goal, theta, point = task.objective, task.goal, task.theta, before
     assert objective.nonsmooth is not None
     enough = ENOUGH * before.J
+    screen.begin()
     while True:
         near, columns = screen.near(objective, point)
         assert near.nonsmooth is not None
@@ -186,14 +205,14 @@ def _screened(task: Task, screen: Screen, before: Point, l1: Floats) -> Iterator
             all_columns = chosen if columns is None else columns[chosen]
             solver = screen.solver(objective, part, all_columns, int(np.count_nonzero(used)))
             gap = goal.gap(among.J)
-            least = 0.3 * gap
+            least, further = 0.3 * gap, enough
             if solver is solve:
                 # The last step of a factored Hessian proves more than what it was to prove.
                 least = enough
                 solver = partial(screen.recall, gap)
             else:
-                enough = min(enough, UNFACTORED * gap)
-            last = solve_part(near, part, chosen, theta, solver, enough, least, group)
+                further = min(enough, UNFACTORED * gap)
+            last = solve_part(near, part, chosen, theta, solver, further, least, group)
             chosen = and_bias(chosen, near.D)
             among, lower, R, _ = prove(near, chosen, last)
             screen.recall.learn(last, among.J - lower)

@@ -181,14 +181,17 @@ class Unfactored:
         self._memory = Memory(PAIRS, objective.data.threads)
         self._inverse: Inverse | None = None
         self._made = 0  # steps since that was made
-        self._part: Objective | None = None
-        self._begun = 0.0  # reads of the part before its problem
+        self._begun: float | None = None  # reads of the part before its problem
         self._hard = False
 
     def move(self, places: Indices) -> None:
         """Go over to the problem of other columns; `places` is where its parameters stand now."""
         self._memory, self._inverse = self._memory.at(places), None
-        self._hard = False
+        self._hard, self._begun = False, None
+
+    def begin(self) -> None:
+        """Go over to the problem of another penalty."""
+        self._begun = None
 
     def __call__(self, part: Objective, point: Point, enough: float, least: float) -> Solved:
         """Solve a problem."""
@@ -196,8 +199,8 @@ class Unfactored:
         memory = self._memory
         last: Face | None = None
         meter = part.data.meter
-        if part is not self._part:
-            self._part, self._begun = part, meter.reads
+        if self._begun is None:
+            self._begun = meter.reads
         for count in range(STEPS + 1):
             where = face(part.nonsmooth, point)
             self._hard = self._hard or are_many(part, where, meter.reads - self._begun)
