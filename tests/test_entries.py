@@ -80,6 +80,27 @@ def test_the_gram_of_more_columns_than_a_row_has_entries(isa, k):
     assert len({out.tobytes() for out in outs}) == 1
 
 
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+@pytest.mark.parametrize("values", [np.float32, np.float64, None])
+def test_sums_of_groups_of_rows(isa, index, values):
+    rng = np.random.default_rng(0)
+    X = matrix(800, 40, index, values or np.float64)
+    if values is None:
+        X.data[:] = 1.0
+    there = Compressed(X.indptr, X.indices, X.data if values else None, X.shape, True, True)
+    starts = np.array([0, 5, 5, 300, 420], dtype=np.intp)  # one group has no rows
+    rows = rng.integers(0, 800, 420).astype(np.intp)
+    r = rng.standard_normal(420)
+    V = np.column_stack([X.toarray(), np.ones(800)])[rows] * r[:, None]
+    outs = [np.zeros((4, 41)) for _ in range(4)]
+    for threads, out in zip((1, 2, 3, 8), outs, strict=True):
+        _kernels.kernels.row_sums(there, starts, rows, r, out, threads)
+        for k in range(4):
+            expected = V[starts[k] : starts[k + 1]].sum(axis=0)
+            np.testing.assert_allclose(out[k], expected, rtol=1e-12, atol=1e-12)
+    assert len({out.tobytes() for out in outs}) == 1
+
+
 def test_what_is_in_order_is_not_copied():
     X = as_examples(matrix())
     found = examined(X, 2)
