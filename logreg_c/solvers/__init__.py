@@ -113,10 +113,9 @@ def choose(name: str, objective: Objective) -> list[str]:
     n, D, K = objective.n, objective.D, objective.K
     flops = n * D * D * (K * (K + 1) // 2)
     factored = K * D <= (FACTORED if K > 1 else FACTORED_TWO_CLASSES)
-    stronger = ["newton"]
-    if not factored or flops >= TOO_LARGE:
-        last = K * D <= FACTORED_LAST and flops < TOO_LARGE
-        stronger = ["newton-cg", "newton"] if last else ["newton-cg"]
+    stronger = ["newton"] if factored else ["newton-cg", "newton"]
+    if K * D > FACTORED_LAST or flops >= TOO_LARGE:
+        stronger = ["newton-cg"]
     if isinstance(objective.data, Sparse):
         return _choose_sparse(name, stronger, objective)
     if name == "preconditioned":
