@@ -137,7 +137,7 @@ def test_the_recipe_names_where_a_solver_is_let_in(recipe, monkeypatch):
         posed = Problem(held, y, None, None, True, 0, None).pose(
             as_penalty(0.1, l1, None, None, None, 4)
         )
-        assert choose("steepest", posed.objective) == ["steepest", "newton"]
+        assert choose("steepest", posed.objective)[0] == "steepest"
     assert fit(csr_array(X), y, **arguments).solver == "steepest"
 
 

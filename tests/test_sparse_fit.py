@@ -15,6 +15,7 @@ import logreg_c
 from logreg_c import SeparationWarning, fit
 from logreg_c._penalty import as_penalty
 from logreg_c.fitting import Problem
+from logreg_c.solvers import choose
 from logreg_c.solvers._partial import Partial
 
 sparse = pytest.importorskip("scipy.sparse")
@@ -102,7 +103,8 @@ def test_the_optimum_of_the_dense_copy_within_the_gap(kind, K, solver, kept_spar
     best = optimum(kind, K)
     assert result.converged
     wanted = "preconditioned" if solver == "auto" else solver
-    assert result.solver == wanted or kind == "scales"
+    # Columns of many sizes may leave it to what is stronger.
+    assert result.solver == wanted or kind.startswith("scale")
     assert result.gap <= 1e-7 * best + 1e-15
     assert result.objective - best <= result.gap + 1e-12 * best
     assert result.objective >= best - 2e-12 * best
@@ -304,6 +306,35 @@ def test_full_steps_are_tried_without_a_search_after_full_steps(kept_sparse, mon
     assert searched[0] == found[1e-9].n_iter - 1
     assert searched[1] < searched[0]
     assert found[1e9].objective == pytest.approx(found[1e-9].objective, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("d", "solvers"),
+    [
+        (1000, ["preconditioned", "newton-cg", "newton"]),
+        (3000, ["preconditioned", "newton-cg"]),
+    ],
+)
+def test_what_auto_takes(d, solvers, kept_sparse):
+    X = sparse.random_array((200, d), density=0.01, rng=np.random.default_rng(0), format="csr")
+    problem = Problem(X, np.arange(200) % 3, None, None, True, 0, None)
+    posed = problem.pose(as_penalty(0.1, 0.0, None, None, None, d))
+    assert choose("auto", posed.objective) == solvers
+
+
+def test_what_would_take_far_too_long_is_left_to_conjugate_gradients(kept_sparse):
+    # Entries over five orders of magnitude, in four classes, of which each bends in its own way.
+    rng = np.random.default_rng(0)
+    X = sparse.random_array((2000, 400), density=0.05, rng=rng, format="csr")
+    X.data = rng.standard_cauchy(X.nnz) * 10.0 ** rng.uniform(-1, 1, 400)[X.indices]
+    Z = X @ rng.standard_normal((400, 4)) / 30.0
+    y = (Z + rng.gumbel(size=Z.shape)).argmax(axis=1)
+    result = fit(X, y, l2=1e-5)
+    assert result.converged
+    assert result.solver == "newton-cg"
+    assert "after preconditioned" in result.reason
+    J = fit(X.toarray(), y, l2=1e-5, tol=1e-8).objective
+    assert J * (1.0 - 1e-7) <= result.objective <= J + result.gap
 
 
 def test_a_head_grows_as_far_as_slow_iterations_pay_for(kept_sparse):

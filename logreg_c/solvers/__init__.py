@@ -101,22 +101,24 @@ def choose(name: str, objective: Objective) -> list[str]:
     - else working-set.
 
     What gets stuck, or lbfgs where a Hessian costs 30 passes and it takes longer than two, is
-    followed by newton if K D is within the limits above and a Hessian of all rows takes at most
-    1,000 Gflop, else by newton-cg, and that by newton if K D is at most 5,000 and its Hessian the
-    same; with an L1 penalty or bounds, by newton if K D is at most 1,500 and its Hessian the same,
-    else by working-set. What is tried before another one ends in time: newton-cg after half of what
-    newton costs, lbfgs after what compressed costs, and before blocks or newton-cg where it would
-    take three times as many passes more as it is left in peace: 300, or with several classes 300
-    D/n, at most 100.
+    followed by newton if X is dense, K D within the limits above and a Hessian of all rows takes at
+    most 1,000 Gflop, else by newton-cg, and that by newton if K D is at most 5,000 and its Hessian
+    the same; with an L1 penalty or bounds, by newton if K D is at most 1,500 and its Hessian the
+    same, else by working-set. What is tried before another one ends in time: newton-cg after half
+    of what newton costs, lbfgs after what compressed costs, and before blocks or newton-cg where it
+    would take three times as many passes more as it is left in peace: 300, or with several classes
+    300 D/n, at most 100; preconditioned after 60 iterations or more where it would take 300 more,
+    but for one-hot data whose largest field leaves few columns.
     """
     require_solver(name)
     n, D, K = objective.n, objective.D, objective.K
     flops = n * D * D * (K * (K + 1) // 2)
     factored = K * D <= (FACTORED if K > 1 else FACTORED_TWO_CLASSES)
-    stronger = ["newton"] if factored else ["newton-cg", "newton"]
+    sparse = isinstance(objective.data, Sparse)
+    stronger = ["newton"] if factored and not sparse else ["newton-cg", "newton"]
     if K * D > FACTORED_LAST or flops >= TOO_LARGE:
         stronger = ["newton-cg"]
-    if isinstance(objective.data, Sparse):
+    if sparse:
         return _choose_sparse(name, stronger, objective)
     if name == "preconditioned":
         raise ValueError("solver is 'preconditioned', which is for a sparse X; take 'auto'")

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """L-BFGS for sparse data, from a matrix that knows the heavy columns and the one-hot fields.
 
-Where that does not know enough, and the largest field leaves few columns, from the whole Hessian.
+Where that does not know enough, and the largest field leaves few columns, from the whole Hessian;
+where it leaves many, or there is none, conjugate gradients follow.
 
 Each iteration is a gather, which gives the margins of a direction, a search along them that reads
 no X, and a scatter, which gives the gradient where it ends. Where full steps have been good enough
@@ -40,8 +41,10 @@ ENTRIES_A_COLUMN = 50
 FEW_POINTS = 6
 # Iterations after which a fit is slow, and slower, and slower still.
 SLOW = (40, 80, 160)
-# How often it is asked whether what is left would take longer than the whole Hessian.
-LOOK = 20
+# How often it is asked what is left: longer than the whole Hessian would take, or, twice in a row,
+# more iterations than conjugate gradients take products, most often. They stand heavy tails and
+# several classes far better, whose curvatures here are all the same.
+LOOK, FAR = 20, 300
 # A full step is tried first after as many in a row as there are entries in so many tenths of a row:
 # what it saves is for each row, and a scatter is lost if it is not good enough.
 ROW = 10
@@ -65,7 +68,7 @@ def preconditioned(task: Task) -> Iterator[Iterate]:
     memory = Memory(SHORT_MEMORY if few else MEMORY, threads)
     proof = Proof(objective, task.goal, FEW_POINTS if few else MOST)
     proof.add(point)
-    count, full, stuck = 0, 0, False
+    count, full, far, stuck = 0, 0, 0, False
     certain = objective.data.size / (ROW * objective.n)
 
     def apply(g: Floats) -> Floats:
@@ -102,16 +105,18 @@ def preconditioned(task: Task) -> Iterator[Iterate]:
         point = new
         proof.add(point)
         yield Iterate(point, lower)
-        if (
-            field is not None
-            and count % LOOK == 0
-            and price(objective, *field) <= max(proof.iterations_left(), count)
-        ):
-            if not isinstance(matrix, Elimination):
-                matrix = Elimination(objective, *field)
-            matrix.refresh(point)
-            memory.clear()
-        elif count in SLOW and matrix.grow(count):
+        if count % LOOK == 0:
+            left = proof.iterations_left()
+            far = far + 1 if left > FAR else 0
+            if field is None and far == 2:
+                return
+            if field is not None and price(objective, *field) <= max(left, count):
+                if not isinstance(matrix, Elimination):
+                    matrix = Elimination(objective, *field)
+                matrix.refresh(point)
+                memory.clear()
+                continue
+        if count in SLOW and matrix.grow(count):
             matrix.refresh(point)
             memory = Memory(LONG_MEMORY, threads, memory)
         elif count in REFRESHED and matrix.pays < math.inf and not proof.nearly_done(matrix.pays):
