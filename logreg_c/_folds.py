@@ -8,6 +8,7 @@ examples has changed by since.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -128,6 +129,13 @@ def fit_grid(
                 for k, fit in enumerate(last):
                     coefficients[k, i, j] = fit.posed.objective.to_raw(fit.point.theta)
                     scores[k, i, j] = score(k, fit.point, coefficients[k, i, j])
+                    if not math.isfinite(scores[k, i, j]):
+                        # Now, and not after all other fits.
+                        raise ValueError(
+                            f"the score of fold {k} at C={strengths[j]:g} and l1_ratio={share:g} "
+                            f"is {scores[k, i, j]}; give a scoring that is a finite number for "
+                            "every fold"
+                        )
                     outcome = fit.review.outcome
                     n_iter[k, i, j] = fit.n_iter
                     converged[k, i, j] = outcome.converged

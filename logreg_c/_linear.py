@@ -321,6 +321,12 @@ def guarded(X: Any, y: Any = None) -> Any:
         X = by_lines(X)
         if X.dtype not in FLOATS:
             cast(Compressed, as_examples(X)).require_sound()
+    elif hasattr(X, "indptr"):
+        # Of another library, with the same arrays.
+        found = cast(Compressed, as_examples(X))
+        found.require_sound()
+        kind = scipy.sparse.csr_array if found.by_rows else scipy.sparse.csc_array
+        X = kind((found.data, found.indices, found.indptr), shape=found.shape)
     return X
 
 

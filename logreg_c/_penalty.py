@@ -35,8 +35,12 @@ class Penalty(NamedTuple):
     @property
     def unpenalised(self) -> bool:
         """Whether there is no penalty."""
-        strengths = self.l2 == 0.0 and self.l1 == 0.0
-        return strengths or (self.factor is not None and not self.factor.any())
+        return self.strengthless or (self.factor is not None and not self.factor.any())
+
+    @property
+    def strengthless(self) -> bool:
+        """Whether there is none whatever the factors are."""
+        return self.l2 == 0.0 and self.l1 == 0.0
 
     @property
     def nothing(self) -> bool:

@@ -111,9 +111,7 @@ def with_labels(scorer: Any, classes: NDArray[Any]) -> Any:
     if function is None or known is None:
         return scorer
     takes = inspect.signature(function).parameters
-    if "labels" not in takes:
-        return scorer
-    added: dict[str, Any] = {"labels": classes}
+    added: dict[str, Any] = {"labels": classes} if "labels" in takes else {}
     if len(classes) == 2 and "pos_label" in takes:
         # Averages over both classes warn of a positive one.
         one = known.get("average", "binary") == "binary"

@@ -149,6 +149,11 @@ def by_lines(X: Any) -> Any:
 
 def _compressed(X: Any) -> Compressed:
     """Return the arrays of a CSR or CSC matrix, in types that the kernels read."""
+    for name in (*_PARTS, "shape"):
+        if not hasattr(X, name):
+            raise TypeError(
+                f"X is a {type(X).__name__} with indptr and without {name}; CSR and CSC have both"
+            )
     indptr, indices, data = X.indptr, X.indices, X.data
     plain = kernels.are_lines(indptr, indices, data)
     if not plain:
@@ -217,6 +222,9 @@ def _lines_are_rows(X: Any, shape: tuple[int, int], starts: int) -> bool:
 def _integers(array: NDArray[Any], name: str) -> NDArray[Any]:
     if array.dtype.kind not in "iu":
         raise TypeError(f"{name} has dtype {array.dtype}; give integers")
+    if array.dtype.kind == "u" and array.size and array.max() > np.iinfo(np.int64).max:
+        k = int(array.argmax())
+        raise ValueError(f"{name}[{k}] is {array[k]}, beyond the range of int64; give int64")
     dtype = np.int32 if array.dtype.newbyteorder("=") == np.dtype(np.int32) else np.int64
     return np.require(array, dtype, ["C", "A"])
 

@@ -532,11 +532,13 @@ class Posed:
         )  # fmt: skip
         if separated is None:
             return result, None if result.converged else _not_converged(result, goal)
+        penalty = self.penalty
+        cure = "l2 a value above 0" if penalty.strengthless else "these a penalty_factor above 0"
         return result, SeparationWarning(
             f"there is no finite optimum: {result.reason}. The direction is "
             f"{self._in_words(separated.direction)}. The weights are those at which the fit was "
-            f"stopped, J = {result.objective:.6g}; give l2 a value above 0, which makes the "
-            "optimum finite, or drop what separates the classes"
+            f"stopped, J = {result.objective:.6g}; give {cure}, which makes the optimum "
+            "finite, or drop what separates the classes"
         )
 
     def _w_and_b_along(self, direction: Floats) -> tuple[Floats, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,7 @@ from ._validation import (
     as_count,
     as_number,
     explain_not_finite,
+    require_callable,
 )
 from .fitting import ConvergenceWarning, Problem
 from .solvers._driver import Goal, Outcome
@@ -98,17 +100,20 @@ class RegularizationPath:
         ax : matplotlib.axes.Axes, optional
             Where to draw; without it on the current axes.
         names : sequence of str, optional
-            Names of the columns, for a legend.
+            Names of all columns, for a legend.
 
         Returns
         -------
         matplotlib.axes.Axes
-            Where it is drawn. For K classes the lines of a column have one colour.
+            Where it is drawn. For K classes the lines of a column have one colour. A penalty of 0
+            has no place on the logarithmic axis.
 
         Raises
         ------
         ImportError
             If matplotlib is not installed.
+        ValueError
+            If `names` are not as many as columns.
         """
         try:
             from matplotlib import pyplot
@@ -116,6 +121,9 @@ class RegularizationPath:
             raise ImportError(
                 f"a plot needs matplotlib ({error}); python -m pip install matplotlib"
             ) from error
+        d = self.w.shape[-1]
+        if names is not None and len(names) != d:
+            raise ValueError(f"names has {len(names)} entries and the path {d} columns; name all")
         ax = pyplot.gca() if ax is None else ax
         classes = self.w[:, None, :] if self.w.ndim == 2 else self.w
         used = np.flatnonzero(classes.any(axis=(0, 1)))
@@ -124,7 +132,8 @@ class RegularizationPath:
             lines = ax.plot(self.penalties, classes[:, :, j], color=f"C{place % 10}")
             lines[0].set_label(label)
         ax.set_xscale("log")
-        ax.invert_xaxis()
+        if not ax.xaxis_inverted():
+            ax.invert_xaxis()
         ax.axhline(0.0, color="0.7", linewidth=0.8, zorder=0)
         ax.set_xlabel("penalty")
         ax.set_ylabel("weight")
@@ -151,6 +160,7 @@ def regularization_path(
     tol: float = 1e-6,
     max_iter: int = 1000,
     random_state: int = 0,
+    callback: Callable[[RegularizationPath], object] | None = None,
     progress: bool = False,
     n_threads: int | None = None,
 ) -> RegularizationPath:
@@ -183,6 +193,9 @@ def regularization_path(
         most.
     solver, tol, max_iter, random_state, n_threads
         As in `fit`, for each penalty.
+    callback : callable, optional
+        Called with the `RegularizationPath` so far after each penalty; a true value that it returns
+        ends the path there. What it has kept is not lost where Ctrl-C ends the call.
     progress : bool
         Show a bar (needs tqdm).
 
@@ -195,6 +208,8 @@ def regularization_path(
     ------
     ValueError, TypeError, OverflowError, ImportError
         As `fit` does.
+    KeyboardInterrupt
+        On Ctrl-C, within a fraction of a second.
 
     Warns
     -----
@@ -214,16 +229,17 @@ def regularization_path(
     if ratio > 1.0:
         raise ValueError(f"l1_ratio is {ratio:g}; give a share from 0 to 1")
     goal = Goal(as_number(tol, "tol", above=0.0))
+    require_callable(callback, "callback")
     continuation = Continuation(solver, goal, as_count(max_iter, "max_iter"))
     one = as_penalty(1.0, 1.0, penalty_factor, lower, upper, problem.data.d)
     null = _null_model(problem, one)
     null_loss, saturated = problem.data.residuals(null.point.Z)[0], _saturated(problem)
+    count, part = as_count(n_penalties, "n_penalties", MOST_STRENGTHS), _eps(eps, problem, ratio)
     if penalties is None:
         largest = _largest(null, one, ratio, null_loss - saturated)
-        least = _eps(eps, problem, ratio) * largest
-        if not least > 0.0:
+        if not part * largest > 0.0:
             raise ValueError(f"eps is {eps}, and times {largest:g} that is 0; give a larger one")
-        grid = np.geomspace(largest, least, as_count(n_penalties, "n_penalties", MOST_STRENGTHS))
+        grid = np.geomspace(largest, part * largest, count)
     else:
         grid = _as_penalties(penalties)
     # Fits are let go but for the last two: of many columns each is many megabytes.
@@ -233,6 +249,16 @@ def regularization_path(
     n_nonzero = np.empty(len(grid), dtype=int)
     n_iter: list[int] = []
     outcomes: list[tuple[bool, str]] = []
+
+    def so_far() -> RegularizationPath:
+        done = slice(len(n_iter))
+        return RegularizationPath(
+            grid[done], ratio, w[done], b[done], objective[done], gap[done],
+            np.array([converged for converged, _ in outcomes]),
+            (null_loss - losses[done]) / max(null_loss - saturated, 1e-300),
+            n_nonzero[done], np.array(n_iter), problem.data.meter.reads,
+        )  # fmt: skip
+
     with Bar("path", "penalty", len(grid), progress) as bar:
         for k, strength in enumerate(grid):
             penalty = one._replace(l1=ratio * float(strength), l2=(1.0 - ratio) * float(strength))
@@ -250,23 +276,13 @@ def regularization_path(
             outcomes.append((outcome.converged, outcome.reason))
             before, older = now, before
             bar.update(1)
-    path = RegularizationPath(
-        grid,
-        ratio,
-        w,
-        b,
-        objective,
-        gap,
-        np.array([converged for converged, _ in outcomes]),
-        (null_loss - losses) / max(null_loss - saturated, 1e-300),
-        n_nonzero,
-        np.array(n_iter),
-        problem.data.meter.reads,
-    )
+            if callback is not None and callback(so_far()):
+                break
+    path = so_far()
     if not path.converged.all():
         bad = int(np.argmin(path.converged))
         warnings.warn(
-            f"{np.count_nonzero(~path.converged)} of {len(grid)} fits did not converge to "
+            f"{np.count_nonzero(~path.converged)} of {len(n_iter)} fits did not converge to "
             f"tol={tol:g}, the first at penalty {grid[bad]:.6g}: {outcomes[bad][1]}",
             ConvergenceWarning,
             stacklevel=2,
@@ -332,10 +348,13 @@ def _largest(null: Fitted, penalty: Penalty, ratio: float, deviance: float) -> f
         fall = float((slope * slope / strength).sum())
         largest = fall / (NOTHING_EXPLAINED * max(deviance, 1e-300))
     if not largest > 0.0:
-        raise ValueError(
-            "no penalised column of X has anything to do with y, so there is no largest penalty "
-            "for a grid to start from; give penalties"
-        )
+        if not penalised.any():
+            what = "penalty_factor is 0 for every column"
+        elif not (up[:, penalised].any() or down[:, penalised].any()) and g[:, penalised].any():
+            what = "lower and upper keep every penalised weight at 0"
+        else:
+            what = "no penalised column of X has anything to do with y, beyond rounding"
+        raise ValueError(f"{what}, so there is no largest penalty for a grid; give penalties")
     return largest
 
 
@@ -344,7 +363,7 @@ def _rounding(objective: Objective) -> Floats | float:
     data = objective.data
     size: Floats | float
     if isinstance(data, Sparse):
-        size = data.row_length  # no column is longer
+        size = np.sqrt(data.diagonal(np.full((1, data.n), data.shares()))[0, :-1])
     else:
         size = np.hypot(objective.center, 1.0 / objective.scale)
     return ROUNDINGS * math.sqrt(data.n) * EPSILON * size

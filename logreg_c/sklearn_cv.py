@@ -299,6 +299,8 @@ class LogisticRegressionCV(LinearClassifier):
         cv = min(5, max(2, int(np.bincount(ids).min()))) if self.cv is None else self.cv
         # That y has classes is known, and takes a while to find out again.
         folds = as_integer(cv)
+        if folds is not None and folds < 2:
+            raise ValueError(f"cv is {cv}; give 2 folds or more")
         return check_cv(cv, y, classifier=True) if folds is None else StratifiedKFold(folds)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None, **score_params: Any) -> float:
@@ -385,12 +387,6 @@ class LogisticRegressionCV(LinearClassifier):
     def _choose(self, grid: Grid, continuation: Continuation) -> None:
         """Set the coefficients and what they were chosen by."""
         scores = grid.scores
-        if not np.isfinite(scores).all():
-            k, i, j = (int(index) for index in np.argwhere(~np.isfinite(scores))[0])
-            raise ValueError(
-                f"the score of fold {k} at C={self.Cs_[j]:g} and l1_ratio={self.l1_ratios_[i]:g} "
-                f"is {scores[k, i, j]}; give a scoring that is a finite number for every fold"
-            )
         if self.refit:
             i, j = best_place(scores, self.Cs_, self.selection)
             chosen = continuation.refine(grid.full[i][j])
@@ -449,14 +445,17 @@ def best_place(scores: Floats, Cs: Floats, selection: str) -> tuple[int, int]:
 def _as_rows(splits: Sequence[tuple[Any, Any]], n: int) -> list[tuple[Indices, Indices]]:
     """Return the training and the test rows of each fold, of n rows, as positions."""
     rows, every = [], np.arange(n)
+    wanted = f"give integers from 0 to {n - 1}, or {n} booleans"
     for k, (train, test) in enumerate(splits):
         try:
-            rows.append((every[train], every[test]))
+            found = every[train], every[test]
         except IndexError as error:
             raise ValueError(
-                f"cv gives rows in fold {k} that are not among the {n} of X ({error}); give "
-                f"integers from 0 to {n - 1}, or {n} booleans"
+                f"cv gives rows in fold {k} that are not among the {n} of X ({error}); {wanted}"
             ) from None
+        if found[0].ndim != 1 or found[1].ndim != 1:
+            raise ValueError(f"cv gives rows in fold {k} that are not one list each; {wanted}")
+        rows.append(found)
     return rows
 
 

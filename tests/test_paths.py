@@ -292,6 +292,9 @@ def test_a_plot():
     assert path.plot(ax, names=["a", "b", "c", "d"]) is ax
     used = path.w.any(axis=0).sum()
     assert [t.get_text() for t in ax.get_legend().get_texts()] == ["a", "b", "c", "d"][:used]
+    assert path.plot(ax).xaxis_inverted()  # once, however many are drawn
+    with pytest.raises(ValueError, match="names has 1 entries and the path 4 columns"):
+        path.plot(ax, names=["a"])
     several = regularization_path(*case("gaussian", 3)[:2], n_penalties=5)
     assert several.plot() is pyplot.gca()
     pyplot.close("all")
@@ -317,6 +320,11 @@ def test_a_plot_without_matplotlib(monkeypatch):
         ({"eps": 5e-324}, ValueError, "eps is 5e-324, and times .* that is 0; give a larger one"),
         ({"solver": ["newton"]}, ValueError, r"solver is \['newton'\]"),
         ({"eps": 2.0}, ValueError, "eps is 2"),
+        ({"penalties": [1.0], "eps": 2.0}, ValueError, "eps is 2"),
+        ({"penalties": [1.0], "n_penalties": 0}, ValueError, "n_penalties is 0"),
+        ({"penalty_factor": np.zeros(4)}, ValueError, "penalty_factor is 0 for every column, so"),
+        ({"lower": 0.0, "upper": 0.0}, ValueError, "lower and upper keep every penalised weight"),
+        ({"callback": 1}, TypeError, "callback is 1, a int; give a function"),
         ({"penalties": [1.0, -1.0]}, ValueError, r"penalties\[1\] is -1"),
         ({"penalties": []}, ValueError, "penalties has shape"),
         ({"penalties": 0.1}, ValueError, "penalties has shape"),
@@ -356,6 +364,37 @@ def test_constant_columns_of_a_sparse_x():
     X = scipy_sparse.csr_array(np.full((1000, 300), 0.1))
     with pytest.raises(ValueError, match="anything to do with y"):
         regularization_path(X, np.arange(1000) >= 700)
+
+
+def test_a_large_column_of_a_sparse_x_hides_no_other(monkeypatch):
+    sparse = pytest.importorskip("scipy.sparse")
+    monkeypatch.setattr("logreg_c.fitting.is_better_dense", lambda X: False)
+    rng = np.random.default_rng(0)
+    A = sparse.random_array((2000, 5), density=0.05, rng=rng)
+    y = A @ rng.standard_normal(5) * 9.0 + rng.logistic(size=2000) > 0.0
+    year = 1.7e16 + 1e14 * rng.random((2000, 1))
+    path, found = (
+        regularization_path(X.tocsr(), y, penalty_factor=np.append(0.0, np.ones(5)), n_penalties=3)
+        for X in (sparse.hstack([year, A]), sparse.hstack([year / 1e16, A]))
+    )
+    np.testing.assert_allclose(path.penalties, found.penalties, rtol=1e-6)
+    assert path.n_nonzero.tolist() == found.n_nonzero.tolist()
+
+
+def test_a_callback_sees_what_is_finished_and_ends_it():
+    X, y, _ = case("gaussian")
+    whole, seen = regularization_path(X, y, n_penalties=8), []
+
+    def stop(path):
+        seen.append(path)
+        return len(path.penalties) == 3
+
+    path = regularization_path(X, y, n_penalties=8, callback=stop)
+    assert path is not whole
+    assert [len(p.n_iter) for p in seen] == [1, 2, 3]
+    for name in ("penalties", "w", "b", "gap", "converged", "deviance_explained", "n_nonzero"):
+        np.testing.assert_array_equal(getattr(path, name), getattr(whole, name)[:3])
+        np.testing.assert_array_equal(getattr(seen[1], name), getattr(whole, name)[:2])
 
 
 def test_small_and_far_columns_are_none_that_are_constant():

@@ -129,7 +129,7 @@ def test_the_recipe_names_where_a_solver_is_let_in(recipe, monkeypatch):
     for names, held, l1, text in [
         ("SPARSE", csr_array(X), 0.0, "is 'steepest', which is for a dense X; give"),
         ("NONSMOOTH", X, 0.1, "is 'steepest', which knows no L1 penalty"),
-        ("SPARSE_NONSMOOTH", csr_array(X), 0.1, "is 'steepest', which is for a dense X or knows"),
+        ("SPARSE_NONSMOOTH", csr_array(X), 0.1, "is 'steepest', which knows no L1 penalty"),
     ]:
         with pytest.raises(ValueError, match=text):
             fit(held, y, l1=l1, **arguments)

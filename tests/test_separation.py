@@ -56,10 +56,11 @@ def separated(X, y, match, **arguments):
         result = fit(X, y, **arguments)
     assert len(caught) == 1
     assert not result.converged
+    cure = "these a penalty_factor" if {"l1", "l2"} & set(arguments) else "l2 a value"
     before, after = (
         f"there is no finite optimum: {result.reason}. The direction is ",
         f". The weights are those at which the fit was stopped, J = {result.objective:.6g}; give "
-        "l2 a value above 0, which makes the optimum finite, or drop what separates the classes",
+        f"{cure} above 0, which makes the optimum finite, or drop what separates the classes",
     )
     message = str(caught[0].message)
     assert message.startswith(before)

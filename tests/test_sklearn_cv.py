@@ -270,6 +270,7 @@ def test_labels_of_any_type_in_frames():
     "scoring",
     [
         "f1",
+        "average_precision",
         make_scorer(f1_score),
         make_scorer(f1_score, average="macro"),
         make_scorer(recall_score),
@@ -393,6 +394,9 @@ def test_a_fit_that_is_not_proved_is_told_of():
             ValueError,
             "cv gives rows in fold 0 that are not among the 20 of X .*; give integers from 0 to 19",
         ),
+        ({"cv": [(None, None)]}, ValueError, "cv gives rows in fold 0 that are not one list each"),
+        ({"cv": [(np.arange(20), 5)]}, ValueError, "cv gives rows in fold 0 that are not one list"),
+        ({"cv": 1}, ValueError, "cv is 1; give 2 folds or more"),
         ({"cv": [([0.5, 11.0], [2])]}, ValueError, "cv gives rows in fold 0 that are not among"),
         ({"scoring": lambda *args: np.nan}, ValueError, "score of fold 0 at C=0.01"),
         ({"scoring": lambda *args: "good"}, TypeError, "scoring gave 'good', a str; give one"),

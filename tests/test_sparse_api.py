@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -307,6 +309,16 @@ MALFORMED = {
         bare(CSR, indices=CSR.indices.astype(float)),
         TypeError,
         r"X\.indices has dtype float64; give integers",
+    ),
+    "beyond int64": (
+        bare(CSR, indices=CSR.indices.astype("u8") + np.uint64(2**63)),
+        ValueError,
+        r"X\.indices\[\d+\] is 92\d{17}, beyond the range of int64",
+    ),
+    "no indices": (
+        SimpleNamespace(indptr=CSR.indptr, data=CSR.data, shape=CSR.shape),
+        TypeError,
+        "X is a SimpleNamespace with indptr and without indices; CSR and CSC have both",
     ),
     "float starts": (
         bare(CSR, indptr=CSR.indptr.astype(float)),

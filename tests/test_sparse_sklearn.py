@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import types
+
 import numpy as np
 import pytest
 
@@ -44,6 +46,20 @@ def test_fit_and_predictions(form, K):
         there = getattr(dense, name)(X)
         np.testing.assert_allclose(getattr(dense, name)(form(X)), there, rtol=1e-12, atol=1e-14)
     assert model.score(form(X), y) == dense.score(X, y)
+
+
+@pytest.mark.parametrize("form", [scipy.sparse.csr_array, scipy.sparse.csc_array])
+def test_arrays_that_are_not_of_scipy(form):
+    X, y = data(2)
+    A = form(X)
+    bare = types.SimpleNamespace(indptr=A.indptr, indices=A.indices, data=A.data, shape=A.shape)
+    for make in (LogisticRegression, LogisticRegressionCV):
+        model, same = make().fit(bare, y), make().fit(A, y)
+        np.testing.assert_array_equal(model.coef_, same.coef_)
+        np.testing.assert_array_equal(model.predict_proba(bare), same.predict_proba(A))
+    bare.indices = A.indices + 1000
+    with pytest.raises(ValueError, match=r"X\.indices\[0\] is 10"):
+        LogisticRegression().fit(bare, y)
 
 
 @pytest.mark.parametrize("K", [2, 3])

@@ -186,9 +186,9 @@ def _choose_sparse(name: str, stronger: list[str], objective: Objective) -> list
 def _choose_sparse_nonsmooth(name: str, objective: Objective) -> list[str]:
     """Return the solvers to try where X is sparse, and there is an L1 penalty or a bound."""
     if name not in ("auto", *SPARSE_NONSMOOTH):
+        what = "knows no L1 penalty and no bounds" if name in SPARSE else "is for a dense X"
         raise ValueError(
-            f"solver is {name!r}, which is for a dense X or knows no L1 penalty and no bounds; "
-            f"give 'auto' or one of {', '.join(SPARSE_NONSMOOTH)}"
+            f"solver is {name!r}, which {what}; give 'auto' or one of {', '.join(SPARSE_NONSMOOTH)}"
         )
     factored = objective.K * objective.D <= FACTORED
     if name == "auto":

@@ -20,7 +20,7 @@ import math
 import numpy as np
 
 from .. import _kernels
-from .._arrays import and_bias, diagonal_of, hold_bias
+from .._arrays import and_bias, diagonal_of, floored, hold_bias
 from .._compressed import Compressed
 from .._entries import scattered
 from .._factor import Factor
@@ -97,7 +97,8 @@ class Elimination:
         entries = np.add.reduceat((h * self._value)[self._row] * self._x, self._starts)
         self._V = Compressed(*self._pattern, entries, self._shape, True, True)
         curved = np.bincount(self._level, h * self._value**2, self._shape[0])
-        self._E = objective.quadratic[self._levels] + curved
+        # A level without a penalty, of rows that are all sure of their labels, has nothing.
+        self._E = floored(objective.quadratic[self._levels] + curved)
         self._factor = Factor(self._complement(h), threads)
 
     def _complement(self, h: Floats) -> Floats:
