@@ -12,7 +12,7 @@ import scipy.sparse
 from fit_problems import SHAPE, WIDE_SHAPE
 
 import logreg_c
-from logreg_c import SeparationWarning, fit
+from logreg_c import SeparationWarning, fit, regularization_path
 
 SOLVERS = ["newton", "sampled", "working-set"]
 
@@ -479,3 +479,19 @@ def test_many_classes_few_rows_and_a_tiny_penalty(solver):
     assert found.converged
     # Weights of a column tie where one of them is zero.
     assert (found.w == 0.0).any(axis=0).all()
+
+
+@pytest.mark.parametrize("seed", [3, 5])
+def test_rows_of_very_different_weights_and_a_tiny_penalty(seed):
+    # Each column has rows of its own: some are sure of their labels long before others, and a
+    # Hessian tells nothing of how far to go in these.
+    rng = np.random.default_rng(seed)
+    X = np.eye(20)[rng.integers(0, 20, 300)]
+    y, offset = rng.integers(0, 3, 300), 2.0 * rng.standard_normal((300, 3))
+    s = rng.integers(0, 3, 300) * 1e-3 + (rng.random(300) < 0.1) * 100.0
+    found = fit(X, y, l1=3e-6, sample_weight=s, offset=offset, solver="newton", max_iter=40)
+    assert found.converged
+    grid = np.geomspace(0.1, 3e-6, 15)
+    path = regularization_path(X, y, penalties=grid, sample_weight=s, offset=offset)
+    assert found.objective - found.gap <= path.objective[-1] * (1.0 + 1e-11)
+    assert path.objective[-1] - path.gap[-1] <= found.objective * (1.0 + 1e-11)

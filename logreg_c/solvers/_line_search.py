@@ -25,6 +25,9 @@ LONGEST = 16.0
 DECREASE, SHORTEST = 1e-2, 1e-6
 # A step shorter than this says that its Hessian is not to be trusted.
 SHORT = 0.1
+# How much surer rows may be in each further Hessian that is made for such a step, and how many
+# there are.
+SURER, MOST_CARES = 0.1, 12
 # A decrease this small beside J is rounding.
 ROUNDING = 1e-12
 # A point whose margins are rounded by so many times as much as those before it may be no lower.
@@ -200,19 +203,34 @@ def _backtracked(
 def careful(objective: Objective, point: Point, step: Step | None) -> Step | None:
     """Return a step by larger curvatures than there are, if it is lower.
 
-    Where predictions are near 0 and 1 a Hessian tells nothing of how soon they leave. With kinks,
-    where most of a direction is lost by halving it, and where a direction leads nowhere at all, the
-    curvatures are the largest that the loss can have. Else rows that are surer than the average
-    count as it does: they are what makes directions far too long.
+    Where predictions are near 0 and 1 a Hessian tells nothing of how soon they leave. Rows that are
+    surer than the average count as it does: they are what makes directions far too long. With
+    kinks, where most of a direction is lost by halving it, and where a direction leads nowhere at
+    all, the curvatures are at first the largest that the loss can have, then those, and then rows
+    may be surer and surer, as long as that leads lower.
     """
+    a = objective.data.predictions(point.Z)
+    surest = float(np.add.reduce(objective.mean_curvature(point)))
     if objective.nonsmooth is None and step is not None:
-        a = objective.data.predictions(point.Z)
-        average = float(np.add.reduce(objective.mean_curvature(point)))
-        a = np.clip(a, average, 1.0 - average)
-        if objective.K > 1:
-            a /= a.sum(axis=0)
+        other = _by_curvatures(objective, point, _clipped(a, surest))
     else:
-        a = np.full_like(point.Z, 0.5 if objective.K == 1 else 1.0 / objective.K)
-    other = advance(objective, point, model_step(objective, objective.hessian(a), point).s)
+        other = _by_curvatures(objective, point, np.full_like(a, 1.0 / max(objective.K, 2)))
+        for _ in range(MOST_CARES):
+            further = _by_curvatures(objective, point, _clipped(a, surest))
+            if further is None or (other is not None and further.point.J >= other.point.J):
+                break
+            other = further
+            surest *= SURER
     least = point.J - ROUNDING * abs(point.J) if step is None else step.point.J
     return other if other is not None and other.point.J < least else step
+
+
+def _by_curvatures(objective: Objective, point: Point, a: Floats) -> Step | None:
+    """Step by the Hessian that there would be if the predictions were these."""
+    return advance(objective, point, model_step(objective, objective.hessian(a), point).s)
+
+
+def _clipped(a: Floats, surest: float) -> Floats:
+    """Return predictions none of which is nearer to 0 or 1 than `surest`."""
+    a = np.clip(a, surest, 1.0 - surest)
+    return a if len(a) == 1 else np.asarray(a / a.sum(axis=0))
