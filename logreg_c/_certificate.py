@@ -51,6 +51,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from . import _kernels
 from ._arrays import EPSILON
 from ._nonsmooth import Nonsmooth
@@ -69,6 +71,8 @@ NOISE = 1e-15
 # rounding alone.
 LIMITS = REACH, WEAKEST, NOISE, REACH
 EXACT_LIMITS = REACH, WEAKEST, NOISE, math.inf
+# What the predictions of a proof are rounded by, and may be below 0, at most.
+PREDICTIONS_ROUNDED = 1e-15
 # What the bound is rounded by, in parts of its size: it comes from sums over rows whose terms
 # cancel, and one from a point where J is large must not be above a small optimum.
 BOUND_ROUNDED = 1e-12
@@ -91,6 +95,7 @@ def bound_of(
     limits: tuple[float, float, float, float] = LIMITS,
 ) -> float:
     """Return the right-hand side above."""
+    residual = _blurred(objective, residual)
     gaps = _kernels.kernels.smooth_gaps(
         objective.quadratic, objective.center, objective.scale, theta, residual, *limits
     )
@@ -107,11 +112,24 @@ def bound_with_kinks(
     limits: tuple[float, float, float, float],
 ) -> float:
     """Return the bound for an L1 penalty or bounds, J being that at theta."""
+    residual = _blurred(objective, residual)
     shared, gaps = _kernels.kernels.kinked_gaps(
         objective.quadratic, *nonsmooth, objective.center, objective.scale, theta, residual, J,
         *limits,
     )  # fmt: skip
     return bound_of_gaps(divergence, J * shared, gaps)
+
+
+def _blurred(objective: Objective, residual: Floats) -> Floats:
+    """Return a residual with what it may lack for rounded predictions of entries far out.
+
+    Those of two classes are rounded in parts of themselves, which is nothing.
+    """
+    if objective.outlying is None or objective.K == 1:
+        return residual
+    residual = residual.copy()
+    residual[:, :-1] += np.copysign(PREDICTIONS_ROUNDED * objective.outlying, residual[:, :-1])
+    return residual
 
 
 def bound_of_gaps(divergence: float, shared: float, gaps: float) -> float:

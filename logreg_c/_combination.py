@@ -28,7 +28,7 @@ from collections import deque
 import numpy as np
 
 from ._arrays import EPSILON, combination, plain_gram, products, subtract
-from ._certificate import all_held, below, bound_at, bound_of
+from ._certificate import PREDICTIONS_ROUNDED, all_held, below, bound_at, bound_of
 from ._objective import Objective, Point
 from ._validation import Floats
 
@@ -165,6 +165,8 @@ class Combination:
         divergence, moved = objective.data.divergence(margins, self._further, weights)
         # What all these gradients are rounded by counts where a penalty is weak.
         rounded = EPSILON * (1.0 + float(np.abs(c).sum())) * (1.0 + objective.shift)
+        if objective.outlying is not None:
+            rounded = rounded + PREDICTIONS_ROUNDED * objective.outlying
         residual[:, :-1] += np.copysign(rounded, residual[:, :-1])
         if objective.fit_bias:
             residual[:, -1] = first.gradient[:, -1] + moved

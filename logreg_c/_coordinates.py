@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -16,13 +16,35 @@ from ._validation import Floats
 LOOKED_AT = 200_000
 # What columns are scaled by at most: squared and multiplied by a penalty it is still a number.
 LARGEST_SCALE = 1e100
+# How far from the middle an entry is out, in sizes of typical entries: it would hide all others.
+FAR_OUT = 1e3
+# The standard deviation, in such sizes, from where on a few entries may make it.
+SUSPECT = 1e2
 # The standard deviation of a column up to which, and down to one over which, its square is one.
 LARGEST_SPREAD = 1e151
 
 
+class Coordinates(NamedTuple):
+    """What columns are centred and scaled by.
+
+    Attributes
+    ----------
+    center, scale : ndarray of shape (d,)
+        For all entries but those that are a thousand times as far out as most of their column:
+        beside these all others would be the same, and no Hessian and no proof could tell where the
+        optimum is.
+    outlying : ndarray of shape (d,) or None
+        The root mean square over all rows of the entries left out; None where there are none.
+    """
+
+    center: Floats
+    scale: Floats
+    outlying: Floats | None
+
+
 def dense_coordinates(
     X: Any, sample_weight: Floats | None, fit_bias: bool, most: float, seed: int
-) -> tuple[Floats, Floats]:
+) -> Coordinates:
     """Return a centre and a scale, at most `most`, of each column, of some rows if X is large.
 
     Rows without weight don't count: scaled by what stands in them, columns would be out of scale.
@@ -42,20 +64,39 @@ def dense_coordinates(
     )
     if bad >= 0:
         _complain_of_squares(spread, bad)
-    return center, scale
+    typical = np.empty((3, d))
+    _kernels.kernels.typical_deviations(some, fit_bias, typical)
+    outlying = None
+    for j in np.flatnonzero((spread > SUSPECT * typical[0]) & (typical[0] > 0.0)):
+        x = some[:, j]
+        away = np.abs(x - np.median(x)) if fit_bias else np.abs(x)
+        out = away > FAR_OUT * np.median(away[away > 0.0])
+        if out.any():
+            center[j] = x[~out].mean() if fit_bias else 0.0
+            inside = _root_mean_square(x[~out] - center[j], None)
+            scale[j] = 1.0 / max(inside, 1.0 / most)
+            outlying = np.zeros(d) if outlying is None else outlying
+            weight = None if sample_weight is None else sample_weight[rows]
+            outlying[j] = _root_mean_square(np.where(out, x, 0.0), weight)
+    return Coordinates(center, scale, outlying)
 
 
-def sparse_coordinates(data: Sparse, most: float, scaled: bool) -> tuple[Floats, Floats]:
+def sparse_coordinates(data: Sparse, most: float, scaled: bool) -> Coordinates:
     """Return no centre, which would fill X in, and a scale, of the root mean square if wanted."""
-    center, scale = np.zeros(data.d), np.ones(data.d)
+    center, scale, outlying = np.zeros(data.d), np.ones(data.d), None
     if scaled:
-        spread = data.root_mean_squares()
+        spread, outlying = data.root_mean_squares()
         spread[spread == 0.0] = 1.0
         bad = ~((spread >= 1.0 / LARGEST_SPREAD) & (spread <= LARGEST_SPREAD))
         if bad.any():
             _complain_of_squares(spread, int(np.argmax(bad)))
         scale = 1.0 / np.maximum(spread, 1.0 / most)
-    return center, scale
+    return Coordinates(center, scale, outlying)
+
+
+def _root_mean_square(x: Floats, weight: Floats | None) -> float:
+    size = float(np.abs(x).max(initial=0.0)) or 1.0
+    return size * float(np.sqrt(np.average((x / size) ** 2, weights=weight)))
 
 
 def _complain_of_squares(spread: Floats, j: int) -> NoReturn:

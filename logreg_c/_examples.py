@@ -67,9 +67,12 @@ class Examples:
     ----------
     names : Names
         What columns and classes are called.
+    outlying : ndarray of shape (d,) or None
+        How large entries are that are far out: `Coordinates`.
     """
 
     names = Names()
+    outlying: Floats | None = None
     halved = False  # whether a product with X alone is half a pass even with two classes
     _offset_size: float | None = None
 

@@ -489,6 +489,7 @@ def column_coordinates(
     spread: NDArray[np.float64],
     scale: NDArray[np.float64],
 ) -> int: ...
+def typical_deviations(X: NDArray[np.float64], centred: bool, out: NDArray[np.float64]) -> None: ...
 def kinked_gaps(
     quadratic: NDArray[np.float64],
     l1: NDArray[np.float64],

@@ -107,6 +107,15 @@ class Objective:
         """How far columns are from zero, in units of their scale."""
         return np.abs(self.center * self.scale)
 
+    @cached_property
+    def outlying(self) -> Floats | None:
+        """How large entries far out are, in units of their column's scale, None if there are none.
+
+        What predictions are rounded by is as many times as much in the gradient of such a column.
+        """
+        far = self.data.outlying
+        return None if far is None else far * self.scale
+
     def start(self) -> Floats:
         """Return zeros of the shape of theta."""
         return np.zeros((self.K, self.D))

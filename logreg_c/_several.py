@@ -7,6 +7,7 @@ done for all while a block of rows is in the cache.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -122,6 +123,8 @@ def evaluate_and_prove(
         loss, divergence = told[k]
         terms, slope, end_slope, kinks, shared, gaps, same, size = numbers[k]
         bound = bound_of_gaps(divergence, before.J * shared, gaps)
+        if objective.outlying is not None:
+            bound = math.inf  # which the kernel knows nothing of
         lower = below(objective.n, before.J, bound, objective.sizes_of(same, size))
         point = _point(theta, Z, loss + terms, gradient, k)
         ends.append(End(point, lower, slope, end_slope, kinks))

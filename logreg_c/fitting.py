@@ -17,7 +17,13 @@ from ._certificate import all_held
 from ._collinear import near_dependencies
 from ._compressed import Compressed
 from ._condensed import is_better_dense
-from ._coordinates import LARGEST_SCALE, LARGEST_SPREAD, dense_coordinates, sparse_coordinates
+from ._coordinates import (
+    LARGEST_SCALE,
+    LARGEST_SPREAD,
+    Coordinates,
+    dense_coordinates,
+    sparse_coordinates,
+)
 from ._data import Dense
 from ._entries import examined
 from ._examples import Examples
@@ -377,7 +383,7 @@ class Problem:
         self.data.names = names
         if isinstance(self.data, Sparse):
             self.data.squares = squares
-        self._coordinates: dict[float, tuple[Floats, Floats]] = {}
+        self._coordinates: dict[float, Coordinates] = {}
         self._separated: dict[bytes, Separated | None] = {}
 
     def pose(self, penalty: Penalty) -> Posed:
@@ -390,7 +396,8 @@ class Problem:
             else:
                 found = dense_coordinates(self.X, s, self.fit_bias, most, self.seed)
             self._coordinates[most] = found
-        return Posed(self, penalty, *self._coordinates[most])
+        center, scale, self.data.outlying = self._coordinates[most]
+        return Posed(self, penalty, center, scale)
 
     def separated_by(self, posed: Posed) -> Separated | None:
         """Return why there is no finite optimum, if columns without a penalty are to blame."""
@@ -406,7 +413,7 @@ class Problem:
         """Return the same examples with other weights, in the same coordinates."""
         other = copy.copy(self)
         other.data = self.data.weighing(sample_weight, float(sample_weight.sum()))
-        other.data.names = self.data.names
+        other.data.names, other.data.outlying = self.data.names, self.data.outlying
         other._separated = {}
         return other
 

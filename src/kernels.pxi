@@ -7,7 +7,7 @@
 cimport numpy as cnp
 from cython.parallel cimport parallel, prange, threadid
 from libc.float cimport DBL_MAX, DBL_MIN
-from libc.math cimport HUGE_VAL, fabs, floor
+from libc.math cimport HUGE_VAL, exp2, fabs, floor
 from cpython.ref cimport PyObject
 from libc.stdint cimport INT32_MAX, int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
@@ -15,6 +15,7 @@ from libc.string cimport memcmp, memcpy, memset
 
 cdef extern from "link.h" nogil:
     double exp_nonpositive "logreg_exp_nonpositive"(double)
+    double exponent_of "logreg_exponent"(double)
     double log1p_unit "logreg_log1p_unit"(double)
     double log1p_any "logreg_log1p"(double)
     double log_from_one "logreg_log_from_one"(double)

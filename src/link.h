@@ -44,6 +44,13 @@ static inline uint64_t logreg_integer(double k) {
     return bits;
 }
 
+/* The exponent of a positive number: the k of 2^k <= v < 2^(k + 1), -1023 of a subnormal one. */
+static inline double logreg_exponent(double v) {
+    uint64_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    return (double)((int)(bits >> 52) - 1023);
+}
+
 static inline double logreg_power_of_two(uint64_t biased) {
     double power;
     biased <<= 52;

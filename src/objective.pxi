@@ -331,6 +331,38 @@ cdef void add_columns(const double* x, Py_ssize_t n, Py_ssize_t d, const double*
                 sums[j] += (x[i * d + j] - origin[j]) * unit[j]
 
 
+def typical_deviations(cnp.ndarray X, bint centred, cnp.ndarray out):
+    """Fill the first line of out (3, d) with what entries of each column of X, float64 in C order,
+    differ by from one of them, or from 0 unless centred: two to the mean exponent of what is not
+    zero, and 0 if all is. The other lines are scratch.
+
+    A few enormous entries leave that as it is. The one that others differ from is no such entry
+    either: it is the middle one of three.
+    """
+    cdef const double* x = doubles(X)
+    cdef double* sizes = doubles(out)
+    cdef Py_ssize_t n = cnp.PyArray_DIM(X, 0), d = cnp.PyArray_DIM(X, 1)
+    with nogil:
+        mean_exponents(x, n, d, centred, sizes, sizes + d, sizes + 2 * d)
+
+
+cdef void mean_exponents(const double* x, Py_ssize_t n, Py_ssize_t d, bint centred, alone sums,
+                         alone origin, alone count) noexcept nogil:
+    cdef Py_ssize_t i, j
+    cdef double a, b, c, v
+    for j in range(d):
+        sums[j] = count[j] = 0
+        a, b, c = x[j], x[n // 2 * d + j], x[(n - 1) * d + j]
+        origin[j] = max(min(a, b), min(max(a, b), c)) if centred else 0.0
+    for i in range(n):
+        for j in range(d):
+            v = fabs(x[i * d + j] - origin[j])
+            sums[j] += exponent_of(v) if v > 0 else 0.0
+            count[j] += v > 0
+    for j in range(d):
+        sums[j] = exp2(sums[j] / count[j]) if count[j] > 0 else 0.0
+
+
 def are_plain(cnp.ndarray center, cnp.ndarray scale):
     """Whether columns are neither centred nor scaled."""
     cdef const double* c = doubles(center)

@@ -133,6 +133,7 @@ cdef void relative_moves(const Pass* p, Py_ssize_t begin, Py_ssize_t m, const do
     cdef const double* b
     cdef const double* u
     cdef double* t
+    cdef double change
     for j in range(m):
         mean[j] = over[j] = 0
     for k in range(p.K):
@@ -146,12 +147,16 @@ cdef void relative_moves(const Pass* p, Py_ssize_t begin, Py_ssize_t m, const do
         t = p.out + k * p.n + begin
         for j in range(m):
             t[j] = u[j] - mean[j]
-        if p.bent != NULL:
+        if p.bent == NULL:
+            for j in range(m):
+                over[j] += ak[j] * at_least_zero(-1.0 - t[j])
+        else:
+            # Not from the relative move: next to 0 it is none of a, and what others get is.
             b = p.bent + k * p.n + begin
             for j in range(m):
-                t[j] = part(b[j] * t[j], ak[j])
-        for j in range(m):
-            over[j] += ak[j] * (-1.0 - t[j]) if t[j] < -1.0 else 0.0
+                change = b[j] * t[j]
+                over[j] += at_least_zero(-change - ak[j])
+                t[j] = part(change, ak[j])
 
 
 cdef inline double clipped(double t, double over) noexcept nogil:

@@ -154,7 +154,7 @@ def test_a_bound_above_what_is_reached_later_is_dropped():
 
 
 def objective_with(quadratic):
-    return SimpleNamespace(quadratic=quadratic, center=np.zeros(1), scale=np.ones(1))
+    return SimpleNamespace(quadratic=quadratic, center=np.zeros(1), scale=np.ones(1), outlying=None)
 
 
 @pytest.mark.parametrize("weight", [None, 0.3])

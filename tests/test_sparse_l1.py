@@ -201,5 +201,5 @@ def test_the_same_bits_for_any_number_of_threads(part, unfactored):
 
 def test_the_solvers_for_sparse_x_are_named():
     X, y = text()
-    with pytest.raises(ValueError, match="'sampled', which is for a dense X or knows no L1"):
+    with pytest.raises(ValueError, match="'sampled', which is for a dense X; give"):
         fit(X, y, l1=0.01, solver="sampled")
