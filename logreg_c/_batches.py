@@ -29,7 +29,7 @@ def one_pass(
     l2: float,
     fit_intercept: bool,
     n_threads: int | None,
-) -> None:
+) -> tuple[float, float]:
     """Make one pass of gradient descent over batches, changing W and b.
 
     With dz = a − y of an example, for each batch B: W ← W − rate·(mean over B of share·dz x' +
@@ -55,17 +55,25 @@ def one_pass(
         Whether b changes.
     n_threads : int or None
         Threads, on which no bit depends: the products are the kernels', not BLAS's.
+
+    Returns
+    -------
+    tuple of float
+        J over the first batch before its update, and over the last one after its own.
     """
     threads = _kernels.threads_of_call(n_threads)
     if isinstance(X, Compressed):
         X = examined(X, threads).X
     theta = np.column_stack((W, b))
     gradient, penalised = np.empty_like(theta), theta[:, :-1]
+    start = np.nan
     for begin in range(0, len(order), batch):
         rows = order[begin : begin + batch]
         x = X.take(rows) if isinstance(X, Compressed) else as_examples(X[rows])
         Z = np.empty((len(theta), len(rows)))
         _kernels.kernels.class_margins_of(x, theta, None, Z, threads)
+        if begin == 0:
+            start = _objective(Z, ids[rows], share[rows], l2, penalised)
         if len(theta) == 1:
             dz = sigmoid(Z) - ids[rows]
         else:
@@ -79,3 +87,13 @@ def one_pass(
             gradient[:, -1] = 0.0
         theta -= rate * gradient
     W[:], b[:] = theta[:, :-1], theta[:, -1]
+    _kernels.kernels.class_margins_of(x, theta, None, Z, threads)
+    return start, _objective(Z, ids[rows], share[rows], l2, penalised)
+
+
+def _objective(Z: Floats, ids: Indices, share: Floats, l2: float, W: Floats) -> float:
+    """Return J over the examples with these margins."""
+    if len(Z) == 1:
+        Z = np.concatenate((np.zeros_like(Z), Z))
+    losses = np.logaddexp.reduce(Z, axis=0) - Z[ids, np.arange(len(ids))]
+    return float(np.mean(share * losses)) + 0.5 * l2 * float(np.sum(W * W))

@@ -338,8 +338,10 @@ class Separation:
         v = self._proved(end.theta - start.theta)
         if v is None:
             return None
-        who = self._names.of_columns(columns_of(v))
-        return Separated(f"{who} together separate the classes", v)
+        columns = columns_of(v)
+        who = self._names.of_columns(columns)
+        what = "separates" if len(columns) == 1 else "together separate"
+        return Separated(f"{who} {what} the classes", v)
 
     def _proved(self, v: Floats) -> Floats | None:
         """Return a direction near v that separates, to rounding, if projections lead to one."""

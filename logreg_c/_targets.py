@@ -85,15 +85,17 @@ def as_targets(
         return _classes(labels, int(high) + 1, sample_weight)
     if not (low >= 0 and high <= 1 and math.isfinite(number)):
         require_labels_in_range(labels)
-    share = number / n
+    one, zero = number / n, (n - number) / n
     if sample_weight is not None:
-        share = float((labels * (sample_weight / total)).sum())
-    if fit_bias and not 0.0 < share < 1.0:
+        # Each by itself, which a difference from 1 would round away.
+        share = sample_weight / total
+        one, zero = float((labels * share).sum()), float(((1.0 - labels) * share).sum())
+    if fit_bias and not (one > 0.0 and zero > 0.0):
         raise ValueError(
-            f"y holds one class only, {share:.0f}, in the rows that have weight; the bias would "
-            "grow without end: give examples of both classes"
+            f"y holds one class only, {int(one > 0.0)}, in the rows that have weight; the bias "
+            "would grow without end: give examples of both classes"
         )
-    bias = np.array([math.log(share / (1.0 - share)) if fit_bias else 0.0])
+    bias = np.array([math.log(one / zero) if fit_bias else 0.0])
     return Targets(labels.reshape(1, n), 1, False, bias)
 
 

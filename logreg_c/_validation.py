@@ -402,5 +402,5 @@ def explain_not_finite(X: Matrix, w: Floats, b: float, y: NDArray[Any] | None = 
         raise ValueError(f"b is {b}; give a finite number")
     raise OverflowError(
         "X, w and b are finite, but X @ w + b or the average of the loss is beyond the range of "
-        "float64; scale the columns of X, or start from smaller weights"
+        "float64; scale the columns of X (and an offset), or start from smaller weights"
     )

@@ -465,7 +465,8 @@ class Posed:
         if problem.fit_bias:
             theta[:, -1] = problem.targets.base_bias
             if offset is not None:
-                about = theta[:, -1] - np.median(offset, axis=1)
+                with np.errstate(over="ignore"):
+                    about = theta[:, -1] - np.median(offset, axis=1)
                 theta[:, -1] = _bias_alone(problem.data, about, enough)
         return theta
 
@@ -512,7 +513,7 @@ class Posed:
         except NotFiniteError:
             # The start is finite, which has been looked at already.
             explain_not_finite(X, np.zeros(X.shape[1]), 0.0)
-        if called_off:
+        if called_off and not outcome.converged:
             return Review(outcome, None, ())
         if free is not None:
             return free.review(outcome)

@@ -43,7 +43,7 @@ from ._linear import (
 from ._names import Names
 from ._prediction import require_finite_weights, require_weights_of
 from ._validation import as_count, as_examples, as_flag, as_number, refuse_masked
-from .descent import gradient_descent
+from .descent import DIVERGED_RISE, gradient_descent
 from .fitting import fit_quietly
 
 # What tells of one solution, and is wrong once partial_fit has moved away from it.
@@ -217,7 +217,7 @@ class LogisticRegression(LinearClassifier):
         d = X.shape[1]
         s, total = self._weights(sample_weight, classes, ids, all_occur=True)
         (l2, l1), seed, threads = self._strengths(total), self._seed(), self._threads()
-        w0, b0 = self._start(classes, d)
+        w0, b0 = self._start(X, classes)
         with self._told_by_scikit_learn(labelled):
             result, warning = fit_quietly(
                 X, ids, (l2, l1, None, None, None), s, None, self.fit_intercept, w0, b0,
@@ -278,7 +278,8 @@ class LogisticRegression(LinearClassifier):
         Warns
         -----
         RuntimeWarning
-            For two classes, if the pass diverged; see `logreg_c.gradient_descent`.
+            If the pass diverged. With two classes and a bias the coefficients are then the last
+            ones with a loss in bounds; see `logreg_c.gradient_descent`.
         """
         first = not hasattr(self, "classes_")
         classes = self._all_classes(classes)
@@ -318,7 +319,7 @@ class LogisticRegression(LinearClassifier):
         else:
             share = np.ones(n) if s is None else s * (n / total)
             with np.errstate(over="ignore", invalid="ignore"):
-                one_pass(
+                start, end = one_pass(
                     X, ids, share, W, b, order=rng.permutation(n), batch=batch, rate=rate, l2=l2,
                     fit_intercept=fit_bias,
                     n_threads=self._threads(),
@@ -327,6 +328,14 @@ class LogisticRegression(LinearClassifier):
                 raise OverflowError(
                     f"the weights left the range of float64, so learning_rate={rate:g} is too "
                     "large for these columns; standardise them, or take a smaller one"
+                )
+            if not end <= DIVERGED_RISE * max(start, math.log(len(classes))):
+                warnings.warn(
+                    f"diverged: J went from {start:.6g} to {end:.6g}, so learning_rate={rate:g} is "
+                    "too large for these columns and this C; standardise them, or take a smaller "
+                    "one",
+                    RuntimeWarning,
+                    stacklevel=3,
                 )
         self.classes_, self.coef_, self.intercept_ = classes, W, b
         self.n_passes_ = passes + 1
@@ -351,13 +360,14 @@ class LogisticRegression(LinearClassifier):
             )
         return (1.0 - ratio) / strength, ratio / strength
 
-    def _start(self, classes: NDArray[Any], d: int) -> tuple[Any, Any]:
+    def _start(self, X: Any, classes: NDArray[Any]) -> tuple[Any, Any]:
         """Return the w0 and b0 of `fit`: what there is if it is wanted and fits, else None."""
-        if not self.warm_start or not hasattr(self, "coef_"):
+        if not as_flag(self.warm_start, "warm_start") or not hasattr(self, "coef_"):
             return None, None
-        if self.coef_.shape[1] != d or not np.array_equal(self.classes_, classes):
+        if self.coef_.shape[1] != X.shape[1] or not np.array_equal(self.classes_, classes):
             return None, None
         W, b = dense(self.coef_), self.intercept_ if self.fit_intercept else None
+        require_weights_of(X, W, self.intercept_)
         require_finite_weights(W, self.intercept_)
         if len(W) > 1:
             return W, b

@@ -15,7 +15,7 @@ from libc.string cimport memcmp, memcpy, memset
 
 cdef extern from "link.h" nogil:
     double exp_nonpositive "logreg_exp_nonpositive"(double)
-    double exponent_of "logreg_exponent"(double)
+    double biased_exponent "logreg_biased_exponent"(double)
     double log1p_unit "logreg_log1p_unit"(double)
     double log1p_any "logreg_log1p"(double)
     double log_from_one "logreg_log_from_one"(double)

@@ -44,11 +44,11 @@ static inline uint64_t logreg_integer(double k) {
     return bits;
 }
 
-/* The exponent of a positive number: the k of 2^k <= v < 2^(k + 1), -1023 of a subnormal one. */
-static inline double logreg_exponent(double v) {
+/* 1023 more than the k of 2^k <= v < 2^(k + 1), and 0 for 0 and what is subnormal; v >= 0. */
+static inline double logreg_biased_exponent(double v) {
     uint64_t bits;
     memcpy(&bits, &v, sizeof bits);
-    return (double)((int)(bits >> 52) - 1023);
+    return (double)(int)(bits >> 52);
 }
 
 static inline double logreg_power_of_two(uint64_t biased) {

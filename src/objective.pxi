@@ -357,10 +357,10 @@ cdef void mean_exponents(const double* x, Py_ssize_t n, Py_ssize_t d, bint centr
     for i in range(n):
         for j in range(d):
             v = fabs(x[i * d + j] - origin[j])
-            sums[j] += exponent_of(v) if v > 0 else 0.0
-            count[j] += v > 0
+            sums[j] += biased_exponent(v)
+            count[j] += 1.0 if v > 0 else 0.0
     for j in range(d):
-        sums[j] = exp2(sums[j] / count[j]) if count[j] > 0 else 0.0
+        sums[j] = exp2(sums[j] / count[j] - 1023.0) if count[j] > 0 else 0.0
 
 
 def are_plain(cnp.ndarray center, cnp.ndarray scale):

@@ -398,3 +398,15 @@ def test_echelon():
     assert (np.abs(basis).max(axis=1) == 1.0).all()
     assert sorted((np.abs(v) > 1e-12).sum() for v in basis) == [1, 2, 3]
     assert np.linalg.matrix_rank(np.concatenate((basis, space)), tol=1e-12) == 3
+
+
+def test_a_callback_that_stops_at_the_goal_leaves_the_rest_of_the_answer():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((100, 3))
+    y = X[:, 0] + rng.logistic(size=100) > 0.0
+    X = np.column_stack((X, 2.0 * X[:, 0]))
+    whole = fit(X, y)
+    found = fit(X, y, callback=lambda state: state.gap <= 1e-6 * state.objective)
+    assert found.converged
+    assert found.dependent == whole.dependent == (0, 3)
+    np.testing.assert_allclose(found.w, whole.w, rtol=1e-6)

@@ -166,3 +166,21 @@ def test_compressed_is_for_few_rows():
     many = RNG.standard_normal((4001, 1))
     with pytest.raises(ValueError, match="makes a matrix of 4001 x 4001"):
         fit(many, many[:, 0] > RNG.standard_normal(4001), solver="compressed")
+
+
+@pytest.mark.parametrize("label", [0, 1])
+@pytest.mark.parametrize("n", [6, 10])
+def test_one_class_is_one_class_whatever_the_weights_add_up_to(label, n):
+    # Six shares of a sixth add up to a little less than 1.
+    X, y = np.arange(float(n)).reshape(-1, 1), np.full(n, label)
+    with pytest.raises(ValueError, match=f"y holds one class only, {label}, in the rows"):
+        fit(X, y, l2=0.1, sample_weight=np.ones(n))
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_a_class_of_little_weight_is_a_class(label):
+    y = np.full(6, 1 - label)
+    y[0] = label
+    s = np.append(1e-17, np.ones(5))
+    result = fit(np.arange(6.0).reshape(-1, 1), y, l2=0.1, sample_weight=s)
+    assert abs(result.b) == pytest.approx(np.log(5e17), rel=1e-3)

@@ -110,3 +110,16 @@ def test_coefficients_that_were_set_are_looked_at(attributes, error, message, na
 def test_classes_that_are_not_finite_are_none():
     with pytest.raises(ValueError, match=r"classes are \[0\.0, 1\.0, nan\]; give labels that are"):
         LogisticRegression().partial_fit(X, Y, classes=[0, 1, np.nan])
+
+
+def test_a_start_that_was_altered_is_named():
+    X, y = np.arange(10.0).reshape(-1, 1), np.arange(10) // 3 % 2
+    model = LogisticRegression(warm_start=True).fit(X, y)
+    model.intercept_ = 0.0
+    with pytest.raises(ValueError, match=r"intercept_ has shape \(\); give an array"):
+        model.fit(X, y)
+    model.intercept_, model.coef_ = np.zeros(1), np.zeros((3, 1))
+    with pytest.raises(ValueError, match=r"coef_ has shape \(3, 1\), where intercept_ has 1"):
+        model.fit(X, y)
+    with pytest.raises(TypeError, match="warm_start is 'no', a str; give True or False"):
+        LogisticRegression(warm_start="no").fit(X, y)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -111,3 +112,17 @@ def test_a_pass_of_descent_from_any_coefficients(name, fit_intercept, request):
     with pytest.raises(ValueError, match=r"coef_ has shape .* X has \d+ columns; give coef_"):
         copy.partial_fit(X, y)
     assert copy.coef_ is kept
+
+
+@pytest.mark.parametrize("K", [2, 3])
+@pytest.mark.parametrize("parameters", [{"C": 1e-10}, {"learning_rate": 1e3}])
+def test_a_pass_that_diverges_is_told_of(K, parameters):
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((96, 3)), np.arange(96) % K
+    model = LogisticRegression(fit_intercept=K > 2, **parameters)
+    with pytest.warns(RuntimeWarning, match="diverged: J went from .*, so learning_rate="):
+        model.partial_fit(X, y, classes=range(K))
+    quiet = LogisticRegression(fit_intercept=K > 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        quiet.partial_fit(X, y, classes=range(K))
