@@ -7,6 +7,7 @@ are multiples of the bias but for rounding, and no Hessian tells where the optim
 
 from __future__ import annotations
 
+import sys
 from functools import cache
 
 import numpy as np
@@ -123,3 +124,17 @@ def test_the_probabilities_of_a_proof_add_up_where_one_is_next_to_zero():
     X[5] *= 1e4
     rough, fine = (fit(X, y, l2=1.0, fit_intercept=False, tol=tol) for tol in (1e-3, 1e-9))
     assert rough.objective - rough.gap <= fine.objective
+
+
+@pytest.mark.parametrize("offset", [0.0, 5.0])
+@pytest.mark.filterwarnings("ignore::logreg_c.ConvergenceWarning")
+def test_a_sample_that_has_not_seen_them_is_no_place_to_start_from(offset, monkeypatch):
+    module = sys.modules["logreg_c.solvers.sampled"]
+    monkeypatch.setattr(
+        module, "sample_start", lambda task, m: (np.full((1, 5), 1e3), np.ones((1, 5)))
+    )
+    X, y, _ = spoilt("row", 1e8, n=2000)
+    offset = np.full(len(y), offset)
+    first = fit(X, y, l2=1e-5, offset=offset, solver="sampled", max_iter=1)
+    assert first.objective <= np.log(2.0)
+    assert fit(X, y, l2=1e-5, offset=offset, solver="sampled").converged

@@ -80,6 +80,9 @@ def sampled(task: Task) -> Iterator[Iterate]:
     m = sample_size(task)
     if objective.n > SAMPLE_START * objective.D or objective.nonsmooth is not None:
         point, diagonal, leverage = task.begin_and_survey(*sample_start(task, m))
+        if is_worse_than_nothing(task, point):
+            # An entry far out that the sample has not seen: the next one will, by its leverage.
+            point, diagonal, leverage = survey(objective, task.theta, diagonal)
         yield Iterate(point, -math.inf)
     else:
         start, diagonal, _ = task.begin_and_survey(task.theta, np.ones_like(task.theta))
@@ -108,6 +111,13 @@ def sampled(task: Task) -> Iterator[Iterate]:
         # Until a sample is so large that its Hessian is as good as that of all rows.
         m *= 2
         diagonal, leverage = survey(objective, point.theta, diagonal)[1:]
+
+
+def is_worse_than_nothing(task: Task, point: Point) -> bool:
+    """Whether J is higher than with no weights at all, if there are none where the fit starts."""
+    if point.J <= math.log(max(task.objective.K, 2)) or task.theta[:, :-1].any():
+        return False
+    return point.J > task.objective.without_weights(task.theta)
 
 
 def of_all_classes(leverage: Floats) -> Floats:
