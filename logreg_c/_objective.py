@@ -292,8 +292,6 @@ class Objective:
         h = weight * ak * (1.0 - ak) * self.data.shares(rows)
         return self.finished(self.grams(h[None], rows)[0])
 
-    # What sparse data are preconditioned by: one curvature a row, shared by all classes
-
     @property
     def dense(self) -> Dense:
         """The examples, which must be dense."""
@@ -305,6 +303,8 @@ class Objective:
         """The examples, which must be sparse."""
         assert isinstance(self.data, Sparse)
         return self.data
+
+    # What sparse data are preconditioned by: one curvature a row, shared by all classes
 
     def mean_curvature(self, point: Point, surest: float = 0.0) -> Floats:
         """Return share · a (1 - a) of each row, the mean over the classes, (n,).

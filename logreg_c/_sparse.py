@@ -41,13 +41,10 @@ class Sparse(Examples):
 
     def evaluate(self, theta: Floats) -> tuple[float, Floats, Floats]:
         """Return the averaged loss, the margins Z and the gradient. Reads X once."""
-        if not self.X.by_rows:
-            Z = self.margins(theta)
-            loss, R = self.residuals(Z)
-            return loss, Z, self.transpose_product(R)
-        if not theta[:, :-1].any():
-            # Where most fits start there is nothing to gather.
-            Z = self.bias_margins(theta[:, -1])
+        # Where most fits start there is nothing to gather.
+        nothing = self.X.by_rows and not theta[:, :-1].any()
+        if nothing or not self.X.by_rows:
+            Z = self.bias_margins(theta[:, -1]) if nothing else self.margins(theta)
             loss, R = self.residuals(Z)
             return loss, Z, self.transpose_product(R)
         Z = np.empty((self.K, self.n))

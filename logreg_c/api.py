@@ -139,7 +139,7 @@ def forward(X: MatrixLike, w: ArrayLike, b: float = 0.0, *, n_threads: int | Non
     threads = _kernels.threads_of_call(n_threads)
     a = np.empty(n)
     if _by_columns(X):
-        passes, theta = _passes(X, None, w, b, None, float(n), threads)
+        passes, theta = _passes(X, None, None, float(n), threads), np.append(w, b)[None]
         z = passes.margins(theta)
         fine = bool(np.isfinite(z).all())
         _kernels.kernels.sigmoid(z, a, threads)
@@ -155,16 +155,14 @@ def _by_columns(X: Matrix) -> TypeGuard[Compressed]:
     return isinstance(X, Compressed) and not X.by_rows
 
 
-def _passes(
-    X: Compressed, y: Any, w: Floats, b: float, s: Floats | None, total: float, threads: int
-) -> tuple[Sparse, Floats]:
-    """Return the products of a sparse X, and the weights with the bias last as they want them.
+def _passes(X: Compressed, y: Any, s: Floats | None, total: float, threads: int) -> Sparse:
+    """Return the products of a sparse X.
 
     They leave out lines that are multiplied by 0, so that entries are looked at here.
     """
     require_finite_examples(X)
     labels = np.empty((1, 0)) if y is None else y.astype(np.float64)[None]
-    return Sparse(X, labels, 1, s, total, None, threads), np.append(w, b)[None]
+    return Sparse(X, labels, 1, s, total, None, threads)
 
 
 def backward(
@@ -222,8 +220,7 @@ def backward(
     dw = np.empty(d)
     threads = _kernels.threads_of_call(n_threads)
     if _by_columns(X):
-        passes, _ = _passes(X, None, dw, 0.0, None, total, threads)
-        sums = passes.transpose_product(r[None])[0]
+        sums = _passes(X, None, None, total, threads).transpose_product(r[None])[0]
         dw, db = sums[:d], float(sums[d])
     else:
         if isinstance(X, Compressed):
@@ -344,7 +341,7 @@ def _evaluate(
     threads = _kernels.threads_of_call(n_threads)
     if _by_columns(X):
         require_labels_in_range(y)
-        passes, theta = _passes(X, y, w, b, s, total, threads)
+        passes, theta = _passes(X, y, s, total, threads), np.append(w, b)[None]
         loss, r = passes.residuals(passes.margins(theta))
         outside = db = 0.0
         if dw is not None:
@@ -437,7 +434,8 @@ def _sparse_per_example_gradients(given: Any, y: Any, w: Any, b: Any, n_threads:
     require_labels_in_range(y)
     w = as_weights(w, X)
     b = as_bias(b)
-    passes, theta = _passes(X, y, w, b, None, 1.0, _kernels.threads_of_call(n_threads))
+    passes = _passes(X, y, None, 1.0, _kernels.threads_of_call(n_threads))
+    theta = np.append(w, b)[None]
     z = passes.margins(theta)
     if not np.isfinite(z).all():
         explain_not_finite(X, w, b)

@@ -103,12 +103,12 @@ def choose(name: str, objective: Objective) -> list[str]:
     What gets stuck, or lbfgs where a Hessian costs 30 passes and it takes longer than two, is
     followed by newton if X is dense, K D within the limits above and a Hessian of all rows takes at
     most 1,000 Gflop, else by newton-cg, and that by newton if K D is at most 5,000 and its Hessian
-    the same; with an L1 penalty or bounds, by newton if K D is at most 1,500 and its Hessian the
-    same, else by working-set. What is tried before another one ends in time: newton-cg after half
-    of what newton costs, lbfgs after what compressed costs, and before blocks or newton-cg where it
-    would take three times as many passes more as it is left in peace: 300, or with several classes
-    300 D/n, at most 100; preconditioned after 60 iterations or more where it would take 300 more,
-    but for one-hot data whose largest field leaves few columns.
+    the same; with an L1 penalty or bounds, by newton if K D is at most 1,500 and, of a dense X, its
+    Hessian the same, else by working-set. What is tried before another one ends in time: newton-cg
+    after half of what newton costs, lbfgs after what compressed costs, and before blocks or
+    newton-cg where it would take three times as many passes more as it is left in peace: 300, or
+    with several classes 300 D/n, at most 100; preconditioned after 60 iterations or more where it
+    would take 300 more, but for one-hot data whose largest field leaves few columns.
     """
     require_solver(name)
     n, D, K = objective.n, objective.D, objective.K
@@ -193,8 +193,7 @@ def _choose_sparse_nonsmooth(name: str, objective: Objective) -> list[str]:
     factored = objective.K * objective.D <= FACTORED
     if name == "auto":
         name = "working-set"
-    stronger = "newton" if factored else "working-set"
-    return [name] if name == stronger else [name, stronger]
+    return _followed(name, ["newton" if factored else "working-set"])
 
 
 def _choose_nonsmooth(name: str, flops: int, objective: Objective) -> list[str]:
@@ -213,5 +212,4 @@ def _choose_nonsmooth(name: str, flops: int, objective: Objective) -> list[str]:
             name = "sampled"
         else:
             name = "working-set"
-    stronger = "newton" if factored and flops < TOO_LARGE else "working-set"
-    return [name] if name == stronger else [name, stronger]
+    return _followed(name, ["newton" if factored and flops < TOO_LARGE else "working-set"])

@@ -32,7 +32,7 @@ PROVABLE = 10.0
 CHEAP = 1.0
 # Columns whose gradient is above this part of the penalty may get a weight in a step.
 NEAR = 0.9
-# In a step by the Hessian of a problem before, which had those above NEAR there.
+# The same where a step is by an earlier problem's Hessian, which has the columns above NEAR then.
 NEARLY = 0.98
 # What the first such step leaves of its decrement, about, and by how much more the next one leaves.
 RECALLED, GROWS = 0.01, 2.0
@@ -110,6 +110,7 @@ def solve(
         # What may be the last step is to rounding at once.
         exact = fresh and (cheap or least > 0.0)
         s, decrement = hessian.step(point, 0.0 if exact else ROUGH * enough)
+        # A step leaves about decrement^1.5 / J^0.5 of the gap, which here is `least`.
         provable = decrement <= max(PROVABLE * least, point.J ** (1 / 3) * least ** (2 / 3))
         done = decrement <= enough or provable
         if done and not fresh and (cheap or provable):

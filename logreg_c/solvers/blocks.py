@@ -63,9 +63,9 @@ REFRESH = 12
 SOLVED = 1e-2
 # Rows that the certificate moves, in parts of n, and the most products with their Hessian.
 PROVED_BY, PROOF = 0.2, 60
-# It is tried where the decrement is this part of the gap that is small enough: it is larger by the
-# rows it lacks, and what its products leave of a gradient must be small beside a weak penalty, to
-# which a few more passes bring a gradient for less.
+# The proof is tried where the decrement is this part of the gap that is small enough. Its bound is
+# looser, as it moves only some rows; and what its products leave of the gradient must be small
+# beside a weak penalty, to which a few more passes lead for less.
 PROVED_AT = 0.02
 # Parameters whose Hessian over these rows is factored instead.
 FACTORED_PROOF = 1500
@@ -104,7 +104,6 @@ class Model:
     def __init__(
         self, objective: Objective, initial: ClassFactors, trouble: Trouble, leverage: Floats
     ) -> None:
-        self.objective = objective
         self.initial = initial
         self.trouble = trouble
         self.leverage = leverage

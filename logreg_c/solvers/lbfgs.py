@@ -39,13 +39,14 @@ POINTS = 6
 # The next combination is tried where the decrement has fallen by what the last one lacked, within
 # these parts of it: a try costs little, the decrement is a guess. SOONEST if there was no proof.
 SOONEST, LATEST = 0.9, 0.7
-# Products with the Hessian that a proof may take; the part of the goal that the decrement falls to
-# before the first, with combinations before it and without.
+# Products with the Hessian that a proof may take.
 PROOF = 40
+# The first such proof is tried where the decrement is this part of the goal: where combinations of
+# points are tried before it, and where they cannot be.
+PRODUCTS_AT, PRODUCTS_ALONE_AT = 1e-4, 0.3
 # Passes after which it is Newton's turn, if it follows and its Hessians are expensive: what so many
 # of its iterations cost, of which it takes at least five, and no fewer than these.
 HESSIANS, PATIENCE = 2.0, 100.0
-PRODUCTS_AT, PRODUCTS_ALONE_AT = 1e-4, 0.3
 # The passes before one of these follows are judged by their pace over the last few.
 FOLLOWERS, LOOK_BACK = ("blocks", "newton-cg"), 10
 # After so many passes it is asked whether so many times as many are to come, which are too many.
@@ -56,10 +57,11 @@ FOLLOWERS, LOOK_BACK = ("blocks", "newton-cg"), 10
 ASKED_AFTER, LATEST_ASKED, TOO_MANY = 300.0, 100.0, 3.0
 # Bytes of an X from where on a copy is worth its time, and up to which it is not too large.
 LEAST_ROUNDED, MOST_ROUNDED = 4e6, 2.0**31
-# Rows a column up to which fits take enough passes. With several classes they are not bound so.
+# Rows a column up to which fits take enough passes to pay for a copy. With several classes passes
+# are not bound by memory.
 MANY_PASSES = 20
-# It costs three passes: fits that are done soon, from near the optimum say, do without. Passes
-# before it, and how many times the goal is to be expected of further steps then.
+# A copy costs three passes, so a fit that is done soon does without. Passes before one is made, and
+# how many times the goal the decrement must still be then.
 COPIED_AFTER, FAR = 6.0, 10.0
 
 

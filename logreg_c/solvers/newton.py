@@ -33,8 +33,8 @@ ROUGH = 1e-6
 # Steps with a Hessian after its first: for one of less than so many times the arithmetic of a
 # gradient, and for others.
 CHEAP, FURTHER, MORE = 16, 1, 3
-# What a proof by an older Hessian misses by, about, in parts of the decrement and of what steps are
-# stretched by: in some rows curvatures change more than on the whole.
+# By an older Hessian a proof misses about so many times the decrement times |stretch - 1|, which is
+# what curvatures have changed by: in some rows they change more than on the whole.
 UNEVEN = 2.0
 
 

@@ -38,16 +38,16 @@ from ._orthant import (
 from ._price import hessian_in_steps
 from ._proximal import PROVABLE, Solved, scores, solve
 
-# Columns at first, how many for each one with a weight, and what part of those without one whose
-# gradient is above the penalty.
-FIRST, SPARE, PART = 400, 2, 1.0
+# Columns at first, and how many for each one with a weight.
+FIRST, SPARE = 400, 2
 # Parameters whose Hessian is made, and what it may cost, in products with it.
 FACTORED_PART = 2000
 WORTH = 40.0
 # A smaller problem is solved to this part of what could be proved before it, and further than its
 # predecessor by this factor.
 ENOUGH, FURTHER = 0.005, 0.03
-# One of so many times that proves it, though the columns with a weight still change.
+# A decrement of this part of what is to be proved proves it, even while the columns with a weight
+# still change.
 SURE = 1e-3
 # Steps with the same columns where there is no Hessian, the pairs of them that are kept, and after
 # how many what they start from is made anew.
@@ -138,9 +138,9 @@ def choose_columns(objective: Objective, point: Point, score: Floats) -> Indices
     penalty = objective.nonsmooth.l1[:-1]
     kept = (point.theta[:, :-1] != 0.0).any(axis=0) | (penalty == 0.0)
     count = int(np.count_nonzero(kept))
-    outside = np.count_nonzero((score > 1.0) & ~kept)
+    outside = int(np.count_nonzero((score > 1.0) & ~kept))
     # No more columns than rows are needed, but for ties.
-    wanted = max(SPARE * count, min(max(FIRST, int(PART * outside)), objective.n))
+    wanted = max(SPARE * count, min(max(FIRST, outside), objective.n))
     if wanted >= len(score):
         return np.arange(len(score))
     score = np.where(kept, np.inf, score)
@@ -161,11 +161,9 @@ def solver_for(part: Objective, count: int, unfactored: Unfactored) -> PartSolve
 
     Whether it takes their Hessian is a question of that one's price.
     """
-    worth = part.K * part.D <= FACTORED_PART
-    worth = worth and hessian_in_steps(part, part.K * min(count + 1, part.D)) <= WORTH
-    if worth:
-        return solve
-    return unfactored
+    few = part.K * part.D <= FACTORED_PART
+    few = few and hessian_in_steps(part, part.K * min(count + 1, part.D)) <= WORTH
+    return solve if few else unfactored
 
 
 class Unfactored:
