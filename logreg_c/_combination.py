@@ -164,9 +164,10 @@ class Combination:
         margins = [point.Z for point in self._points][: len(of_points)]
         divergence, moved = objective.data.divergence(margins, self._further, weights)
         # What all these gradients are rounded by counts where a penalty is weak.
-        rounded = EPSILON * (1.0 + float(np.abs(c).sum())) * (1.0 + objective.shift)
+        times = 1.0 + float(np.abs(c).sum())
+        rounded = times * EPSILON * (1.0 + objective.shift)
         if objective.outlying is not None:
-            rounded = rounded + PREDICTIONS_ROUNDED * objective.outlying
+            rounded = rounded + times * PREDICTIONS_ROUNDED * objective.outlying
         residual[:, :-1] += np.copysign(rounded, residual[:, :-1])
         if objective.fit_bias:
             residual[:, -1] = first.gradient[:, -1] + moved
