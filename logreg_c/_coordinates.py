@@ -64,20 +64,28 @@ def dense_coordinates(
     )
     if bad >= 0:
         _complain_of_squares(spread, bad)
-    typical = np.empty((3, d))
-    _kernels.kernels.typical_deviations(some, fit_bias, typical)
+    sizes = np.empty((3, d))
+    _kernels.kernels.typical_deviations(some, fit_bias, sizes)
+    typical = sizes[0]
     outlying = None
-    for j in np.flatnonzero((spread > SUSPECT * typical[0]) & (typical[0] > 0.0)):
-        x = some[:, j]
-        away = np.abs(x - np.median(x)) if fit_bias else np.abs(x)
-        out = away > FAR_OUT * np.median(away[away > 0.0])
-        if out.any():
-            center[j] = x[~out].mean() if fit_bias else 0.0
-            inside = _root_mean_square(x[~out] - center[j], None)
-            scale[j] = 1.0 / max(inside, 1.0 / most)
-            outlying = np.zeros(d) if outlying is None else outlying
-            weight = None if sample_weight is None else sample_weight[rows]
-            outlying[j] = _root_mean_square(np.where(out, x, 0.0), weight)
+    suspects = np.flatnonzero((spread > SUSPECT * typical) & (typical > 0.0))
+    if len(suspects):
+        x = some[:, suspects]
+        middle = np.median(x, axis=0) if fit_bias else 0.0
+        out = np.abs(x - middle) > FAR_OUT * typical[suspects]
+        found = out.any(axis=0)
+        suspects, x, out = suspects[found], x[:, found], out[:, found]
+    if len(suspects):
+        weight = np.ones(len(x)) if sample_weight is None else sample_weight[rows]
+        count = len(x) - out.sum(axis=0)
+        inside = np.where(out, 0.0, x)
+        if fit_bias:
+            center[suspects] = inside.sum(axis=0) / count
+            inside = np.where(out, 0.0, x - center[suspects])
+        size = np.sqrt(np.square(inside).sum(axis=0) / count)
+        scale[suspects] = 1.0 / np.maximum(size, 1.0 / most)
+        outlying = np.zeros(d)
+        outlying[suspects] = _root_mean_squares(np.where(out, x, 0.0), weight)
     return Coordinates(center, scale, outlying)
 
 
@@ -94,9 +102,10 @@ def sparse_coordinates(data: Sparse, most: float, scaled: bool) -> Coordinates:
     return Coordinates(center, scale, outlying)
 
 
-def _root_mean_square(x: Floats, weight: Floats | None) -> float:
-    size = float(np.abs(x).max(initial=0.0)) or 1.0
-    return size * float(np.sqrt(np.average((x / size) ** 2, weights=weight)))
+def _root_mean_squares(x: Floats, weight: Floats) -> Floats:
+    """Return those of columns some of which are not zero; nothing overflows on the way."""
+    size = np.abs(x).max(axis=0)
+    return np.asarray(size * np.sqrt(weight @ np.square(x / size) / weight.sum()))
 
 
 def _complain_of_squares(spread: Floats, j: int) -> NoReturn:
