@@ -123,12 +123,14 @@ def bound_with_kinks(
 def _blurred(objective: Objective, residual: Floats) -> Floats:
     """Return a residual with what it may lack for rounded predictions of entries far out.
 
-    Those of two classes are rounded in parts of themselves, which is nothing.
+    Where there is a penalty: without one what is claimed is what holds within the reach.
     """
-    if objective.outlying is None or objective.K == 1:
+    if objective.outlying is None:
         return residual
     residual = residual.copy()
-    residual[:, :-1] += np.copysign(PREDICTIONS_ROUNDED * objective.outlying, residual[:, :-1])
+    rounded = PREDICTIONS_ROUNDED if objective.K > 1 else EPSILON / 2.0
+    lacks = np.where(objective.quadratic[:-1] > 0.0, rounded * objective.outlying, 0.0)
+    residual[:, :-1] += np.copysign(lacks, residual[:, :-1])
     return residual
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from . import _kernels
 from ._sampling import spread_out
-from ._sparse import Sparse
+from ._sparse import MOST_OUT, Sparse
 from ._validation import Floats
 
 # Entries of X that are looked at.
@@ -34,7 +34,7 @@ class Coordinates(NamedTuple):
         beside these all others would be the same, and no Hessian and no proof could tell where the
         optimum is.
     outlying : ndarray of shape (d,) or None
-        The root mean square over all rows of the entries left out; None where there are none.
+        The mean size over all rows of the entries left out; None where there are none.
     """
 
     center: Floats
@@ -71,9 +71,10 @@ def dense_coordinates(
     suspects = np.flatnonzero((spread > SUSPECT * typical) & (typical > 0.0))
     if len(suspects):
         x = some[:, suspects]
-        middle = np.median(x, axis=0) if fit_bias else 0.0
+        # An entry that there is, so that not all are far from it.
+        middle = np.quantile(x, 0.5, axis=0, method="lower") if fit_bias else 0.0
         out = np.abs(x - middle) > FAR_OUT * typical[suspects]
-        found = out.any(axis=0)
+        found = out.any(axis=0) & (out.mean(axis=0) < MOST_OUT)
         suspects, x, out = suspects[found], x[:, found], out[:, found]
     if len(suspects):
         weight = np.ones(len(x)) if sample_weight is None else sample_weight[rows]
@@ -85,7 +86,7 @@ def dense_coordinates(
         size = np.sqrt(np.square(inside).sum(axis=0) / count)
         scale[suspects] = 1.0 / np.maximum(size, 1.0 / most)
         outlying = np.zeros(d)
-        outlying[suspects] = _root_mean_squares(np.where(out, x, 0.0), weight)
+        outlying[suspects] = weight @ np.where(out, np.abs(x), 0.0) / weight.sum()
     return Coordinates(center, scale, outlying)
 
 
@@ -100,12 +101,6 @@ def sparse_coordinates(data: Sparse, most: float, scaled: bool) -> Coordinates:
             _complain_of_squares(spread, int(np.argmax(bad)))
         scale = 1.0 / np.maximum(spread, 1.0 / most)
     return Coordinates(center, scale, outlying)
-
-
-def _root_mean_squares(x: Floats, weight: Floats) -> Floats:
-    """Return those of columns some of which are not zero; nothing overflows on the way."""
-    size = np.abs(x).max(axis=0)
-    return np.asarray(size * np.sqrt(weight @ np.square(x / size) / weight.sum()))
 
 
 def _complain_of_squares(spread: Floats, j: int) -> NoReturn:

@@ -26,6 +26,8 @@ _ENTRIES_AT_ONCE = 1_000_000
 # By how many powers of two an entry is larger than those of its column on the average if it is not
 # to count where columns are scaled.
 FAR_OUT = 10.0
+# This part of a column's entries, or more, are no errors in it, but what it is like.
+MOST_OUT = 0.5
 # Entries a row below which the loops over rows are too short: processors guess their ends wrong.
 SHORT = 12
 
@@ -221,8 +223,8 @@ class Sparse(Examples):
     def root_mean_squares(self) -> tuple[Floats, Floats | None]:
         """Return the root mean square of each column, (d,); nothing overflows on the way.
 
-        Without entries that are a thousand times as large as most in their column, whose own root
-        mean square comes second, None if there are none.
+        Without entries that are a thousand times as large as most in their column, whose mean size
+        over all rows comes second, None if there are none.
         """
         X, d = self.X, self.d
         share = np.repeat(np.ones(self.n) * self.shares(), np.diff(X.indptr))
@@ -234,11 +236,15 @@ class Sparse(Examples):
         count = np.bincount(X.indices, used, d)
         typical = np.bincount(X.indices, exponents * used, d) / np.maximum(count, 1.0)
         out = exponents > typical[X.indices] + FAR_OUT
-        inside = _root_mean_squares(X.indices, values, np.where(out, 0.0, share), d)
-        out &= share > 0.0
-        if not out.any():
-            return inside, None
-        return inside, _root_mean_squares(X.indices, values, np.where(out, share, 0.0), d)
+        out &= (np.bincount(X.indices, out, d) < MOST_OUT * count)[X.indices]
+        outlying = None
+        if out.any():
+            outlying = np.asarray(np.bincount(X.indices, share * values * out, d), np.float64)
+        share[out] = 0.0
+        size = np.zeros(d)
+        np.maximum.at(size, X.indices[share > 0.0], values[share > 0.0])
+        values /= np.where(size > 0.0, size, 1.0)[X.indices]
+        return size * np.sqrt(np.bincount(X.indices, share * values**2, d)), outlying
 
     def ranges(self, groups: NDArray[np.int32], count: int) -> Ranges:
         """Return the ranges of the columns in groups 0 to count - 1 of the rows, zeros included."""
@@ -291,14 +297,6 @@ class Sparse(Examples):
         )
         other._fields, other.squares = self._fields, self.squares
         return other
-
-
-def _root_mean_squares(at: Indices, values: Floats, share: Floats, d: int) -> Floats:
-    """Return the root of the sum of share · values^2 at each of d places."""
-    size = np.zeros(d)
-    np.maximum.at(size, at[share > 0.0], values[share > 0.0])
-    values = values / np.where(size > 0.0, size, 1.0)[at]
-    return np.asarray(size * np.sqrt(np.bincount(at, share * values**2, d)))
 
 
 def margins(X: Compressed, theta: Floats, offset: Floats | None, threads: int) -> Floats:

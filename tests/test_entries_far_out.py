@@ -65,7 +65,7 @@ def test_what_is_far_out_is_no_part_of_centre_and_scale():
     center, scale, outlying = dense_coordinates(X, None, True, 1e100, 0)
     np.testing.assert_allclose(center, clean.mean(axis=0), atol=0.02)
     np.testing.assert_allclose(1.0 / scale, clean.std(axis=0), rtol=0.02)
-    np.testing.assert_allclose(outlying, [1e14, 0.0, 0.0, 0.0], rtol=1e-12)
+    np.testing.assert_allclose(outlying, [1e13, 0.0, 0.0, 0.0], rtol=1e-12)
     assert dense_coordinates(clean, None, True, 1e100, 0).outlying is None
     rare = np.zeros((1000, 1))
     rare[7] = 1.0  # which is all that there is
@@ -149,3 +149,20 @@ def test_combined_predictions_may_leave_what_they_are_rounded_by_and_that_is_all
         best = loss(X, y, others.w, others.b, l2=0.1)
         for record in fit(X, y, l2=0.1, solver="lbfgs", max_iter=100).history:
             assert record.objective - record.gap <= best * (1.0 + 1e-9)
+
+
+@pytest.mark.parametrize("half", [50, 35, 65])
+@pytest.mark.parametrize("form", ["dense", "csr"])
+def test_two_clusters(form, half, monkeypatch):
+    sparse = pytest.importorskip("scipy.sparse")
+    monkeypatch.setattr("logreg_c.fitting.is_better_dense", lambda X: False)
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((100, 2))
+    X[:, 1] = 1e7 * (rng.permutation(100) < half) + 1e-3 * rng.standard_normal(100)
+    assert (dense_coordinates(X, None, True, 1e100, 0).outlying is None) == (half == 50)
+    y = (X[:, 1] / 1e7 - 0.5 + X[:, 0] + rng.logistic(size=100) > 0.0).astype(int)
+    found = fit(X if form == "dense" else sparse.csr_array(X), y, l2=1e-3)
+    assert found.converged
+    J = fit(X / [1.0, 1e7], y, l2=1e-3, penalty_factor=[1.0, 1e-14], tol=1e-9).objective
+    assert found.objective - found.gap <= J * (1.0 + 1e-9)
+    assert found.objective <= J * (1.0 + 1e-6)
