@@ -67,26 +67,25 @@ def dense_coordinates(
     sizes = np.empty((3, d))
     _kernels.kernels.typical_deviations(some, fit_bias, sizes)
     typical = sizes[0]
-    outlying = None
     suspects = np.flatnonzero((spread > SUSPECT * typical) & (typical > 0.0))
-    if len(suspects):
-        x = some[:, suspects]
-        # An entry that there is, so that not all are far from it.
-        middle = np.quantile(x, 0.5, axis=0, method="lower") if fit_bias else 0.0
-        out = np.abs(x - middle) > FAR_OUT * typical[suspects]
-        found = out.any(axis=0) & (out.mean(axis=0) < MOST_OUT)
-        suspects, x, out = suspects[found], x[:, found], out[:, found]
-    if len(suspects):
-        weight = np.ones(len(x)) if sample_weight is None else sample_weight[rows]
-        count = len(x) - out.sum(axis=0)
-        inside = np.where(out, 0.0, x)
-        if fit_bias:
-            center[suspects] = inside.sum(axis=0) / count
-            inside = np.where(out, 0.0, x - center[suspects])
-        size = np.sqrt(np.square(inside).sum(axis=0) / count)
-        scale[suspects] = 1.0 / np.maximum(size, 1.0 / most)
-        outlying = np.zeros(d)
-        outlying[suspects] = weight @ np.where(out, np.abs(x), 0.0) / weight.sum()
+    if not len(suspects):
+        return Coordinates(center, scale, None)
+    x = some[:, suspects]
+    # An entry that there is, so that not all are far from it.
+    middle = np.quantile(x, 0.5, axis=0, method="lower") if fit_bias else 0.0
+    out = np.abs(x - middle) > FAR_OUT * typical[suspects]
+    found = out.any(axis=0) & (out.mean(axis=0) < MOST_OUT)
+    if not found.any():
+        return Coordinates(center, scale, None)
+    suspects, x, out = suspects[found], x[:, found], out[:, found]
+    count = len(x) - out.sum(axis=0)
+    if fit_bias:
+        center[suspects] = np.where(out, 0.0, x).sum(axis=0) / count
+    inside = np.where(out, 0.0, x - center[suspects])
+    scale[suspects] = 1.0 / np.maximum(np.sqrt(np.square(inside).sum(axis=0) / count), 1.0 / most)
+    weight = np.ones(len(x)) if sample_weight is None else sample_weight[rows]
+    outlying = np.zeros(d)
+    outlying[suspects] = weight @ np.where(out, np.abs(x), 0.0) / weight.sum()
     return Coordinates(center, scale, outlying)
 
 
