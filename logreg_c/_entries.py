@@ -21,6 +21,22 @@ MOST_FIELDS = 1000
 EQUAL = 1e-12
 
 
+class Tally(NamedTuple):
+    """Which rows have an entry in each column, by sums that no two sets of rows are to share.
+
+    Attributes
+    ----------
+    sums, counts : ndarray of shape (d,)
+        Of each column's rows, the sum of a number each has, and how many they are.
+    total : float
+        The sum of all rows' numbers.
+    """
+
+    sums: Floats
+    counts: Floats
+    total: float
+
+
 class Examined(NamedTuple):
     """What `examined` returns.
 
@@ -32,11 +48,14 @@ class Examined(NamedTuple):
         Whether some entries are so large or small that columns had better be scaled.
     squares : float or None
         The sum of their squares, if no entries came twice.
+    tally : Tally or None
+        Of the columns, if it was wanted, X is as it came, and its first rows may have fields.
     """
 
     X: Compressed
     extreme: bool
     squares: float | None
+    tally: Tally | None
 
 
 class Fields(NamedTuple):
@@ -113,26 +132,55 @@ def without_repeats(X: Compressed) -> Compressed:
     )
 
 
-def examined(X: Compressed, threads: int) -> Examined:
+def examined(X: Compressed, threads: int, tallied: bool = False) -> Examined:
     """Look at every entry once; copy X only if it is by columns, or not in order.
 
-    Raises ValueError if an index is out of range or an entry is not a finite number.
+    And tell columns apart by their rows, if wanted and worth it. Raises ValueError if an index is
+    out of range or an entry is not a finite number.
     """
-    lines = X if X.by_rows else X.T
-    falls, not_finite, not_one, extreme, squares = _kernels.kernels.inspect(lines, threads)
-    if not_finite:
+    lines, tally = X if X.by_rows else X.T, None
+    if tallied and X.by_rows and _may_have_fields(X, threads):
+        found, tally = _inspected_and_tallied(X, threads)
+    else:
+        found = _Inspected(*_kernels.kernels.inspect(lines, threads))
+    if found.not_finite:
         require_finite_examples(X)
-    places, values = X.indices, X.data if not_one else None
+    places, values = X.indices, X.data if found.not_one else None
     if len(places) > X.entries:
         # Behind the end of the last line SciPy's matrices may have spare entries.
         places, values = places[: X.entries], None if values is None else values[: X.entries]
     X = Compressed(X.indptr, places, values, X.shape, X.by_rows, True)
-    if falls and X.by_rows:
+    if found.falls and X.by_rows:
         X = transposed(X, threads)
     if not X.by_rows:
         X = transposed(X, threads)
-    once = without_repeats(X) if falls else X
-    return Examined(once, bool(extreme), squares if once is X else None)
+    once = without_repeats(X) if found.falls else X
+    squares = found.squares if once is X else None
+    return Examined(once, bool(found.extreme), squares, None if found.falls else tally)
+
+
+class _Inspected(NamedTuple):
+    """What the kernel returns of all entries."""
+
+    falls: float
+    not_finite: float
+    not_one: float
+    extreme: float
+    squares: float
+    total: float
+
+
+def _inspected_and_tallied(X: Compressed, threads: int) -> tuple[_Inspected, Tally]:
+    columns = np.empty((X.shape[1], 2))
+    found = _Inspected(*_kernels.kernels.inspect(X, threads, columns))
+    return found, Tally(columns[:, 0], columns[:, 1], found.total)
+
+
+def _may_have_fields(X: Compressed, threads: int) -> bool:
+    """Whether some first rows have one-hot fields: what is none there is none."""
+    rows = min(X.shape[0], FEW)
+    some = Compressed(X.indptr[: rows + 1], X.indices, X.data, (rows, X.shape[1]), True, X.sound)
+    return len(_blocks(_inspected_and_tallied(some, threads)[1])) > 0
 
 
 def scattered(X: Compressed, R: Floats, threads: int, squared: bool = False) -> Floats:
@@ -144,27 +192,24 @@ def scattered(X: Compressed, R: Floats, threads: int, squared: bool = False) -> 
 
 def one_hot_fields(
     X: Compressed,
-    random: np.random.Generator,
+    tally: Tally | None,
     threads: int,
     read: Callable[[int], None] = lambda rows: None,
 ) -> Fields | None:
     """Return the one-hot fields of an examined X, None if there are none.
 
-    `read` is told of each scatter of so many rows.
+    `tally` is what `examined` found, if it did; `read` is told of each scatter of so many rows.
 
     Every row has a random number. Columns whose rows' numbers add up to those of all rows, and
     which have an entry for each row between them, are a field but for chances that do not occur.
-    Some rows are looked at first: what is no field there is none.
     """
     n, d = X.shape
-    rows = min(n, FEW)
-    some = Compressed(X.indptr[: rows + 1], X.indices, None, (rows, d), True, True)
-    read(rows)
-    if not len(_blocks(some, random, threads)):
-        return None
-    pattern = Compressed(X.indptr, X.indices, None, X.shape, True, True)
-    read(n)
-    blocks = _blocks(pattern, random, threads)
+    if tally is None:
+        if not _may_have_fields(X, threads):
+            return None
+        read(n)
+        tally = _inspected_and_tallied(X, threads)[1]
+    blocks = _blocks(tally)
     if not len(blocks):
         return None
     inside = np.zeros(d + 1)
@@ -172,10 +217,11 @@ def one_hot_fields(
     np.add.at(inside, blocks[:, 1], -1.0)
     combination = np.cumsum(inside)[:d]
     if X.data is not None:
-        read(3 * n)
+        read(2 * n)
         ones = np.ones((1, n))
-        count, total = (scattered(A, ones, threads)[0, :d] for A in (pattern, X))
+        total = scattered(X, ones, threads)[0, :d]
         squares = scattered(X, ones, threads, squared=True)[0, :d]
+        count = tally.counts
         equal = (total != 0.0) & (count * squares - total * total <= EQUAL * total * total)
         other = np.concatenate(([0], np.cumsum((count > 0.0) & ~equal)))
         blocks = blocks[other[blocks[:, 1]] == other[blocks[:, 0]]]
@@ -186,20 +232,13 @@ def one_hot_fields(
     return Fields(blocks[:MOST_FIELDS, 0], blocks[:MOST_FIELDS, 1], combination)
 
 
-def _blocks(pattern: Compressed, random: np.random.Generator, threads: int) -> Indices:
+def _blocks(tally: Tally) -> Indices:
     """Return where blocks of columns begin and end, (q, 2), that may be fields."""
-    n, d = pattern.shape
-    # Whole numbers whose sum over all rows is exact.
-    numbers = random.random(n)
-    numbers *= 2**52 // (n + 1) - 1
-    np.floor(numbers, out=numbers)
-    numbers += 1.0
-    sums = scattered(pattern, numbers[None, :], threads)[0]
-    used = np.flatnonzero(sums[:d])  # the columns that are not empty
+    used = np.flatnonzero(tally.counts)
     m = len(used)
     before = np.zeros(m + 1, dtype=np.int64)
-    np.cumsum(sums[used].astype(np.int64), out=before[1:])
-    wanted = before + np.int64(sums[d])
+    np.cumsum(tally.sums[used].astype(np.int64), out=before[1:])
+    wanted = before + np.int64(tally.total)
     end = np.searchsorted(before, wanted)
     blocks: list[tuple[int, int]] = []
     for k in np.flatnonzero((end <= m) & (before[np.minimum(end, m)] == wanted)):

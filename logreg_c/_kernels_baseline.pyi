@@ -269,7 +269,9 @@ def divergence(
     moves: NDArray[np.float64],
     threads: int,
 ) -> tuple[float, float]: ...
-def inspect(X: Matrix, threads: int) -> tuple[float, float, float, float, float]: ...
+def inspect(
+    X: Matrix, threads: int, columns: NDArray[np.float64] | None = None
+) -> tuple[float, float, float, float, float, float]: ...
 def head_gram(
     X: Matrix,
     rows: NDArray[np.intp] | None,

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from . import _kernels
 from ._compressed import Compressed
 from ._data import Dense, Ranges, labelled
-from ._entries import Fields, one_hot_fields, places_among, scattered, selected, transposed
+from ._entries import Fields, Tally, one_hot_fields, places_among, scattered, selected, transposed
 from ._examples import Examples
 from ._validation import Floats, Indices
 
@@ -39,6 +39,7 @@ class Sparse(Examples):
     halved = True
     _fields: list[Fields | None] | None = None
     _row_wise: Compressed | None = None
+    tally: Tally | None = None  # of the columns, if X was looked at for it
     squares: float | None = None  # the sum of those of all entries, if it is known
 
     def evaluate(self, theta: Floats) -> tuple[float, Floats, Floats]:
@@ -85,7 +86,13 @@ class Sparse(Examples):
         return out
 
     def diagonal(self, h: Floats) -> Floats:
-        """Return sum_i h_ki v_ij^2 for v_i = [x_i, 1], (K', d + 1). Half a pass."""
+        """Return sum_i h_ki v_ij^2 for v_i = [x_i, 1], (K', d + 1). Half a pass.
+
+        Or none where a fit starts, with ones in rows that all count the same: they are counted.
+        """
+        if self.X.data is None and self.tally is not None and (h == h[:, :1]).all():
+            counted: Floats = h[:, :1] * np.append(self.tally.counts, self.n)
+            return counted
         self.meter.add_half(self.n)
         if self.X.by_rows:
             return scattered(self.X, h, self.threads, squared=True)
@@ -95,8 +102,8 @@ class Sparse(Examples):
     def fields(self) -> Fields | None:
         """The one-hot fields of X, looked for once. X is as `_entries.examined` has it."""
         if self._fields is None:
-            random, read = np.random.default_rng(0), self.meter.add_half
-            self._fields = [one_hot_fields(self.X, random, self.threads, read)]
+            read = self.meter.add_half
+            self._fields = [one_hot_fields(self.X, self.tally, self.threads, read)]
         return self._fields[0]
 
     def evaluate_and_survey(
@@ -159,6 +166,8 @@ class Sparse(Examples):
     @cached_property
     def column_entries(self) -> Indices:
         """How many entries each column has, (d,)."""
+        if self.tally is not None:
+            return self.tally.counts.astype(np.intp)
         if not self.X.by_rows:
             return np.diff(self.X.indptr).astype(np.intp)
         return np.bincount(self.X.indices[: self.X.entries], minlength=self.d)
@@ -295,7 +304,7 @@ class Sparse(Examples):
         other = Sparse(
             self.X, self.y, self.K, sample_weight, total, self.offset, self.threads, self.meter
         )
-        other._fields, other.squares = self._fields, self.squares
+        other._fields, other.tally, other.squares = self._fields, self.tally, self.squares
         return other
 
 

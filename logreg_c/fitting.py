@@ -373,16 +373,16 @@ class Problem:
         self.seed = as_seed(random_state)
         offsets = _offsets(offset, n, self.targets)
         self._extreme = False
-        squares = None
+        squares = tally = None
         if isinstance(self.X, Compressed):
-            self.X, self._extreme, squares = examined(self.X, threads)
+            self.X, self._extreme, squares, tally = examined(self.X, threads, tallied=True)
             if is_better_dense(self.X) and not keep_sparse:
                 self.X = self.X.dense()
         source = Sparse if isinstance(self.X, Compressed) else Dense
         self.data = source(self.X, self.targets.y, self.targets.K, s, total, offsets, threads)
         self.data.names = names
         if isinstance(self.data, Sparse):
-            self.data.squares = squares
+            self.data.squares, self.data.tally = squares, tally
         self._coordinates: dict[float, Coordinates] = {}
         self._separated: dict[bytes, Separated | None] = {}
 

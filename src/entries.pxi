@@ -9,7 +9,31 @@ cdef enum:
     NOT_ONE = 2
     EXTREME = 3         # entries far from 1, whose squares are not for one sum with others'
     SQUARES = 4         # the sum of those of all entries
-    INSPECTED = 5
+    ROW_NUMBERS = 5     # of the numbers of all rows
+    COLUMN_SUMS = 6     # behind these: a column's sum of its rows' numbers, and their count
+
+
+cdef inline double number_of(Py_ssize_t row, double most) noexcept nogil:
+    """A whole number from 1 to `most` that looks random (Steele, Lea, Flood 2014, "SplitMix")."""
+    cdef uint64_t h = <uint64_t> (row + 1) * <uint64_t> 0x9E3779B97F4A7C15
+    h = (h ^ (h >> 30)) * <uint64_t> 0xBF58476D1CE4E5B9
+    h = (h ^ (h >> 27)) * <uint64_t> 0x94D049BB133111EB
+    return 1 + floor(<double> (h >> 12) * 2.0 ** -52 * most)
+
+
+cdef inline void number_columns(const Sparse* x, const index* columns, Py_ssize_t n,
+                                Py_ssize_t begin, Py_ssize_t m, double* sums) noexcept nogil:
+    """Add some rows' numbers to those of their columns. That of all rows is exact in a double."""
+    cdef double number, most = 4503599627370496.0 / (n + 1) - 1
+    cdef double* pair
+    cdef Py_ssize_t i, k
+    for i in range(begin, begin + m):
+        number = number_of(i, most)
+        sums[ROW_NUMBERS] += number
+        for k in range(start_of(x, i), start_of(x, i + 1)):
+            pair = sums + COLUMN_SUMS + 2 * columns[k]
+            pair[0] += number
+            pair[1] += 1
 
 
 cdef inline void inspect_rows(const Sparse* x, const index* columns, const real* values,
@@ -41,7 +65,8 @@ cdef inline void inspect_rows(const Sparse* x, const index* columns, const real*
 
 cdef void inspect_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
                        double* sums) noexcept nogil:
-    """Look at the entries once: their columns in range and in order, their values."""
+    """Look at the entries once: their columns in range and in order, their values, and, if there
+    are sums for them, which rows each column has."""
     cdef const Sparse* x = &p.sparse
     cdef Py_ssize_t rows = rows_at_once(p), i = begin, m
     while i < end:
@@ -57,6 +82,11 @@ cdef void inspect_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
                 inspect_rows(x, <const int32_t*> x.columns, <const float*> x.values, i, m, sums)
             else:
                 inspect_rows(x, <const int32_t*> x.columns, <const double*> x.values, i, m, sums)
+            if p.entries > COLUMN_SUMS:
+                if x.wide_columns:
+                    number_columns(x, <const int64_t*> x.columns, p.n, i, m, sums)
+                else:
+                    number_columns(x, <const int32_t*> x.columns, p.n, i, m, sums)
         i += m
 
 

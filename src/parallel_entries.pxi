@@ -112,14 +112,19 @@ cdef inline Py_ssize_t row_of_part(const Pass* p, Py_ssize_t c, Py_ssize_t parts
     return low
 
 
-def inspect(X, int threads):
+def inspect(X, int threads, columns=None):
     """Look at every entry of a sparse X by rows; return how many are not behind the one before,
-    not finite, not 1, and of a size far from 1, and the sum of their squares."""
+    not finite, not 1, and of a size far from 1, the sum of their squares, and that of a number for
+    each row. Fill `columns`, if any, (d, 2) with the sums of the numbers of each column's rows, and
+    how many these are."""
     cdef Pass p
     set_data(&p, X)
-    p.entries = INSPECTED
+    p.entries = COLUMN_SUMS if columns is None else COLUMN_SUMS + 2 * p.d
     cdef double* sums = run_all(&p, inspect_pass, threads)
-    found = sums[FALLS], sums[NOT_FINITE], sums[NOT_ONE], sums[EXTREME], sums[SQUARES]
+    if columns is not None:
+        memcpy(doubles(columns), sums + COLUMN_SUMS, 2 * p.d * sizeof(double))
+    found = (sums[FALLS], sums[NOT_FINITE], sums[NOT_ONE], sums[EXTREME], sums[SQUARES],
+             sums[ROW_NUMBERS])
     free(sums)
     return found
 

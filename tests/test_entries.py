@@ -9,6 +9,7 @@ import pytest
 from logreg_c import _kernels
 from logreg_c._compressed import Compressed
 from logreg_c._entries import FEW, examined, one_hot_fields, transposed
+from logreg_c._sparse import Sparse
 from logreg_c._validation import as_examples
 
 sparse = pytest.importorskip("scipy.sparse")
@@ -120,6 +121,16 @@ def one_hot(rng, n, levels, entry=1.0):
     )
 
 
+def in_disorder(X):
+    """Return the same matrix with the entries of each row the other way round."""
+    X = X.copy()
+    for i in range(X.shape[0]):
+        row = slice(X.indptr[i], X.indptr[i + 1])
+        X.indices[row], X.data[row] = X.indices[row][::-1].copy(), X.data[row][::-1].copy()
+    X.has_sorted_indices = False
+    return X
+
+
 def test_fields_are_found():
     rng = np.random.default_rng(0)
     n = 2000
@@ -131,8 +142,8 @@ def test_fields_are_found():
         matrix(n, 10), one_hot(rng, n, 7), empty, one_hot(rng, n, 5, -2.5), lacking,
         np.ones((n, 1)), matrix(n, 3),
     ]  # fmt: skip
-    X = examined(as_examples(sparse.hstack(parts).tocsr()), 2).X
-    fields = one_hot_fields(X, np.random.default_rng(1), 2)
+    X, _, _, tally = examined(as_examples(sparse.hstack(parts).tocsr()), 2, tallied=True)
+    fields = one_hot_fields(X, tally, 2)
     found = list(zip(fields.first.tolist(), fields.last.tolist(), strict=True))
     assert found == [(10, 17), (18, 23), (27, 28)]
     Z = np.zeros(X.shape[1])
@@ -140,19 +151,76 @@ def test_fields_are_found():
         Z[:] = 0.0
         Z[first:last] = fields.combination[first:last]
         np.testing.assert_allclose(array(X) @ Z, 1.0, rtol=1e-12)
-    assert one_hot_fields(examined(as_examples(matrix()), 1).X, rng, 1) is None
+    again = one_hot_fields(X, None, 2)
+    for one, other in zip(fields, again, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize(("levels", "entry", "halves"), [(None, 1.0, 0), (7, 1.0, 1), (7, -2.5, 4)])
+@pytest.mark.parametrize("turn", [sparse.csc_matrix, in_disorder])
+def test_nothing_is_told_of_columns_where_nothing_is_to_be_had(turn):
+    rng = np.random.default_rng(0)
+    X = examined(as_examples(matrix()), 1, tallied=True)
+    assert X.tally is None
+    assert one_hot_fields(X.X, None, 1) is None
+    made = sparse.hstack([one_hot(rng, 900, 7), one_hot(rng, 900, 5)]).tocsr()
+    X = examined(as_examples(turn(made)), 1, tallied=True)
+    assert X.tally is None
+    assert one_hot_fields(X.X, None, 1).last.tolist() == [7, 12]
+
+
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+def test_columns_are_told_apart_by_their_rows(isa, index):
+    n = 3000
+    X = matrix(n, 40, index)
+    numbers = np.empty((n, 2))
+    rows = sparse.identity(n, format="csr")
+    rows.indices, rows.indptr = rows.indices.astype(index), rows.indptr.astype(index)
+    total = isa.inspect(as_examples(rows), 1, numbers)[-1]
+    assert len(np.unique(numbers[:, 0])) == n
+    assert numbers[:, 0].sum() == total < 2**53
+    assert numbers[:, 0].min() >= 1.0
+    assert (numbers[:, 1] == 1.0).all()
+    # Half of them stand above the middle, and no bit goes with that of the row before.
+    high = numbers[:, 0] > total / n
+    assert abs(high.mean() - 0.5) < 0.05
+    assert abs((high[1:] == high[:-1]).mean() - 0.5) < 0.05
+    held = np.zeros((n, 40), dtype=bool)
+    held[np.repeat(np.arange(n), np.diff(X.indptr)), X.indices] = True
+    for threads in (1, 2, 3, 8):
+        columns = np.empty((40, 2))
+        assert isa.inspect(as_examples(X), threads, columns)[-1] == total
+        np.testing.assert_array_equal(columns[:, 0], numbers[:, 0] @ held)
+        np.testing.assert_array_equal(columns[:, 1], held.sum(axis=0))
+
+
+@pytest.mark.parametrize(("levels", "entry", "halves"), [(None, 1.0, 0), (7, 1.0, 1), (7, -2.5, 3)])
 def test_what_is_read_for_fields_is_told(levels, entry, halves):
-    """Some rows where there are none, all rows once, or for their values three times more."""
+    """Nothing where there are none, or all rows once, which the first look may have done, and for
+    values twice more."""
     rng = np.random.default_rng(0)
     n = 3 * FEW
-    made = matrix(n, 10) if levels is None else one_hot(rng, n, levels, entry)
-    told = []
-    fields = one_hot_fields(examined(as_examples(made), 1).X, rng, 1, told.append)
-    assert (fields is None) == (levels is None)
-    assert sum(told) == FEW + halves * n
+    made = as_examples(matrix(n, 10) if levels is None else one_hot(rng, n, levels, entry))
+    for tallied in (False, True):
+        X, _, _, tally = examined(made, 1, tallied)
+        told = []
+        fields = one_hot_fields(X, tally, 1, told.append)
+        assert (fields is None) == (levels is None)
+        assert sum(told) == max(halves - tallied, 0) * n
+
+
+@pytest.mark.parametrize("tallied", [False, True])
+@pytest.mark.parametrize("alike", [False, True])
+def test_what_is_counted_is_the_diagonal_of_rows_that_count_alike(tallied, alike):
+    rng = np.random.default_rng(0)
+    made = as_examples(sparse.hstack([one_hot(rng, 900, 7), one_hot(rng, 900, 5)]).tocsr())
+    X, _, _, tally = examined(made, 1, tallied)
+    data = Sparse(X, np.zeros(900), 1, None, 900.0, None, 1)
+    data.tally = tally
+    h = np.full((2, 900), [[0.25], [0.5]]) if alike else rng.random((2, 900))
+    V = np.column_stack([array(X), np.ones(900)])
+    np.testing.assert_allclose(data.diagonal(h), h @ V**2, rtol=1e-12)
+    assert data.meter.reads == (0.0 if tallied and alike else 0.5)
+    assert data.column_entries.tolist() == array(X).sum(axis=0).tolist()
 
 
 @pytest.mark.parametrize("K", [1, 3])
