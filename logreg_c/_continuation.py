@@ -16,7 +16,7 @@ from ._validation import Floats, Indices
 from .fitting import Posed
 from .solvers import SOLVERS, choose, require_solver
 from .solvers._driver import Goal, Outcome, Solver
-from .solvers.blocks import at_penalty
+from .solvers._strengths import at_penalty
 from .solvers.near import LastHessian, near
 from .solvers.screened import Screen, screened
 from .solvers.together import MOST, Reached, suits, together

@@ -419,6 +419,15 @@ class Objective:
             self.nonsmooth,
         )  # fmt: skip
 
+    def stronger(self, factor: float) -> Objective:
+        """Return this objective with its penalties multiplied."""
+        kinks = self.nonsmooth
+        return Objective(
+            self.data, self.penalty, self.center, self.scale, self.fit_bias,
+            factor * self.quadratic, self.linear,
+            None if kinks is None else kinks._replace(l1=factor * kinks.l1),
+        )  # fmt: skip
+
 
 class Ray:
     """J along theta + t s for t of 0 and above, whose margins are Z + t U. Reads no X."""

@@ -10,6 +10,9 @@ import pytest
 from test_l1 import objective, violation
 
 from logreg_c import fit
+from logreg_c._penalty import as_penalty
+from logreg_c.fitting import Problem
+from logreg_c.solvers._strengths import EASY, STAGE, at_penalty, grown, strengths
 
 sparse = pytest.importorskip("scipy.sparse")
 
@@ -203,3 +206,62 @@ def test_the_solvers_for_sparse_x_are_named():
     X, y = text()
     with pytest.raises(ValueError, match="'sampled', which is for a dense X; give"):
         fit(X, y, l1=0.01, solver="sampled")
+
+
+@pytest.mark.parametrize("K", [2, 3])
+@pytest.mark.parametrize("l2", [0.0, 1e-3])
+@pytest.mark.parametrize("part", [1e-5, 1e-8])
+def test_penalties_that_hold_hardly_anything(part, l2, K):
+    """Many columns separate the classes, so that predictions get as sure as the penalty lets."""
+    X, y = text(300, 900, K)
+    l1 = part * largest(X, y == 1)
+    found = fit(X, y, l1=l1, l2=l2 * l1, solver="working-set", max_iter=150)
+    assert found.converged
+    assert found.solver == "working-set"
+    best = fit(X.toarray(), y, l1=l1, l2=l2 * l1, tol=1e-9, solver="newton", w0=found.w, b0=found.b)
+    assert found.objective - found.gap <= best.objective <= found.objective * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("K", [1, 3])
+def test_stronger_penalties_come_first(K):
+    X, y = text(300, 900, max(K, 2))
+    problem = Problem(X, y, None, None, True, 0, 1, True)
+    largest_useful = 0.0
+    for l1, l2, count in ((1e-3, 0.0, 0), (1e-8, 0.0, 10), (1e-8, 1e-3, 0), (1e-8, 1e-6, 4)):
+        posed = problem.pose(as_penalty(l2, l1, None, None, None, 900))
+        objective = posed.objective
+        start = objective.evaluate(posed.null())
+        found = strengths(objective, start)
+        assert found == sorted(found, reverse=True)
+        assert abs(len(found) - count) <= 2 * (count > 0)
+        largest_useful = largest_useful or float(np.abs(start.gradient).max())
+        if found and l2 == 0.0:
+            assert 1.0 <= EASY * largest_useful / (l1 * found[0]) < STAGE
+    stage = objective.stronger(3.0)
+    assert stage.evaluate(0.1 * start.gradient).J == pytest.approx(
+        at_penalty(objective, stage, objective.evaluate(0.1 * start.gradient)).J, rel=1e-14
+    )
+
+
+def test_all_weights_grow_until_nothing_is_gained_by_that():
+    X, y = text(300, 900)
+    problem = Problem(X, y, None, np.linspace(-1, 1, 300), True, 0, 1, True)
+    posed = problem.pose(as_penalty(1e-6, 1e-5, None, None, None, 900))
+    objective = posed.objective
+    theta = -np.sign(objective.evaluate(posed.null()).gradient) * 1e-2
+    theta[:, -1] = 0.3
+    before = objective.evaluate(theta)
+    after = grown(objective, before)
+    assert after.J < before.J
+    weights = theta.copy()
+    weights[:, -1] = 0.0
+    growth = float((after.theta * weights).sum() / (weights**2).sum()) - 1.0
+    assert growth > 0.0
+    np.testing.assert_allclose(after.theta, theta + growth * weights, rtol=1e-12)
+    exact = objective.evaluate(after.theta)
+    assert after.J == pytest.approx(exact.J, rel=1e-12)
+    np.testing.assert_allclose(after.gradient, exact.gradient, atol=1e-14)
+    for other in (0.5 * growth, 1.5 * growth):
+        assert objective.evaluate(theta + other * weights).J > after.J
+    bounded = problem.pose(as_penalty(1e-6, 1e-5, None, None, 1e-2, 900)).objective
+    assert grown(bounded, before) is before

@@ -35,6 +35,7 @@ from .._validation import Floats, Indices
 from ._driver import Iterate, Task
 from ._memory import Memory
 from ._pieces import Pieces
+from ._strengths import at_penalty
 from .lbfgs import few_passes
 from .newton_cg import conjugate_gradients
 
@@ -210,13 +211,6 @@ def excess(objective: Objective, Z: Floats, U: Floats) -> Floats:
     return np.asarray(rise * data.shares())
 
 
-def at_penalty(full: Objective, stage: Objective, point: Point) -> Point:
-    """Turn a point of one penalty into the same of another. Reads nothing."""
-    change = stage.quadratic - full.quadratic
-    J = point.J + 0.5 * inner(change * point.theta, point.theta)
-    return Point(point.theta, point.Z, J, point.gradient + change * point.theta)
-
-
 def penalties(objective: Objective, diagonal: Floats) -> list[float]:
     """Return what the penalty is multiplied by, stage by stage, down to 1."""
     n, D = objective.n, objective.D
@@ -279,7 +273,7 @@ def blocks(task: Task) -> Iterator[Iterate]:
     full = task.objective
     start, diagonal, _ = task.begin_and_survey(task.theta, np.ones_like(task.theta))
     stages = penalties(full, diagonal)
-    first = full.with_terms(full.quadratic * stages[0], None)
+    first = full.stronger(stages[0])
     theta = on_sample(task, first, diagonal)
     found = full.evaluate_and_survey(theta, reciprocal(diagonal))
     if not at_penalty(full, first, found[0]).J < at_penalty(full, first, start).J:
@@ -312,7 +306,7 @@ def through_penalties(
     held = all_held(full)
     for number, factor in enumerate(stages):
         last = number == len(stages) - 1
-        stage = full.with_terms(full.quadratic * factor, None)
+        stage = full.stronger(factor)
         here = at_penalty(full, stage, point)
         passes = since = 0
         trigger = PROVED_AT

@@ -22,7 +22,7 @@ from .._entries import places_among
 from .._objective import Objective, Point
 from .._sparse import Sparse
 from .._validation import Floats, Indices
-from ._driver import Iterate, Task
+from ._driver import Goal, Iterate, Task
 from ._head_and_tail import HEAD_COLUMNS, rows_for
 from ._memory import Memory
 from ._orthant import (
@@ -37,6 +37,7 @@ from ._orthant import (
 )
 from ._price import hessian_in_steps
 from ._proximal import PROVABLE, Solved, scores, solve
+from ._strengths import at_penalty, grown, strengths
 
 # Columns at first, and how many for each one with a weight.
 FIRST, SPARE = 400, 2
@@ -58,21 +59,40 @@ MANY, FEWEST_STEPS = 2.0, 12
 # Parameters up to which the model of all columns takes over where steps are many: there any number
 # of weights gets to zero or leaves it at once.
 WHOLE = 8000
+# How far the problems of stronger penalties are solved: they are where the next one begins.
+ROUGHLY = Goal(0.1)
 
 PartSolver = Callable[[Objective, Point, float, float], Solved]
 
 
 def working_set(task: Task) -> Iterator[Iterate]:
     """Yield an iterate a product with X'."""
-    objective, goal, nonsmooth = task.objective, task.goal, task.objective.nonsmooth
-    assert nonsmooth is not None
-    point = task.begin()
+    objective, point = task.objective, task.begin()
+    unfactored = Unfactored(objective)
     begun: Point | None = point
+    for strength in strengths(objective, point):
+        stage = objective.stronger(strength)
+        here = grown(stage, at_penalty(objective, stage, point))
+        for iterate in _iterates(stage, ROUGHLY, here, None, unfactored):
+            here, begun = iterate.point, None
+            point = at_penalty(stage, objective, here)
+            yield Iterate(point, -math.inf)
+            if ROUGHLY.reached(here.J, iterate.lower):
+                break
+    start = point if begun is not None else grown(objective, point)
+    yield from _iterates(objective, task.goal, start, begun, unfactored)
+
+
+def _iterates(
+    objective: Objective, goal: Goal, point: Point, begun: Point | None, unfactored: Unfactored
+) -> Iterator[Iterate]:
+    """Yield iterates of one penalty from a point, which is `begun` if its gradient is exact."""
+    nonsmooth = objective.nonsmooth
+    assert nonsmooth is not None
     enough, before = ENOUGH * point.J, math.inf
     among: Indices = np.zeros(0, dtype=np.intp)
     part: Objective | None = None
     group: Indices | None = None
-    unfactored = Unfactored(objective)
     while True:
         # The columns with a weight, and those that are to get one.
         score = scores(objective, point, nonsmooth.l1[:-1])
@@ -100,7 +120,7 @@ def working_set(task: Task) -> Iterator[Iterate]:
         yield Iterate(point, lower)
         begun = None
         # Nothing lower with the same columns, though it was to be solved further.
-        if before <= point.J:
+        if before <= point.J and not unfactored.give_up(part):
             return
         before = point.J
         enough = min(ENOUGH * (point.J - lower), FURTHER * last.decrement)
@@ -180,7 +200,7 @@ class Unfactored:
         self._inverse: Inverse | None = None
         self._made = 0  # steps since that was made
         self._begun: float | None = None  # reads of the part before its problem
-        self._hard = False
+        self._hard = self._given_up = False
 
     def move(self, places: Indices) -> None:
         """Go over to the problem of other columns; `places` is where its parameters stand now."""
@@ -190,6 +210,12 @@ class Unfactored:
     def begin(self) -> None:
         """Go over to the problem of another penalty."""
         self._begun = None
+
+    def give_up(self, part: Objective) -> bool:
+        """Leave this problem to `solve` from here on; return whether that makes a difference."""
+        other = not self._given_up and part.K * part.D <= WHOLE
+        self._given_up = True
+        return other
 
     def __call__(self, part: Objective, point: Point, enough: float, least: float) -> Solved:
         """Solve a problem."""
@@ -201,7 +227,9 @@ class Unfactored:
             self._begun = meter.reads
         for count in range(STEPS + 1):
             where = face(part.nonsmooth, point)
-            self._hard = self._hard or are_many(part, where, meter.reads - self._begun)
+            self._hard = (
+                self._hard or self._given_up or are_many(part, where, meter.reads - self._begun)
+            )
             if self._hard and part.K * part.D <= WHOLE:
                 return solve(part, point, enough, least)
             inverse = self._inverse_for(part, point)
