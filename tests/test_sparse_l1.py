@@ -248,7 +248,7 @@ def test_all_weights_grow_until_nothing_is_gained_by_that():
     problem = Problem(X, y, None, np.linspace(-1, 1, 300), True, 0, 1, True)
     posed = problem.pose(as_penalty(1e-6, 1e-5, None, None, None, 900))
     objective = posed.objective
-    theta = -np.sign(objective.evaluate(posed.null()).gradient) * 1e-2
+    theta = -np.sign(objective.evaluate(posed.null()).gradient) * 0.1
     theta[:, -1] = 0.3
     before = objective.evaluate(theta)
     after = grown(objective, before)
@@ -263,5 +263,5 @@ def test_all_weights_grow_until_nothing_is_gained_by_that():
     np.testing.assert_allclose(after.gradient, exact.gradient, atol=1e-14)
     for other in (0.5 * growth, 1.5 * growth):
         assert objective.evaluate(theta + other * weights).J > after.J
-    bounded = problem.pose(as_penalty(1e-6, 1e-5, None, None, 1e-2, 900)).objective
+    bounded = problem.pose(as_penalty(1e-6, 1e-5, None, None, 0.1, 900)).objective
     assert grown(bounded, before) is before
