@@ -63,6 +63,8 @@ def choose(forced: str | None) -> tuple[str, ModuleType]:
     try:
         names = available()
     except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("logreg_c"):
+            raise
         raise ImportError(NOT_BUILT.format(error=error)) from None
     name = forced.strip().lower() if forced else names[-1]
     if name not in names:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ._validation import as_flag
+
 
 class Bar:
     """A tqdm bar if it is to be shown.
@@ -13,11 +15,13 @@ class Bar:
     ------
     ImportError
         If it is to be shown and tqdm is not installed.
+    TypeError
+        If it is not said whether it is to be shown.
     """
 
     def __init__(self, title: str, unit: str, total: int | None, shown: bool) -> None:
         self._bar: Any = None
-        if shown:
+        if as_flag(shown, "progress"):
             try:
                 from tqdm.auto import tqdm
             except ImportError:

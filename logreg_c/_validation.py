@@ -79,6 +79,8 @@ def as_array(value: Any, name: str) -> NDArray[Any]:
             f"{name} can't be made an array ({error}); are all rows as long?"
         ) from None
     if array.dtype.kind not in "biuf":
+        if array.ndim == 0 and array.dtype.kind == "O":
+            raise TypeError(f"{name} is {value!r:.100}, a {type(value).__name__}; give numbers")
         what = {
             "O": "Python objects; convert it, for example with .astype(float), so that what is "
             "not a number shows",
@@ -130,7 +132,8 @@ def as_examples(X: Any) -> Matrix:
 
 def is_sparse(X: Any) -> bool:
     """Whether X says by its attributes that it is sparse."""
-    return hasattr(X, "indptr") or hasattr(X, "tocsr")
+    # A frame has its columns as attributes, whatever they are called.
+    return not hasattr(X, "columns") and (hasattr(X, "indptr") or hasattr(X, "tocsr"))
 
 
 def by_lines(X: Any) -> Any:

@@ -235,7 +235,7 @@ def gradient_descent(
     else:
         reason = f"all {done} passes done"
     if diverged or end > WARNED_RISE * start:
-        reason += _too_large(rate, start, end, diverged)
+        reason += _too_large(rate, l2, start, end, diverged)
         warnings.warn(reason, RuntimeWarning, stacklevel=2)
     return GradientDescentResult(w, float(bias[0]), history[:done].copy(), reason)
 
@@ -251,11 +251,12 @@ def _orders(random_state: Any) -> np.random.Generator:
         ) from None
 
 
-def _too_large(rate: float, start: float, end: float, diverged: bool) -> str:
+def _too_large(rate: float, l2: float, start: float, end: float, diverged: bool) -> str:
     """Return what tells that the learning rate is too large, by the loss at start and end."""
     rise = f"went from {start:.6g} to {end:.6g}" if end > start else "left no finite weights"
-    told = (
-        f": the loss {rise}, so learning_rate={rate:g} is too large for these columns; "
-        "standardise them, or take a smaller one"
-    )
+    # The penalty alone makes weights of more than opposite sign from there on.
+    for_what, cure = "these columns", "standardise them, or take a smaller one"
+    if rate * l2 >= 2.0:
+        for_what, cure = f"l2={l2:g}", f"take one below 2 / l2 = {2.0 / l2:g}"
+    told = f": the loss {rise}, so learning_rate={rate:g} is too large for {for_what}; {cure}"
     return f"{told}. w and b are the last ones with a loss in bounds" if diverged else told

@@ -28,11 +28,12 @@ BAD_X = [
     ([], ValueError, "X has 1 dimension"),
     ([[1, 2], [3]], ValueError, "X can't be made an array"),
     (X.astype(object), TypeError, "X has dtype object"),
+    (None, TypeError, "X is None, a NoneType; give numbers"),
+    ({1.0}, TypeError, r"X is \{1.0\}, a set; give numbers"),
     (X.astype(str), TypeError, "X has dtype <U.*text"),
     (X.astype(bytes), TypeError, "X has dtype .*bytes"),
     (X.astype(complex), TypeError, "X has dtype complex128"),
     (X.astype("datetime64[s]"), TypeError, "X has dtype datetime64"),
-    (None, TypeError, "X has dtype object"),
     (np.ma.masked_equal(X, 4.0), ValueError, "X is a masked array"),
     (list(np.ma.masked_equal(X, 4.0)), ValueError, "X has masked entries; fill them or drop"),
     (with_entry(np.nan), ValueError, r"X\[2, 1\] is nan \(row 2, column 1\)"),
@@ -52,7 +53,7 @@ BAD_Y = [
     ([0, 1, 1.0001, 1], ValueError, r"y\[2\] is 1.0001"),
     (["a", "b", "a", "b"], TypeError, "y has dtype <U1"),
     (Y.astype(object), TypeError, "y has dtype object"),
-    (None, TypeError, "y has dtype object"),
+    (None, TypeError, "y is None, a NoneType; give numbers"),
     (np.ma.masked_equal(Y, 1.0), ValueError, "y is a masked array with masked entries"),
     ([], ValueError, "y has 0 entries"),
 ]
@@ -256,3 +257,22 @@ def test_sigmoid_takes_real_numbers(z):
 def test_gradient_descent_arguments(changed, error, message):
     with pytest.raises(error, match=message):
         logreg_c.gradient_descent(X, Y, **changed)
+
+
+def test_what_a_frame_calls_its_columns_does_not_make_it_sparse():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(X, columns=["tocsr", "indptr", "format"])
+    assert logreg_c.loss(frame, Y, W + 0.1) == logreg_c.loss(X, Y, W + 0.1)
+
+
+def test_a_rate_too_large_for_the_penalty_is_said_to_be_that():
+    with pytest.warns(RuntimeWarning, match=r"too large for l2=100; take one below 2 / l2 = 0.02"):
+        logreg_c.gradient_descent([[0.1], [-0.1]], [1, 0], l2=100.0, learning_rate=0.1)
+
+
+@pytest.mark.parametrize("progress", ["yes", 2, None])
+def test_progress_is_a_flag(progress):
+    with pytest.raises(TypeError, match=r"progress is .*give True or False"):
+        logreg_c.fit(X, Y, l2=1.0, progress=progress)
+    with pytest.raises(TypeError, match=r"progress is .*give True or False"):
+        logreg_c.gradient_descent(X, Y, learning_rate=0.1, progress=progress)

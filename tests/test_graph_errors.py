@@ -18,8 +18,11 @@ from logreg_c.graph import (
     cross_entropy,
     cross_entropy_from_z,
     exp,
+    gradient_descent,
     log,
     logistic_unit,
+    loss_and_gradient,
+    step,
     three_a_plus_bc,
     variable,
     weighted_sum,
@@ -200,3 +203,21 @@ def test_a_graph_is_made_from_a_node() -> None:
     wrong: Any = 3.0
     with pytest.raises(TypeError, match=r"a Graph is made from a Node, and 3.0 is of type float"):
         Graph(wrong)
+
+
+def test_descent_says_what_it_takes() -> None:
+    graph = Graph(variable("ab", 1.0) ** 2)
+    with pytest.raises(TypeError, match=r"names is 'ab', a string; give a list of names, \['ab'\]"):
+        step(graph, 0.1, "ab")
+    wrong: Any
+    for wrong in (-1, 2.5):
+        with pytest.raises(ValueError, match=r"steps is .*; give an integer of 0 or above"):
+            gradient_descent(graph, 0.1, wrong)
+    assert gradient_descent(graph, 0.1, 0) == [1.0]
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_frames_are_read_by_rows(library: str) -> None:
+    frame: Any = pytest.importorskip(library).DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
+    expected = loss_and_gradient([[1.0, 3.0], [2.0, 4.0]], [1, 0], [1.0, 0.5])
+    assert loss_and_gradient(frame, [1, 0], [1.0, 0.5]) == expected

@@ -84,7 +84,7 @@ def test_labels_that_are_missing_are_named(call):
 @pytest.mark.parametrize(
     ("attributes", "error", "message"),
     [
-        ({"coef_": None}, TypeError, "coef_ has dtype object"),
+        ({"coef_": None}, TypeError, "coef_ is None"),
         (
             {"coef_": np.ma.array([[1.0, 2.0, 3.0]], mask=[[0, 1, 0]])},
             ValueError,

@@ -327,7 +327,7 @@ MALFORMED = {
     ),
     "complex": (scipy.sparse.csr_array(DENSE + 1j), TypeError, r"X\.data has dtype complex128"),
     "objects": (bare(CSR, data=CSR.data.astype(object)), TypeError, r"X\.data has dtype object"),
-    "nothing": (bare(CSR, data=None), TypeError, r"X\.data has dtype object"),
+    "nothing": (bare(CSR, data=None), TypeError, r"X\.data is None, a NoneType"),
     "another format": (
         bare(CSR, format="gcxs"),
         TypeError,

@@ -17,7 +17,7 @@ pass its gradients, and the graph can be told in words (`Graph.explain`) and dra
 >>> u.value, u.gradient
 (6.0, 3.0)
 
-It needs nothing but the standard library, and nothing outside this folder. To read it, follow
+It uses nothing but the standard library, and nothing outside this folder. To read it, follow
 the dependencies upwards: ``operations`` (the calculus), ``node`` and ``functions`` (building),
 ``graph`` (the two passes), ``explain``, ``draw``, ``examples`` and ``descent``.
 """

@@ -31,6 +31,8 @@ def step(graph: Graph, learning_rate: float, names: Sequence[str] = ()) -> float
         `Graph.backward` and `Graph.forward`.
     KeyError
         If a name is unknown.
+    TypeError
+        If names are a single string.
 
     Examples
     --------
@@ -42,6 +44,8 @@ def step(graph: Graph, learning_rate: float, names: Sequence[str] = ()) -> float
     """
     if as_number(learning_rate, "the learning rate") <= 0.0:
         raise ValueError(f"the learning rate is {learning_rate!r}; give a number above 0")
+    if isinstance(names, str):
+        raise TypeError(f"names is {names!r}, a string; give a list of names, [{names!r}]")
     slopes = graph.backward(*names)
     new = {name: graph[name].value - learning_rate * slope for name, slope in slopes.items()}
     return graph.forward(**new)
@@ -57,6 +61,11 @@ def gradient_descent(
     list of float
         J before the first step and after each.
 
+    Raises
+    ------
+    ValueError
+        If `steps` is no integer of 0 or above. Else as `step`.
+
     Examples
     --------
     >>> from logreg_c.graph import gradient_descent, logistic_regression
@@ -65,4 +74,6 @@ def gradient_descent(
     >>> round(losses[0], 4), round(losses[-1], 4)
     (0.6931, 0.5869)
     """
+    if not hasattr(steps, "__index__") or steps < 0:
+        raise ValueError(f"steps is {steps!r}; give an integer of 0 or above")
     return [graph.output.value, *(step(graph, learning_rate, names) for _ in range(steps))]

@@ -166,8 +166,10 @@ def loss_and_gradient(
 
 
 def _rows(X: Iterable[Iterable[SupportsFloat]]) -> Iterable[Iterable[SupportsFloat]]:
+    # What a frame of polars or pandas yields is its columns, or their names.
+    frame = getattr(X, "to_numpy", None)
     try:
-        return iter(X)
+        return iter(X if frame is None else frame().tolist())
     except TypeError:
         raise ValueError(f"X must be a sequence of rows, and {X!r} is a single number") from None
 
