@@ -265,3 +265,11 @@ def test_all_weights_grow_until_nothing_is_gained_by_that():
         assert objective.evaluate(theta + other * weights).J > after.J
     bounded = problem.pose(as_penalty(1e-6, 1e-5, None, None, 0.1, 900)).objective
     assert grown(bounded, before) is before
+
+
+@pytest.mark.parametrize("l1", [1e-20, 1e-310])
+def test_a_penalty_that_holds_nothing_ends_where_no_loss_is_left(l1):
+    X, y = text(200, 500)
+    found = fit(X, y, l1=l1, solver="working-set", max_iter=150)
+    assert found.converged
+    assert found.objective <= 1e-15

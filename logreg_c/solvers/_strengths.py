@@ -9,6 +9,7 @@ a third of a penalty the solution is nearly that before, all weights a little la
 from __future__ import annotations
 
 import math
+import sys
 
 import numpy as np
 
@@ -32,7 +33,8 @@ def strengths(objective: Objective, point: Point) -> list[float]:
     held, ridged = kinks.l1[:-1] > 0.0, q > 0.0
     if not held.any():
         return []
-    strongest = EASY * float(scores(objective, point, kinks.l1[:-1])[held].max())
+    most = float(scores(objective, point, kinks.l1[:-1])[held].max())
+    strongest = EASY * min(most, sys.float_info.max)
     if strongest > STAGE and ridged.any():
         surveyed = objective.evaluate_and_survey(point.theta, np.ones_like(point.theta))[1]
         diagonal = surveyed.max(axis=0)[:-1] - q
