@@ -68,25 +68,24 @@ PartSolver = Callable[[Objective, Point, float, float], Solved]
 def working_set(task: Task) -> Iterator[Iterate]:
     """Yield an iterate a product with X'."""
     objective, point = task.objective, task.begin()
-    unfactored = Unfactored(objective)
-    begun: Point | None = point
+    unfactored, exact = Unfactored(objective), True
     for strength in strengths(objective, point):
         stage = objective.stronger(strength)
         here = grown(stage, at_penalty(objective, stage, point))
-        for iterate in _iterates(stage, ROUGHLY, here, None, unfactored):
-            here, begun = iterate.point, None
+        for iterate in _iterates(stage, ROUGHLY, here, False, unfactored):
+            here, exact = iterate.point, False
             point = at_penalty(stage, objective, here)
             yield Iterate(point, -math.inf)
             if ROUGHLY.reached(here.J, iterate.lower):
                 break
-    start = point if begun is not None else grown(objective, point)
-    yield from _iterates(objective, task.goal, start, begun, unfactored)
+    start = point if exact else grown(objective, point)
+    yield from _iterates(objective, task.goal, start, exact, unfactored)
 
 
 def _iterates(
-    objective: Objective, goal: Goal, point: Point, begun: Point | None, unfactored: Unfactored
+    objective: Objective, goal: Goal, point: Point, exact: bool, unfactored: Unfactored
 ) -> Iterator[Iterate]:
-    """Yield iterates of one penalty from a point, which is `begun` if its gradient is exact."""
+    """Yield iterates of one penalty from a point, whose gradient may be exact, or nearly."""
     nonsmooth = objective.nonsmooth
     assert nonsmooth is not None
     enough, before = ENOUGH * point.J, math.inf
@@ -111,14 +110,14 @@ def _iterates(
         start: Point | Floats = point.theta
         if part is objective:
             # No product with other columns is waited for.
-            enough, start = least, begun or point.theta
+            enough, start = least, point if exact else point.theta
         last = solve_part(
             objective, part, among, start, solver_for(part, len(needed), unfactored),
             max(enough, least), least if settled else 0.0, group,
         )  # fmt: skip
         point, lower, _, _ = prove(objective, and_bias(among, objective.D), last)
         yield Iterate(point, lower)
-        begun = None
+        exact = False
         # Nothing lower with the same columns, though it was to be solved further.
         if before <= point.J and not unfactored.give_up(part):
             return
