@@ -114,7 +114,9 @@ def main(arguments: list[str] | None = None) -> None:
     finally:
         race.close()
 
-    raced = [peer for peer in options.peers if peer not in race.absent]
+    # Who had nothing to race on was not asked whether it is installed.
+    entered = {lane.name for contest in contests for lane in contest.lanes}
+    raced = [peer for peer in options.peers if peer in entered and peer not in race.absent]
     versions = ", ".join(dict.fromkeys(PEERS[peer].version() for peer in raced))
     versions = (
         f"{options.threads} threads, at most {options.budget:g} s for each peer on each problem; "
