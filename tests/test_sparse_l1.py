@@ -12,6 +12,7 @@ from test_l1 import objective, violation
 from logreg_c import fit
 from logreg_c._penalty import as_penalty
 from logreg_c.fitting import Problem
+from logreg_c.solvers._memory import Memory
 from logreg_c.solvers._strengths import EASY, STAGE, at_penalty, grown, strengths
 
 sparse = pytest.importorskip("scipy.sparse")
@@ -273,3 +274,13 @@ def test_a_penalty_that_holds_nothing_ends_where_no_loss_is_left(l1):
     found = fit(X, y, l1=l1, solver="working-set", max_iter=150)
     assert found.converged
     assert found.objective <= 1e-15
+
+
+def test_steps_by_a_factor_that_is_rounding_are_steps_by_the_diagonal(monkeypatch, unfactored):
+    X, y = text(300, 900)
+    l1 = 0.02 * largest(X, y)
+    expected = fit(X, y, l1=l1, tol=1e-9)
+    monkeypatch.setattr(Memory, "scaling", lambda self, initial: -1.0)
+    found = fit(X, y, l1=l1, max_iter=100)
+    assert found.converged
+    assert found.objective == pytest.approx(expected.objective, rel=2e-6)

@@ -161,9 +161,14 @@ def learnt_direction(where: Face, inverse: Inverse, memory: Memory) -> Floats:
     s = np.zeros(moves.shape)
     slope = where.slope[moves][None]
     known = memory.at(np.flatnonzero(moves), inverse.diagonal[moves])
-    # The last step may have gone where it is flat for once, or steep.
-    scaling = math.sqrt(min(known.scaling(initial), 1.0))
-    s[moves] = -known.apply(slope, lambda r: scaling * initial(r))[0]
+    scaling = known.scaling(initial)
+    if scaling > 0.0:
+        # The last step may have gone where it is flat for once, or steep.
+        root = math.sqrt(min(scaling, 1.0))
+        s[moves] = -known.apply(slope, lambda r: root * initial(r))[0]
+    if not inner(where.slope, s) < 0.0:
+        # What rows leave that are all sure of their labels may have no factor but for rounding.
+        s[moves] = -inverse.diagonal[moves] * where.slope[moves]
     return s
 
 
