@@ -56,10 +56,6 @@ cdef inline Py_ssize_t groups_of(Py_ssize_t panels) noexcept nogil:
     return (panels + GROUP - 1) // GROUP
 
 
-cdef inline Py_ssize_t row_number(const Pass* x, Py_ssize_t i) noexcept nogil:
-    return i if x.order == NULL else x.order[i]
-
-
 cdef inline void pack_rows(const real* X, const Gram* g, Py_ssize_t begin, Py_ssize_t m,
                            double* out) noexcept nogil:
     """Pack m rows that are contiguous. Reads m · d entries and writes a little more."""
@@ -67,7 +63,7 @@ cdef inline void pack_rows(const real* X, const Gram* g, Py_ssize_t begin, Py_ss
     cdef const real* x
     cdef double* last
     for i in range(m):
-        x = X + row_number(g.x, begin + i) * g.x.row
+        x = X + row_at(g.x.order, begin + i) * g.x.row
         pack_row(real is float, x, g.center, g.scale, full, stride, out + i * PANEL)
         last = out + full * stride + i * PANEL
         for t in range(PANEL):
