@@ -15,6 +15,7 @@ import numpy as np
 
 from .._arrays import inner
 from .._objective import Objective, Point, Ray
+from .._validation import Floats
 from ._line_search import search
 from ._proximal import scores
 
@@ -57,20 +58,26 @@ def grown(objective: Objective, point: Point) -> Point:
     kinks, s = objective.nonsmooth, point.theta.copy()
     assert kinks is not None
     s[:, -1] = 0.0
-    slope = inner(point.gradient, s) + kinks.value(s)
+    rise = kinks.value(s)
+    slope = inner(point.gradient, s) + rise
     if not (slope < 0.0 and kinks.lets_grow(s)):
         return point
-    ray = _Growing(objective, point, s, point.Z - objective.data.bias_margins(point.theta[:, -1]))
+    U = point.Z - objective.data.bias_margins(point.theta[:, -1])
+    ray = _Growing(objective, point, s, U, rise)
     length = search(ray, point.J, slope)
     return point if length is None else ray.go(length)
 
 
 class _Growing(Ray):
-    """J along theta's own weights, whose L1 penalty has a slope: no sign changes."""
+    """J along theta's own weights s, whose L1 penalty has a slope, `rise`: no sign changes."""
+
+    def __init__(
+        self, objective: Objective, point: Point, s: Floats, U: Floats, rise: float
+    ) -> None:
+        super().__init__(objective, point, s, U)
+        self._rise = rise
 
     def at(self, t: float) -> tuple[float, float, float]:
         """Return J at t and its two derivatives."""
         J, slope, curvature = super().at(t)
-        kinks = self._objective.nonsmooth
-        assert kinks is not None
-        return J, slope + kinks.value(self._s), curvature
+        return J, slope + self._rise, curvature

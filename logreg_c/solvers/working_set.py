@@ -68,18 +68,19 @@ PartSolver = Callable[[Objective, Point, float, float], Solved]
 def working_set(task: Task) -> Iterator[Iterate]:
     """Yield an iterate a product with X'."""
     objective, point = task.objective, task.begin()
-    unfactored, exact = Unfactored(objective), True
-    for strength in strengths(objective, point):
+    unfactored, stronger = Unfactored(objective), strengths(objective, point)
+    for strength in stronger:
         stage = objective.stronger(strength)
         here = grown(stage, at_penalty(objective, stage, point))
         for iterate in _iterates(stage, ROUGHLY, here, False, unfactored):
-            here, exact = iterate.point, False
+            here = iterate.point
             point = at_penalty(stage, objective, here)
             yield Iterate(point, -math.inf)
             if ROUGHLY.reached(here.J, iterate.lower):
                 break
-    start = point if exact else grown(objective, point)
-    yield from _iterates(objective, task.goal, start, exact, unfactored)
+    if stronger:
+        point = grown(objective, point)
+    yield from _iterates(objective, task.goal, point, not stronger, unfactored)
 
 
 def _iterates(
@@ -204,7 +205,7 @@ class Unfactored:
     def move(self, places: Indices) -> None:
         """Go over to the problem of other columns; `places` is where its parameters stand now."""
         self._memory, self._inverse = self._memory.at(places), None
-        self._hard, self._begun = False, None
+        self._hard, self._begun = self._given_up, None
 
     def begin(self) -> None:
         """Go over to the problem of another penalty."""
@@ -213,7 +214,7 @@ class Unfactored:
     def give_up(self, part: Objective) -> bool:
         """Leave this problem to `solve` from here on; return whether that makes a difference."""
         other = not self._given_up and part.K * part.D <= WHOLE
-        self._given_up = True
+        self._hard = self._given_up = True
         return other
 
     def __call__(self, part: Objective, point: Point, enough: float, least: float) -> Solved:
@@ -226,9 +227,7 @@ class Unfactored:
             self._begun = meter.reads
         for count in range(STEPS + 1):
             where = face(part.nonsmooth, point)
-            self._hard = (
-                self._hard or self._given_up or are_many(part, where, meter.reads - self._begun)
-            )
+            self._hard = self._hard or are_many(part, where, meter.reads - self._begun)
             if self._hard and part.K * part.D <= WHOLE:
                 return solve(part, point, enough, least)
             inverse = self._inverse_for(part, point)
