@@ -210,18 +210,29 @@ def bound_at(
 
 
 def newton_lower_bound(
-    objective: Objective, point: Point, part: Objective, rows: Indices | None
+    objective: Objective,
+    point: Point,
+    part: Objective,
+    rows: Indices | None,
+    level: Floats | None = None,
 ) -> float:
-    """Return the bound of the Newton direction of `part`, over these rows (None: all)."""
+    """Return the bound of the Newton direction of `part`, over these rows (None: all).
+
+    Along the directions `level`, which change no margin but for rounding, it does not go.
+    """
     a = part.data.predictions(point.margins_of(rows))
-    s = model_step(part, part.hessian(a), point).s
+    H = part.hessian(a)
+    if level is not None and len(level):
+        basis = np.linalg.qr(level.T)[0]
+        H += np.kron(np.eye(part.K), np.trace(H) / len(H) * basis @ basis.T)
+    s = model_step(part, H, point).s
     return lower_bound(objective, point, part, a, part.direction_margins(s))
 
 
-def full_lower_bound(objective: Objective, point: Point) -> float:
+def full_lower_bound(objective: Objective, point: Point, level: Floats | None = None) -> float:
     """Return the bound of the Newton direction of all rows, -inf if their Hessian has no factor."""
     try:
-        return newton_lower_bound(objective, point, objective, None)
+        return newton_lower_bound(objective, point, objective, None, level)
     except FloatingPointError:
         return -math.inf
 

@@ -68,21 +68,24 @@ class Unpenalised:
         """Go to the least weights with the same margins, if it is these in fact."""
         theta = least_norm(self._objective, outcome.point.theta, found)
         point, lower = self._objective.evaluate(theta), outcome.lower
-        rounded = outcome.converged and as_low(lower, point.J)
-        if lower > point.J and not rounded:
+        if lower > point.J and not (outcome.converged and as_low(lower, point.J)):
             # The optimum is beyond the reach of a bound from further away.
             lower = 0.0
-        if outcome.converged and not self._goal.reached(point.J, lower):
-            # What it went up by is rounding, if the margins are the same.
-            lower = max(lower, full_lower_bound(self._objective, point))
-        as_good = as_low(point.J, outcome.point.J)
-        if not (as_good or (outcome.converged and self._goal.reached(point.J, lower))):
+        if not self._goal.reached(point.J, lower):
+            # What it went up by is rounding, if the margins are the same. Weights that have grown
+            # along a dependency, to fit its rounding, may have proved nothing.
+            proved = full_lower_bound(self._objective, point, found.directions)
+            lower = max(lower, min(proved, outcome.point.J))
+        reached = self._goal.reached(point.J, lower)
+        if not (reached or as_low(point.J, outcome.point.J)):
             return Review(outcome, None, ())
-        moved = outcome.moved(point, lower, self._goal)
-        if outcome.converged and not moved.converged:
+        reason = outcome.reason
+        if reached and not outcome.converged:
+            reason = self._goal.reason
+        elif outcome.converged and not reached:
             reason = "nothing is proved within tol of the shortest solution: the limit of rounding"
-            moved = moved._replace(reason=reason)
-        return Review(moved, None, found.columns)
+        moved = outcome._replace(converged=reached, reason=reason)
+        return Review(moved.moved(point, lower, self._goal), None, found.columns)
 
 
 class OnlyBounded:

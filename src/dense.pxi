@@ -34,6 +34,7 @@ cdef enum:
     MANY_PIECES = 16    # of so many bytes in a column: threads need something to share
     MANY_CLASSES = 5    # from so many on each asks for a part
     MOST_ROWS = 1024    # in a block, which bounds its buffers on the stack
+    MOST_ROWS_A_SUM = 256   # that are added up one after the other (parallel.pxi says why)
 
 
 cdef inline Py_ssize_t block_rows(Py_ssize_t n, Py_ssize_t d, Py_ssize_t itemsize,
@@ -130,11 +131,15 @@ cdef inline void add_gradient(const real* x, Py_ssize_t row, Py_ssize_t column, 
                               double* g) noexcept nogil:
     """g[:d] += X'r and g[d] += sum(r) for the same rows."""
     cdef double db = 0
-    cdef Py_ssize_t i
+    cdef Py_ssize_t i, m
     for i in range(rows):
         db += r[i]
     g[d] += db
     if column == 1:
         sum_lines(x, row, rows, reading, r, d, g)
-    else:
-        dot_lines(x, column, d, AS_IT_COMES, r, rows, g)
+        return
+    i = 0
+    while i < rows:
+        m = min(rows - i, <Py_ssize_t> MOST_ROWS_A_SUM)
+        dot_lines(x + i, column, d, AS_IT_COMES, r + i, m, g)
+        i += m

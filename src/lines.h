@@ -182,9 +182,12 @@ LOGREG_ALWAYS_INLINE void logreg_axpy_of(const int lines, const int ahead, const
     int k;
     LOGREG_UNROLL for (k = 0; k < lines; k++) r[k] = factors[k];
     if (m < LOGREG_LANES) {
-        for (j = 0; j < m; j++)
-            LOGREG_UNROLL for (k = 0; k < lines; k++)
-                out[j] += logreg_entry(single, x, k * stride + j) * r[k];
+        for (j = 0; j < m; j++) {
+            double s = logreg_entry(single, x, j) * r[0];
+            LOGREG_UNROLL for (k = 1; k < lines; k++)
+                s += logreg_entry(single, x, k * stride + j) * r[k];
+            out[j] += s;
+        }
         return;
     }
     /* The last entries overlap those before: both write the same numbers. */

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# Threads of passes: rows are cut into chunks, threads take chunks, sums are added in the order of
-# the chunks.
+# Threads of passes: rows are cut into chunks, threads take chunks, and the chunks' sums are added.
 #
-# Where the cuts are depends on the shape of the data alone, so the same call gives the same bits
-# with any number of threads.
+# Where the cuts are, and which sums are added to which, depends on the shape of the data alone, so
+# the same call gives the same bits with any number of threads. Sums are added in pairs: terms that
+# are equal, one after the other, would all be rounded in one direction.
 
 cdef enum:
     CHUNK_BYTES = 131072        # of work in the smallest chunk
@@ -94,23 +94,25 @@ cdef int run(const Pass* p, Work work, Py_ssize_t begin, Py_ssize_t end, int thr
     cdef Py_ssize_t width = sums_and_scratch(p)
     cdef Py_ssize_t rows = rows_of_chunk(p, n)
     cdef Py_ssize_t chunks = (n + rows - 1) // rows
-    if chunks <= 1:
+    if chunks <= 1 and n <= rows_a_sum(p):
         work(p, begin, end, sums)
         complain(p)
         return 0
+    threads = woken(threads) if n * work_of_row(p) >= PARALLEL_BYTES else 1
     # The first chunk's go to their end at once.
-    cdef double* all_sums = <double*> borrow((chunks - 1) * width * sizeof(double))
+    cdef Py_ssize_t halves = halvings(p, rows)
+    cdef double* all_sums = <double*> borrow((chunks - 1 + threads * halves) * width
+                                             * sizeof(double))
     if all_sums == NULL:
         with gil:
             raise MemoryError(f"no memory for the sums of {chunks} chunks of rows")
-    threads = woken(threads) if n * work_of_row(p) >= PARALLEL_BYTES else 1
     # Whole rounds of all threads: eight chunks, three by three, have one of two idle for a fifth.
     cdef Py_ssize_t slab = max(SLAB_BYTES // (rows * work_of_row(p)) // threads, 1) * threads
     cdef Py_ssize_t first = 0
     try:
         while first < chunks:
             run_chunks(p, work, begin, end, rows, first, min(first + slab, chunks), threads,
-                       sums, all_sums, width)
+                       sums, all_sums, width, all_sums + (chunks - 1) * width, halves)
             first += slab
             if first < chunks:
                 with gil:
@@ -118,7 +120,7 @@ cdef int run(const Pass* p, Work work, Py_ssize_t begin, Py_ssize_t end, int thr
         if p.ranges:
             keep_largest(all_sums, chunks - 1, width, p.entries, p.d, sums)
         else:
-            add_all_in_order(all_sums, chunks - 1, width, p.entries, threads, sums)
+            add_all_in_pairs(all_sums, chunks - 1, width, p.entries, threads, sums)
     finally:
         give_back(all_sums)
     complain(p)
@@ -135,17 +137,19 @@ cdef int complain(const Pass* p) except -1 nogil:
 
 cdef void run_chunks(const Pass* p, Work work, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t rows,
                      Py_ssize_t first, Py_ssize_t last, int threads, double* sums,
-                     double* all_sums, Py_ssize_t width) noexcept nogil:
+                     double* all_sums, Py_ssize_t width, double* spare,
+                     Py_ssize_t halves) noexcept nogil:
     cdef Py_ssize_t c
     cdef Meeting meeting
     if threads == 1:
         for c in range(first, last):
-            run_chunk(p, work, begin, end, rows, c, sums, all_sums, width)
+            run_chunk(p, work, begin, end, rows, c, sums, all_sums, width, spare)
     else:
         meeting = begin_meeting(threads)
         with parallel(num_threads=threads):
             for c in prange(first, last, schedule="dynamic", chunksize=1):
-                run_chunk(p, work, begin, end, rows, c, sums, all_sums, width)
+                run_chunk(p, work, begin, end, rows, c, sums, all_sums, width,
+                          spare + threadid() * halves * width)
             if threadid() == 0:
                 share_done(&meeting)
         met(&meeting)
@@ -153,30 +157,69 @@ cdef void run_chunks(const Pass* p, Work work, Py_ssize_t begin, Py_ssize_t end,
 
 cdef inline void run_chunk(const Pass* p, Work work, Py_ssize_t begin, Py_ssize_t end,
                            Py_ssize_t rows, Py_ssize_t c, double* sums, double* all_sums,
-                           Py_ssize_t width) noexcept nogil:
+                           Py_ssize_t width, double* spare) noexcept nogil:
     if c > 0:
         sums = all_sums + (c - 1) * width
         memset(sums, 0, p.entries * sizeof(double))
-    work(p, cut(p, begin, end, rows, c), cut(p, begin, end, rows, c + 1), sums)
+    run_halves(p, work, cut(p, begin, end, rows, c), cut(p, begin, end, rows, c + 1), sums, width,
+               spare)
 
 
-cdef void add_in_order(const double* all_sums, Py_ssize_t chunks, Py_ssize_t width,
-                       Py_ssize_t entries, double* sums) noexcept nogil:
-    cdef Py_ssize_t c, j
-    for c in range(chunks):
-        for j in range(entries):
-            sums[j] += all_sums[c * width + j]
+cdef inline Py_ssize_t rows_a_sum(const Pass* p) noexcept nogil:
+    """Rows whose numbers are added up one after the other: whole blocks of a dense X, and all of
+    a sparse one, whose sums may be many beside its entries."""
+    cdef Py_ssize_t block = rows_at_once(p)
+    if is_sparse(p) or p.ranges:
+        return p.n
+    return (MOST_ROWS_A_SUM + block - 1) // block * block
 
 
-cdef void add_all_in_order(const double* all_sums, Py_ssize_t chunks, Py_ssize_t width,
+cdef inline Py_ssize_t halvings(const Pass* p, Py_ssize_t rows) noexcept nogil:
+    """How often a chunk of so many rows is halved."""
+    cdef Py_ssize_t parts = (rows - 1) // rows_a_sum(p) + 1, halves = 0
+    while parts > 1:
+        parts = (parts + 1) // 2
+        halves += 1
+    return halves
+
+
+cdef void run_halves(const Pass* p, Work work, Py_ssize_t begin, Py_ssize_t end, double* sums,
+                     Py_ssize_t width, double* spare) noexcept nogil:
+    """Do `work` on the rows [begin, end), the later half of them, if they are many, with sums of
+    its own. `spare` is room for as many as rows are halved."""
+    cdef Py_ssize_t rows = rows_a_sum(p), middle
+    if end - begin <= rows:
+        work(p, begin, end, sums)
+        return
+    middle = begin + ((end - begin - 1) // rows + 2) // 2 * rows
+    run_halves(p, work, begin, middle, sums, width, spare)
+    memset(spare, 0, p.entries * sizeof(double))
+    run_halves(p, work, middle, end, spare, width, spare + width)
+    axpy[double](spare, 1.0, p.entries, sums)
+
+
+cdef void add_in_pairs(double* others, Py_ssize_t chunks, Py_ssize_t width, Py_ssize_t entries,
+                       double* sums) noexcept nogil:
+    """Add the sums of so many other chunks to the first's."""
+    cdef Py_ssize_t apart = 1, c
+    while apart <= chunks:
+        axpy[double](others + (apart - 1) * width, 1.0, entries, sums)
+        c = 2 * apart
+        while c + apart <= chunks:
+            axpy[double](others + (c + apart - 1) * width, 1.0, entries, others + (c - 1) * width)
+            c += 2 * apart
+        apart *= 2
+
+
+cdef void add_all_in_pairs(double* others, Py_ssize_t chunks, Py_ssize_t width,
                            Py_ssize_t entries, int threads, double* sums) noexcept nogil:
     """The same; with very many columns each thread takes some of them."""
     cdef Py_ssize_t pieces = entries // PIECE, k
     if threads == 1 or chunks * entries * <Py_ssize_t> sizeof(double) < PARALLEL_BYTES:
-        add_in_order(all_sums, chunks, width, entries, sums)
+        add_in_pairs(others, chunks, width, entries, sums)
         return
     for k in prange(pieces + 1, schedule="static", num_threads=threads):
-        add_in_order(all_sums + k * PIECE, chunks, width, min(entries - k * PIECE,
+        add_in_pairs(others + k * PIECE, chunks, width, min(entries - k * PIECE,
                      <Py_ssize_t> PIECE), sums + k * PIECE)
 
 

@@ -103,7 +103,7 @@ cdef inline Py_ssize_t chunk_scratch(const Gram* g) noexcept nogil:
 
 cdef int gram_by_chunks(Gram* g, int threads, Py_ssize_t size,
                         double* sums) except -1 nogil:
-    """Add up chunks of rows apart, then their sums in order."""
+    """Add up chunks of rows apart, then their sums."""
     cdef Py_ssize_t rows = rows_of_gram_chunk(g)
     cdef Py_ssize_t chunks = (g.m + rows - 1) // rows
     cdef Py_ssize_t at_once = min(<Py_ssize_t> CHUNKS_AT_ONCE,
@@ -123,7 +123,7 @@ cdef int gram_by_chunks(Gram* g, int threads, Py_ssize_t size,
                 last = min(first + at_once, chunks)
                 memset(chunk_sums, 0, all_sums * sizeof(double))
                 run_gram_chunks(g, rows, first, last, threads, scratch, size, chunk_sums)
-                add_in_order(chunk_sums, last - first, size, size, sums)
+                add_in_pairs(chunk_sums, last - first, size, size, sums)
                 first = last
                 if first < chunks:
                     with gil:
@@ -298,7 +298,7 @@ cdef int run_block_grams(const Gram* g, const Py_ssize_t* ends, const Py_ssize_t
 cdef int run_group_grams(Gram* g, const Py_ssize_t* starts, Py_ssize_t count, int threads,
                          double* out) except -1 nogil:
     """Fill the Gram matrices of some groups of rows, group k from starts[k] up to starts[k + 1].
-    Rows of a group are cut into parts, whose sums are added in their order."""
+    Rows of a group are cut into parts, whose sums are added."""
     cdef Py_ssize_t D = g.x.d + 1, size = panel_start(g.panels), k, c, j
     cdef Py_ssize_t parts = <Py_ssize_t> (g.m * work_of_gram_row(g)
                                           / (max(count, 1) * LEAST_CHUNK_FLOPS))
@@ -317,7 +317,7 @@ cdef int run_group_grams(Gram* g, const Py_ssize_t* starts, Py_ssize_t count, in
         for c in prange(count * parts, schedule="dynamic", chunksize=1, num_threads=threads):
             part_of_group(g, starts, parts, c, scratch + threadid() * width, sums + c * size)
     for k in range(count):
-        add_in_order(sums + (k * parts + 1) * size, parts - 1, size, size, sums + k * parts * size)
+        add_in_pairs(sums + (k * parts + 1) * size, parts - 1, size, size, sums + k * parts * size)
         for j in range(g.panels):
             unpack_symmetric(sums + k * parts * size, D, j, out + k * D * D)
     free(memory)

@@ -73,6 +73,19 @@ def test_the_shortest_solution(kind, solver):
         assert fit(A[:, keep], y).objective >= result.objective - result.gap
 
 
+@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("K", [2, 3])
+def test_a_rounded_dependency_is_one(K, seed):
+    # As a temperature in two units: the weights of both could grow to fit what is rounded away.
+    X, y = normal(100 + seed, K=K, seed=seed)
+    A = np.column_stack((X, 1e4 + 5.0 * X[:, 2]))
+    result = fit(A, y)
+    assert result.converged
+    assert result.dependent == (2, 4)
+    assert fit(X, y).objective == pytest.approx(result.objective, rel=2e-6)
+    np.testing.assert_allclose(result.w, shortest(A, result.w), atol=1e-8 * np.abs(result.w).max())
+
+
 @pytest.mark.parametrize("kind", DEPENDENT)
 def test_several_classes(kind):
     X, y = normal(300, K=3)

@@ -61,6 +61,19 @@ def test_loss_and_gradient_to_1e_14(isa, layout, shape):
     )
 
 
+@pytest.mark.parametrize("shape", [(1500, 3), (5000, 1), (5000, 20), (1_000_000, 2)], ids=str)
+@pytest.mark.parametrize("layout", ["C64", "F64", "C32", "F32"])
+def test_sums_of_equal_terms_to_1e_14(isa, layout, shape):
+    # All roundings have one direction there: one term after the other, they would add up.
+    X = layouts(np.ones(shape))[layout]
+    for b in (0.3, 0.7, -1.1):
+        found = logreg_c.loss_and_gradient(X, np.zeros(len(X)), np.zeros(X.shape[1]), b)
+        J, dw, *_ = reference.loss_and_gradient(np.ones((1, 1)), [0], [0], b)
+        np.testing.assert_allclose(found.dw, float(dw[0]), rtol=TOLERANCE)
+        assert found.db == pytest.approx(float(dw[0]), rel=TOLERANCE)
+        assert found.loss == pytest.approx(float(J), rel=TOLERANCE)
+
+
 numbers = st.floats(-30, 30, width=32)
 extremes = st.one_of(numbers, st.sampled_from([0.0, 1e10, -1e10, 1e30, -1e30, 1e-30]))
 

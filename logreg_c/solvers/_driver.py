@@ -38,6 +38,11 @@ class Goal(NamedTuple):
         """Whether J is near enough to a lower bound on J*."""
         return J - lower <= self.gap(J)
 
+    @property
+    def reason(self) -> str:
+        """Why to stop where it is reached."""
+        return f"J is within tol={self.tol:g} of the optimum, proved"
+
 
 class Iterate(NamedTuple):
     """What a solver yields: where it is, and a proved lower bound on J*, -inf if it has none.
@@ -157,7 +162,7 @@ def drive(
             history[-1] = history[-1]._replace(n_passes=meter.reads).at(found.J, proved)
         converged = goal.reached(found.J, proved)
         if converged:
-            reason = f"J is within tol={goal.tol:g} of the optimum, proved"
+            reason = goal.reason
             if stuck and name not in stuck:
                 reason += f" by {name} after {', '.join(stuck)}"
         return Outcome(found, proved, converged, reason, name, tuple(history))
