@@ -143,8 +143,9 @@ def bound_of_gaps(divergence: float, shared: float, gaps: float) -> float:
 def below(n: int, J: float, bound: float, sizes: tuple[float, float]) -> float:
     """Return J - bound, rounded down, J being of n rows and from margins of these `margin_sizes`.
 
-    Rows are added up in three levels. Where their losses are the same, so is what each addition is
-    rounded by: up to 15 roundings of J were seen for a thousand rows, 40 for three million.
+    Where rows' losses are the same, so is what each addition is rounded by: of a sparse X, whose
+    chunks' rows are added up one after the other, that was up to 15 roundings of J for a thousand
+    rows, and 40 for three million.
     """
     if not math.isfinite(bound):
         return -math.inf

@@ -141,11 +141,11 @@ def echelon(basis: Floats) -> Floats:
 
 def dependencies(
     objective: Objective, extremes: Indices | None, random: np.random.Generator
-) -> Dependencies:
+) -> Dependencies | None:
     """Find the dependencies among the columns of X, exact to rounding, in rows of weight.
 
     `extremes`, if known, are rows where columns are largest and smallest, which show most of what
-    is rare.
+    is rare. Without them there may be no telling: None.
     """
     data, d = objective.data, objective.D - 1
     none = np.zeros((0, d + 1))
@@ -172,7 +172,23 @@ def dependencies(
             columns = sorted({j for v in null for j in parts(v, PART)})
             return nearly._replace(directions=null, columns=tuple(columns))
         A = np.concatenate((A, centred(objective, more)[:, : A.shape[1]]))
-    return nothing
+    return None
+
+
+def pins(objective: Objective, found: Dependencies, random: np.random.Generator) -> Indices:
+    """Return a column of each direction that is in no other, if all change no margin at all.
+
+    What their margins are is what entries are rounded by, then. Empty if not, or if a direction
+    has no such column. Reads X once if there are directions.
+    """
+    directions, none = found.directions, np.zeros(0, dtype=np.intp)
+    if not len(directions):
+        return none
+    v, size = combined_margins(objective, directions, random)
+    if (size > SURE * EPSILON * np.max(np.abs(v[:, :-1]) @ (1.0 + objective.shift))).any():
+        return none
+    own = np.abs(directions[:, :-1]) * (np.count_nonzero(directions[:, :-1], axis=0) == 1)
+    return own.argmax(axis=1) if own.any(axis=1).all() else none
 
 
 def near_dependencies(objective: Objective, theta: Floats) -> Dependencies:
@@ -279,22 +295,32 @@ def not_constant(
 ) -> Indices:
     """Return rows of weight whose margins along the directions are not zero, the largest first.
 
-    Held against all rows are random combinations: what is zero along these is zero along all, but
-    for chances that do not occur. Reads X once.
+    Reads X once.
     """
-    data = objective.data
-    combined = random.standard_normal((min(COMBINED, len(directions)), len(directions)))
-    v = np.ascontiguousarray(combined @ directions)
-    U = objective.direction_margins(v)
-    if data.sample_weight is not None:
-        U[:, data.sample_weight == 0.0] = 0.0
-    size = np.abs(U).max(axis=0)
+    v, size = combined_margins(objective, directions, random)
     found = np.flatnonzero(size > 100.0 * rounding * np.abs(v).max() * np.sqrt(len(directions)))
     order = np.argsort(-size[found], kind="stable")
     found = found[order]
     few = 2 * len(directions) + 10
     # Some of the largest and some of all: what stands out in one column may hide others.
     return np.union1d(found[:few], found[:: max(len(found) // few, 1)]).astype(np.intp)
+
+
+def combined_margins(
+    objective: Objective, directions: Floats, random: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """Return random combinations of directions, and each row's largest margin along one of them.
+
+    What is zero along these is zero along all, but for chances that do not occur. A row without a
+    weight has none. Reads X once.
+    """
+    weights = objective.data.sample_weight
+    combined = random.standard_normal((min(COMBINED, len(directions)), len(directions)))
+    v = np.ascontiguousarray(combined @ directions)
+    size = np.abs(objective.direction_margins(v)).max(axis=0)
+    if weights is not None:
+        size[weights == 0.0] = 0.0
+    return v, size
 
 
 def unseen_decrease(objective: Objective, point: Point, directions: Floats) -> Floats:

@@ -12,11 +12,11 @@ from typing import NamedTuple
 import numpy as np
 
 from ._certificate import full_lower_bound
-from ._collinear import UNSEEN, Dependencies, dependencies, least_norm, unseen_decrease
+from ._collinear import UNSEEN, Dependencies, dependencies, least_norm, pins, unseen_decrease
 from ._nonsmooth import Nonsmooth
 from ._objective import Objective, Point
 from ._separation import Separated, Separation
-from ._validation import Indices
+from ._validation import Floats, Indices
 from .solvers import SOLVERS, choose
 from .solvers._driver import Goal, Outcome, drive
 
@@ -43,38 +43,80 @@ class Review(NamedTuple):
 
 
 class Unpenalised:
-    """The questions, and what has been found so far."""
+    """The questions, and what has been found so far.
+
+    Weights of columns that depend on each other would grow to fit what these are rounded by. So one
+    column of each dependency has a ridge penalty while there is a fit, which changes no optimum:
+    the others do all that it could.
+
+    Attributes
+    ----------
+    objective : Objective
+        What to minimise.
+    """
 
     def __init__(self, objective: Objective, goal: Goal, seed: int) -> None:
-        self._objective = objective
+        self.objective = objective
+        self._plain = objective
         self._goal = goal
         self._random = np.random.default_rng(seed)
         self._separation = Separation(objective, self._random)
         self.stop_early = self._separation.stop_early
+        self._found = dependencies(objective, None, self._random)
+        if self._found is not None:
+            self._pins = pins(objective, self._found, self._random)
+            if len(self._pins):
+                self.objective = holding(objective, self._pins)
+
+    def started(self, start: Floats | Point) -> Floats | Point:
+        """Return a start without weights of the columns that are held, and the same margins."""
+        if self.objective is self._plain:
+            return start
+        return self._released(start.theta if isinstance(start, Point) else start)
+
+    def _released(self, theta: Floats) -> Floats:
+        """Leave what weights of the columns that are held do to the others."""
+        assert self._found is not None
+        directions = self._found.directions
+        own = directions[np.arange(len(directions)), self._pins]
+        return theta - theta[:, self._pins] @ (directions / own[:, None])
+
+    def without_hold(self, outcome: Outcome) -> Outcome:
+        """Return the same without weights of the columns that are held, nor their penalty."""
+        if self.objective is self._plain:
+            return outcome
+        theta = self._released(outcome.point.theta)
+        return outcome.moved(self._plain.evaluate(theta), outcome.lower, self._goal)
 
     def review(self, outcome: Outcome) -> Review:
         """Say whether the optimum is finite, and choose among many."""
+        outcome = self.without_hold(outcome)
         separated = self._separation.at_end(outcome.converged)
         if separated is not None:
             return without_optimum(outcome, separated)
-        ranges = self._separation.ranges
-        found = dependencies(self._objective, None if ranges is None else ranges.rows, self._random)
-        outcome = without_overlooked(self._objective, self._goal, outcome, found)
+        found = self._found
+        if found is None:
+            ranges = self._separation.ranges
+            rows = None if ranges is None else ranges.rows
+            found = dependencies(self._plain, rows, self._random)
+        if found is None:
+            return Review(outcome, None, ())
+        outcome = without_overlooked(self._plain, self._goal, outcome, found)
         if found.columns:
             return self._least_norm(outcome, found)
         return Review(outcome, None, ())
 
     def _least_norm(self, outcome: Outcome, found: Dependencies) -> Review:
         """Go to the least weights with the same margins, if it is these in fact."""
-        theta = least_norm(self._objective, outcome.point.theta, found)
-        point, lower = self._objective.evaluate(theta), outcome.lower
+        theta = least_norm(self._plain, outcome.point.theta, found)
+        point, lower = self._plain.evaluate(theta), outcome.lower
         if lower > point.J and not (outcome.converged and as_low(lower, point.J)):
             # The optimum is beyond the reach of a bound from further away.
             lower = 0.0
         if not self._goal.reached(point.J, lower):
             # What it went up by is rounding, if the margins are the same. Weights that have grown
             # along a dependency, to fit its rounding, may have proved nothing.
-            proved = full_lower_bound(self._objective, point, found.directions)
+            proved = full_lower_bound(self._plain, point, found.directions)
             lower = max(lower, min(proved, outcome.point.J))
         reached = self._goal.reached(point.J, lower)
         if not (reached or as_low(point.J, outcome.point.J)):
@@ -86,6 +128,16 @@ class Unpenalised:
             reason = "nothing is proved within tol of the shortest solution: the limit of rounding"
         moved = outcome._replace(converged=reached, reason=reason)
         return Review(moved.moved(point, lower, self._goal), None, found.columns)
+
+
+def holding(objective: Objective, columns: Indices) -> Objective:
+    """Return an objective that has no penalty with one on these columns."""
+    quadratic = objective.quadratic.copy()
+    quadratic[columns] = 1.0
+    return Objective(
+        objective.data, objective.penalty, objective.center, objective.scale, objective.fit_bias,
+        quadratic,
+    )  # fmt: skip
 
 
 class OnlyBounded:
@@ -156,7 +208,9 @@ def separated_by(objective: Objective, columns: Indices, seed: int) -> Separated
     goal = Goal(ALONE)
     alone = Unpenalised(part, goal, seed)
     solvers = [(name, SOLVERS[name]) for name in choose("auto", part)]
-    outcome = drive(part, part.start(), solvers, goal, seed, MOST_ALONE, None, alone.stop_early)
+    outcome = drive(
+        alone.objective, part.start(), solvers, goal, seed, MOST_ALONE, None, alone.stop_early
+    )
     separated = alone.review(outcome).separated
     if separated is None:
         return None

@@ -486,7 +486,10 @@ class Posed:
     ) -> Review:
         """Go from a theta, or a point, to the goal by these solvers."""
         objective, seed, X = self.objective, self.problem.seed, self.problem.X
-        free = Unpenalised(objective, goal, seed) if self.penalty.nothing else None
+        free = None
+        if self.penalty.nothing:
+            free = Unpenalised(objective, goal, seed)
+            objective, start = free.objective, free.started(start)
         bounded = None
         if objective.nonsmooth is not None and self.penalty.only_bounds:
             bounded = OnlyBounded(objective, objective.nonsmooth, seed)
@@ -514,7 +517,7 @@ class Posed:
             # The start is finite, which has been looked at already.
             explain_not_finite(X, np.zeros(X.shape[1]), 0.0)
         if called_off and not outcome.converged:
-            return Review(outcome, None, ())
+            return Review(outcome if free is None else free.without_hold(outcome), None, ())
         if free is not None:
             return free.review(outcome)
         separated = bounded.at_end() if bounded is not None else None

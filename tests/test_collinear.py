@@ -73,17 +73,31 @@ def test_the_shortest_solution(kind, solver):
         assert fit(A[:, keep], y).objective >= result.objective - result.gap
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("solver", [*SOLVERS, "auto"])
 @pytest.mark.parametrize("K", [2, 3])
-def test_a_rounded_dependency_is_one(K, seed):
+def test_a_rounded_dependency_is_one(K, solver):
     # As a temperature in two units: the weights of both could grow to fit what is rounded away.
-    X, y = normal(100 + seed, K=K, seed=seed)
-    A = np.column_stack((X, 1e4 + 5.0 * X[:, 2]))
-    result = fit(A, y)
-    assert result.converged
-    assert result.dependent == (2, 4)
-    assert fit(X, y).objective == pytest.approx(result.objective, rel=2e-6)
-    np.testing.assert_allclose(result.w, shortest(A, result.w), atol=1e-8 * np.abs(result.w).max())
+    for seed, shift in enumerate((1e1, 1e3, 1e4, -1e4, 1e5, -1e6)):
+        X, y = normal(100 + 200 * seed, K=K, seed=seed)
+        A = np.column_stack((X, shift + 5.0 * X[:, 2]))
+        result = fit(A, y, solver=solver)
+        assert result.converged
+        assert result.dependent == (2, 4)
+        assert fit(X, y).objective == pytest.approx(result.objective, rel=2e-6)
+        least = shortest(A, result.w)
+        np.testing.assert_allclose(result.w, least, atol=1e-7 * np.abs(result.w).max())
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "gradient-descent"])
+@pytest.mark.parametrize("stop", [{"max_iter": 3}, {"callback": lambda state: state.n_iter == 3}])
+def test_what_is_told_is_j_wherever_a_fit_stops(solver, stop):
+    X, y = normal()
+    A = np.column_stack((X, 1e3 + 5.0 * X[:, 2]))
+    with pytest.warns(ConvergenceWarning):
+        result = fit(A, y, w0=[0.0, 0.0, 1.0, 0.0, 0.5], b0=-500.0, solver=solver, **stop)
+    z = A @ result.w + result.b
+    assert pytest.approx(np.mean(np.logaddexp(0, z) - y * z), rel=1e-12) == result.objective
+    assert result.history[-1].objective == result.objective
 
 
 @pytest.mark.parametrize("kind", DEPENDENT)
