@@ -55,6 +55,7 @@ import numpy as np
 
 from . import _kernels
 from ._arrays import EPSILON
+from ._balanced import balanced, moved_along, needs_class_sums
 from ._nonsmooth import Nonsmooth
 from ._objective import Objective, Point
 from ._quadratic import model_step
@@ -89,12 +90,14 @@ def all_held(objective: Objective) -> bool:
 
 def bound_of(
     objective: Objective,
+    J: float,
     theta: Floats,
     residual: Floats,
     divergence: float,
     limits: tuple[float, float, float, float] = LIMITS,
 ) -> float:
-    """Return the right-hand side above."""
+    """Return the right-hand side above, J being that at theta."""
+    residual, divergence = balanced(objective, J, theta, residual, divergence)
     residual = _blurred(objective, residual)
     gaps = _kernels.kernels.smooth_gaps(
         objective.quadratic, objective.center, objective.scale, theta, residual, *limits
@@ -112,6 +115,7 @@ def bound_with_kinks(
     limits: tuple[float, float, float, float],
 ) -> float:
     """Return the bound for an L1 penalty or bounds, J being that at theta."""
+    residual, divergence = balanced(objective, J, theta, residual, divergence)
     residual = _blurred(objective, residual)
     shared, gaps = _kernels.kernels.kinked_gaps(
         objective.quadratic, *nonsmooth, objective.center, objective.scale, theta, residual, J,
@@ -185,7 +189,10 @@ def lower_bound(
         Whether the direction is by a factor of that Hessian: then what is left of a gradient where
         there is no penalty has to be rounding.
     """
-    divergence, change = part.data.dual_step(a, U, bent)
+    divergence, change = moved_along(
+        part, U, a if bent is None else bent, lambda U: part.data.dual_step(a, U, bent),
+        float(point.gradient[0, -1]),
+    )  # fmt: skip
     residual = point.gradient + part.pull_back(change)
     # A sparse X is not centred: what a factor leaves there is what the columns' means make of it.
     exact = factored and not isinstance(objective.data, Sparse)
@@ -200,14 +207,34 @@ def bound_at(
     residual: Floats,
     divergence: float,
     limits: tuple[float, float, float, float] = LIMITS,
+    most: float = math.inf,
 ) -> float:
-    """Return the lower bound on J* where r and the divergence are known."""
+    """Return the lower bound on J* where r and the divergence are known.
+
+    -inf where that takes a read of X, as `balanced` may, and it is about more than `most` below J.
+    """
+    worth = most == math.inf or not needs_class_sums(objective, residual)
+    if not (worth or about_bound(objective, J, theta, residual, divergence) <= most):
+        return -math.inf
     nonsmooth = objective.nonsmooth
     if nonsmooth is None:
-        bound = bound_of(objective, theta, residual, divergence, limits)
+        bound = bound_of(objective, J, theta, residual, divergence, limits)
     else:
         bound = bound_with_kinks(objective, nonsmooth, J, theta, residual, divergence, limits)
     return below(objective.n, J, bound, objective.margin_sizes(theta))
+
+
+def about_bound(
+    objective: Objective, J: float, theta: Floats, residual: Floats, divergence: float
+) -> float:
+    """Return how far J may be above J* if the bias of the optimum is within the reach. No proof.
+
+    Reads no X.
+    """
+    held = residual.copy()
+    held[:, -1] = 0.0
+    bias = np.abs(residual[:, -1]) * np.maximum(np.abs(theta[:, -1]), 1.0)
+    return J - bound_at(objective, J, theta, held, divergence) + REACH * float(bias.sum())
 
 
 def newton_lower_bound(
@@ -238,6 +265,6 @@ def full_lower_bound(objective: Objective, point: Point, level: Floats | None = 
         return -math.inf
 
 
-def plain_lower_bound(objective: Objective, point: Point) -> float:
-    """Return the bound of s = 0, which costs nothing: J - |g|^2 / 2q."""
-    return bound_at(objective, point.J, point.theta, point.gradient, 0.0)
+def plain_lower_bound(objective: Objective, point: Point, most: float = math.inf) -> float:
+    """Return the bound of s = 0, J - |g|^2 / 2q. `most` is that of `bound_at`."""
+    return bound_at(objective, point.J, point.theta, point.gradient, 0.0, most=most)

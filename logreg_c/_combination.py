@@ -171,7 +171,7 @@ class Combination:
         residual[:, :-1] += np.copysign(rounded, residual[:, :-1])
         if objective.fit_bias:
             residual[:, -1] = first.gradient[:, -1] + moved
-        self.bound = bound_of(objective, first.theta, residual, divergence)
+        self.bound = bound_of(objective, first.J, first.theta, residual, divergence)
         if not self._further and math.isfinite(self.bound):
             self._combined = margins, np.append(weights[0] + 1.0, weights[1:])
         sizes = objective.margin_sizes(first.theta)

@@ -69,10 +69,13 @@ class Examples:
         What columns and classes are called.
     outlying : ndarray of shape (d,) or None
         How large entries are that are far out: `Coordinates`.
+    class_sums : tuple of ndarray or None
+        Of the columns as they are, if `Objective.class_sums` has asked.
     """
 
     names = Names()
     outlying: Floats | None = None
+    class_sums: tuple[Floats, Floats] | None = None
     halved = False  # whether a product with X alone is half a pass even with two classes
     _offset_size: float | None = None
 
@@ -111,6 +114,24 @@ class Examples:
         if s is None:
             return 1.0 / self.total
         return (s if rows is None else s[rows]) / self.total
+
+    def class_shares(self) -> tuple[Floats, Floats]:
+        """Return share · y for each class, (classes, n), and what offsets are averaged so.
+
+        The latter is (classes, classes); of two classes the first has an offset of zero.
+        """
+        shares, K = self.shares(), max(self.K, 2)
+        if self.K == 1:
+            Y = np.concatenate((1.0 - self.y, self.y))
+        elif self.y.ndim == 1:
+            Y = (np.arange(K)[:, None] == self.y).astype(np.float64)
+        else:
+            Y = self.y.astype(np.float64)
+        Y *= shares
+        offsets = np.zeros((K, K))
+        if self.offset is not None:
+            offsets[:, K - self.K :] = Y @ self.offset.T
+        return Y, offsets
 
     def bias_margins(self, b: Floats) -> Floats:
         """Return the margins where all weights are zero."""

@@ -177,9 +177,29 @@ class Objective:
 
     def loss(self, point: Point) -> float:
         """Return what of J at a point is not the penalty."""
-        theta = point.theta
-        ridge = 0.5 * inner(self.quadratic * theta, theta)
-        return point.J - ridge - (0.0 if self.nonsmooth is None else self.nonsmooth.value(theta))
+        return self.loss_of(point.J, point.theta)
+
+    def loss_of(self, J: float, theta: Floats) -> float:
+        """Return what of J at theta is the loss."""
+        terms = 0.5 * inner(self.quadratic * theta, theta)
+        if self.nonsmooth is not None:
+            terms += self.nonsmooth.value(theta)
+        if self.linear is not None:
+            terms += inner(self.linear, theta)
+        return J - terms
+
+    def class_sums(self) -> tuple[Floats, Floats]:
+        """Return each class's sum of share · [x, 1], (classes, d + 1), of centred, scaled columns.
+
+        And of the offsets, (classes, classes); of two classes the first has margins of zero. Reads
+        X once for the same examples.
+        """
+        data = self.data
+        if data.class_sums is None:
+            shares, offsets = data.class_shares()
+            data.class_sums = data.transpose_product(shares), offsets
+        sums, offsets = data.class_sums
+        return self._chain(sums.copy()), offsets
 
     def without_weights(self, theta: Floats) -> float:
         """Return J at a theta whose weights are all zero. Reads no X."""

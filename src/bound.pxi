@@ -2,6 +2,8 @@
 # What the coordinates add to the bound of a certificate (logreg_c/_certificate.py has the proof).
 # NaN stays NaN.
 
+cdef double ROUNDED_BIAS = 1e-12    # a residual of the bias above this is no rounding
+
 cdef struct Slack:
     double shared       # the largest of (|u| - l) / l where nothing but the penalty's size holds
     double sum          # of the gaps
@@ -100,10 +102,12 @@ cdef inline double around(double v, double r, const Reach* limits, Py_ssize_t j,
                           Py_ssize_t D) noexcept nogil:
     """How far from v the optimum may be without a penalty; the bias is the last coordinate.
 
-    Of columns that depend on each other a factor leaves more than rounding.
+    Of columns that depend on each other a factor leaves more than rounding. What is left of the
+    bias has been taken to zero (logreg_c/_balanced.py).
     """
-    cdef bint near = j == D - 1 or is_noise(r, limits, j, 1000)
-    return (limits.reach if near else limits.far) * max(fabs(v), 1.0)
+    if j == D - 1:
+        return limits.reach * max(fabs(v), 1.0) if fabs(r) <= ROUNDED_BIAS else HUGE_VAL
+    return (limits.reach if is_noise(r, limits, j, 1000) else limits.far) * max(fabs(v), 1.0)
 
 
 def smooth_gaps(cnp.ndarray quadratic, cnp.ndarray center, cnp.ndarray scale, cnp.ndarray theta,

@@ -156,7 +156,8 @@ def drive(
             if best is not None and not found.J <= best.J:
                 found = best
         assert found is not None  # there is an iterate, or nobody could get any further
-        if objective.nonsmooth is None and all_held(objective):
+        short = not goal.reached(found.J, proved)
+        if short and objective.nonsmooth is None and all_held(objective):
             proved = max(proved, plain_lower_bound(objective, found))
         if history:
             history[-1] = history[-1]._replace(n_passes=meter.reads).at(found.J, proved)

@@ -82,8 +82,14 @@ class ClassFactors:
         self._factor.make(hessians.reshape(K, D * D), 1.0, np.zeros(K * D))
 
     def solve(self, r: Floats) -> Floats:
-        """Return Pi blockdiag(H_k)^-1 Pi r."""
-        return self._project(self._factor.solve(self._project(r)))
+        """Return Pi blockdiag(H_k)^-1 Pi r.
+
+        Raises FloatingPointError if that is not finite: the Hessians are all rounding.
+        """
+        x = self._factor.solve(self._project(r))
+        if not np.isfinite(x).all():
+            raise FloatingPointError("Hessians of the classes without a curvature")
+        return self._project(x)
 
 
 class Trouble(NamedTuple):
@@ -319,8 +325,8 @@ def through_penalties(
                 pieces.draw(model.leverage)
                 since = 0
             decrement = 0.5 * inner(here.gradient, model.apply(here.gradient))
-            lower = plain_lower_bound(full, point) if held else -math.inf
             gap = task.goal.gap(point.J)
+            lower = plain_lower_bound(full, point, gap) if held else -math.inf
             if last and decrement <= trigger * gap:
                 lower = max(lower, prove(task, model, point, gap))
                 if point.J - lower <= gap:

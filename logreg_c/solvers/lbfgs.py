@@ -168,7 +168,7 @@ def lbfgs(task: Task) -> Iterator[Iterate]:
         left = -0.5 * inner(point.gradient, s) / gap
         if judged and falls.are_slow(left):
             return
-        lower = plain_lower_bound(objective, point)
+        lower = plain_lower_bound(objective, point, gap)
         if left <= combined_at and point.J - lower > gap:
             combined = seen.lower_bound()
             lacked = gap / (point.J - combined) if math.isfinite(combined) else SOONEST
@@ -185,7 +185,7 @@ def lbfgs(task: Task) -> Iterator[Iterate]:
         if rounded and (point.J - lower <= gap or left <= products_at or retried):
             objective, retried = exact, False
             point = exact.evaluate(point.theta)
-            lower = plain_lower_bound(exact, point)
+            lower = plain_lower_bound(exact, point, gap)
             if point.J - lower > gap:
                 lower = max(lower, seen.bound_elsewhere(exact, point))
             seen = _points_from(exact, point)

@@ -161,7 +161,7 @@ def _near(task: Task, last: LastHessian, point: Point) -> Iterator[Iterate]:
         gap = task.goal.gap(point.J)
         decrement = -0.5 * inner(point.gradient, s)
         # The plain bound is never less than the decrement below J.
-        lower = plain_lower_bound(objective, point) if decrement <= gap else -math.inf
+        lower = plain_lower_bound(objective, point, gap) if decrement <= gap else -math.inf
         if point.J - lower > gap and decrement <= trigger * gap:
             if part is not None and last.price(part[0]) <= CHEAP:
                 lower = max(lower, newton_lower_bound(objective, point, *part))

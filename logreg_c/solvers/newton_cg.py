@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._arrays import floored, inner, reciprocal
-from .._certificate import REACH, all_held, bound_of, lower_bound
+from .._certificate import REACH, about_bound, all_held, lower_bound
 from .._objective import Objective, Point
 from .._validation import Floats, Indices
 from ._driver import Iterate, Task
@@ -74,7 +74,9 @@ class Smooth:
         """Return about what the combination would prove, and the divergence in it."""
         # To second order.
         divergence = -0.5 * inner(self._s, self._point.gradient + self._v)
-        return bound_of(self._objective, self._point.theta, self._v, divergence), divergence
+        point = self._point
+        about = about_bound(self._objective, point.J, point.theta, self._v, divergence)
+        return about, divergence
 
 
 def conjugate_gradients(

@@ -214,18 +214,20 @@ def _screened(task: Task, screen: Screen, before: Point, l1: Floats) -> Iterator
                 further = min(enough, UNFACTORED * gap)
             last = solve_part(near, part, chosen, theta, solver, further, least, group)
             chosen = and_bias(chosen, near.D)
-            among, lower, R, _ = prove(near, chosen, last)
-            screen.recall.learn(last, among.J - lower)
+            found = prove(near, chosen, last, goal)
+            among, lower = found.point, found.lower
+            screen.recall.learn(last, found.about)
             if coordinates is None:
                 yield Iterate(among, lower)
-            elif screen.are_below(objective, R):
+            elif screen.are_below(objective, found.R):
                 # The bound is one for all columns: those that are not near add nothing to it.
                 yield Iterate(_of_all(among, coordinates, objective), lower)
             else:
                 proved = False
-                point, lower, R, pulled = prove(objective, coordinates[chosen], last)
-                screen.refer(objective, point, R, pulled)
-                yield Iterate(point, lower)
+                found = prove(objective, coordinates[chosen], last, goal)
+                point = found.point
+                screen.refer(objective, point, found.R, found.pulled)
+                yield Iterate(point, found.lower)
             enough /= FURTHER
             if enough < 1e-3 * goal.gap(among.J):
                 return

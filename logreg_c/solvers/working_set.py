@@ -13,11 +13,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
 from .._arrays import and_bias, inner
-from .._certificate import bound_at
+from .._balanced import moved_along
+from .._certificate import about_bound, bound_at
 from .._entries import places_among
 from .._objective import Objective, Point
 from .._sparse import Sparse
@@ -61,6 +63,9 @@ MANY, FEWEST_STEPS = 2.0, 12
 WHOLE = 8000
 # How far the problems of stronger penalties are solved: they are where the next one begins.
 ROUGHLY = Goal(0.1)
+
+# What iterations leave of the bias's gradient, and its weight can make up for in a proof.
+UNSOLVED = 1e-8
 
 PartSolver = Callable[[Objective, Point, float, float], Solved]
 
@@ -116,14 +121,15 @@ def _iterates(
             objective, part, among, start, solver_for(part, len(needed), unfactored),
             max(enough, least), least if settled else 0.0, group,
         )  # fmt: skip
-        point, lower, _, _ = prove(objective, and_bias(among, objective.D), last)
-        yield Iterate(point, lower)
+        found = prove(objective, and_bias(among, objective.D), last, goal)
+        point = found.point
+        yield Iterate(point, found.lower)
         exact = False
         # Nothing lower with the same columns, though it was to be solved further.
         if before <= point.J and not unfactored.give_up(part):
             return
         before = point.J
-        enough = min(ENOUGH * (point.J - lower), FURTHER * last.decrement)
+        enough = min(ENOUGH * found.about, FURTHER * last.decrement)
 
 
 def solve_part(
@@ -282,22 +288,50 @@ def are_many(part: Objective, where: Face, passes: float) -> bool:
     return passes > MANY * max(hessian_in_steps(part, moves), FEWEST_STEPS)
 
 
-def prove(
-    objective: Objective, coordinates: Indices, last: Solved
-) -> tuple[Point, float, Floats, Floats]:
-    """Return the point with all columns, a lower bound on J*, and its R and X'R.
+class Proof(NamedTuple):
+    """What a product with X' tells of the last step of a smaller problem.
 
-    The bound is one for the point before the last step. The gradient is that where a full step
-    leads to, to second order. A product with X'.
+    Attributes
+    ----------
+    point : Point
+        Where it led, with all columns. The gradient is that where a full step leads to, to second
+        order.
+    lower : float
+        A lower bound on J*, -inf if a further pass was not worth it.
+    about : float
+        How far J may be above J*, if nothing is proved by the reach of the bias.
+    R, pulled : ndarray of shapes (K, n) and (K, d + 1)
+        The dual point, share · alpha, and X'R.
+    """
+
+    point: Point
+    lower: float
+    about: float
+    R: Floats
+    pulled: Floats
+
+
+def prove(objective: Objective, coordinates: Indices, last: Solved, goal: Goal) -> Proof:
+    """Return what a product with X' tells of a solved problem with these coordinates.
+
+    The bound is one for the point before the last step.
     """
     before, s, theta = objective.start(), objective.start(), objective.start()
     before[:, coordinates] = last.before.theta
     s[:, coordinates] = last.s
     theta[:, coordinates] = last.after.theta
-    data = objective.data
-    divergence, R = data.dual_residuals(last.before.Z, last.U, last.bent)
+    data, J, Z = objective.data, last.before.J, last.before.Z
+    bent = data.predictions(Z) if last.bent is None else last.bent
+    divergence, R = moved_along(
+        objective, last.U, bent, lambda U: data.dual_residuals(Z, U, last.bent), most=UNSOLVED
+    )
     pulled = objective.pull_back(R)
     residual = pulled + objective.quadratic * before
-    lower = bound_at(objective, last.before.J, before, residual, divergence)
+    gap = goal.gap(last.after.J)
+    lower = bound_at(objective, J, before, residual, divergence, most=gap)
+    about = last.after.J - lower
+    if about == math.inf:
+        about = about_bound(objective, J, before, residual, divergence)
     gradient = residual + objective.quadratic * s
-    return Point(theta, last.after.Z, last.after.J, gradient), lower, R, pulled
+    point = Point(theta, last.after.Z, last.after.J, gradient)
+    return Proof(point, lower, about, R, pulled)
