@@ -36,8 +36,8 @@ from ._validation import Floats
 
 # A residual of the bias up to this is rounding.
 ROUNDED = 1e-13
-# Times that margins move.
-MOVED = 3
+# Times that margins move, and how far: further away it is no small change of predictions.
+MOVED, FAR = 3, 0.1
 
 
 def moved_along(
@@ -62,7 +62,7 @@ def moved_along(
         if not ROUNDED < abs(left) <= most:
             break
         curvature = curvature or float((b * (1.0 - b) * objective.data.shares()).sum())
-        if not curvature > 0.0:
+        if not abs(left) <= FAR * curvature:
             break
         U = U - left / curvature
         found = move(U)
@@ -85,7 +85,9 @@ def balanced(
     of the same examples.
     """
     left = residual[:, -1]
-    if not float(np.abs(left).max()) > ROUNDED:
+    if not np.isfinite(left).all():
+        return residual, math.inf
+    if float(np.abs(left).max()) <= ROUNDED:
         return residual, divergence
     sums, offsets = objective.class_sums()
     two = objective.K == 1

@@ -17,10 +17,10 @@ because :math:`-(\nabla L)` at the moved variables is the gradient of the penalt
 :math:`\theta - r / q`. With s solving the Newton system of the rows S, r is -qs to rounding and the
 sums are about half of :math:`g' H_S^{-1} g`, if few stop at 0; with s = 0 it is the plain duality
 gap :math:`|g|^2 / 2q`. What is not penalised (the bias; everything without a penalty) has no bound
-unless r is zero there; the term with :math:`R_j = 10 \max(|\theta_j|, 1)` covers rounding, for
-every optimum within ten times the present size; as it does for a q of nearly 0 while r may be
-rounding alone. All of it is for the centred and scaled columns,
-which are only coordinates.
+unless r is zero there: the bias's is taken to zero (`_balanced`). The term with
+:math:`R_j = 10 \max(|\theta_j|, 1)` covers rounding, for every optimum within ten times the present
+size; as it does for a q of nearly 0 while r may be rounding alone. All of it is for the centred and
+scaled columns, which are only coordinates.
 
 The curvatures need not be those at a: where s was made with a Hessian of others, M_i,
 :math:`a'_i = a_i + M_i u_i` leaves an r of -qs too, and what is lost is in the divergences alone.

@@ -78,8 +78,8 @@ def positions(y: NDArray[Any], classes: NDArray[Any]) -> Indices:
     if not known.all():
         i = int(np.argmin(known))
         raise ValueError(
-            f"y[{i}] is {y[i]!r}, which is not one of the classes {classes.tolist()}; "
-            "give all classes in the first call"
+            f"y[{i}] is {y[i : i + 1].tolist()[0]!r}, which is not one of the classes "
+            f"{classes.tolist()}; give all classes in the first call"
         )
     return ids
 

@@ -27,8 +27,8 @@ from ._validation import Floats, Indices
 FEWEST, ROWS = 500, 3
 # A pivot above this is no dependency, nor near one.
 CLEAR = 1e-8
-# What is left of a dependency by rounding, in parts of the columns' spread, and at most.
-EXACT, LEAST_EXACT = 1e-11, 1e-6
+# Singular values below this part of the largest, and entries of a direction, are rounding.
+EXACT = 1e-11
 # A singular value below this part of the largest is worth a word, if a fit does not converge.
 NEAR = 1e-4
 # Below this part a factor of a Hessian, where it is squared, is mostly rounding.
@@ -89,10 +89,13 @@ def centred(objective: Objective, rows: Indices) -> Floats:
     return np.column_stack((X, np.full(len(rows), float(objective.fit_bias))))
 
 
-def rounding_of(objective: Objective) -> float:
-    """Return how exact a dependency can be: columns far from zero are rounded by what they are."""
-    shift = float(objective.shift.max())
-    return min(max(EXACT, 8.0 * EPSILON * (1.0 + shift)), LEAST_EXACT)
+def rounded_along(objective: Objective, directions: Floats) -> Floats:
+    """Return what margins along directions may be by rounding.
+
+    What differs by less than entries and sums are rounded by is the same.
+    """
+    size = np.abs(directions[:, :-1]) @ (1.0 + objective.shift)
+    return np.asarray(SURE * EPSILON * size)
 
 
 def clear_factor(A: Floats, threads: int) -> tuple[Floats, Floats] | None:
@@ -111,17 +114,13 @@ def clear_factor(A: Floats, threads: int) -> tuple[Floats, Floats] | None:
     return R, size
 
 
-def null_space(A: Floats, rounding: float) -> tuple[Floats, Floats, Floats]:
-    """Return an orthonormal basis (q, D) of what A takes to zero.
-
-    And what it nearly does, and how nearly.
-    """
+def null_space(A: Floats) -> tuple[Floats, Floats]:
+    """Return an orthonormal basis (q, D) of what A takes to zero or nearly, and how nearly."""
     A = np.linalg.qr(A, mode="r") / np.sqrt(len(A))
     _, values, directions = np.linalg.svd(A)
-    largest = max(float(values[0]), 1e-300)
-    null = values <= rounding * largest
-    near = ~null & (values < NEAR * largest)
-    return directions[null], directions[near], values[near] / largest
+    change = values / max(float(values[0]), 1e-300)
+    near = change < NEAR
+    return directions[near], change[near]
 
 
 def echelon(basis: Floats) -> Floats:
@@ -133,10 +132,7 @@ def echelon(basis: Floats) -> Floats:
         B[k] /= B[k, j]
         others = np.arange(len(B)) != k
         B[others] -= B[others, j : j + 1] * B[k]
-    B /= np.abs(B).max(axis=1, keepdims=True)
-    # Rounding, which in a column of small units would be a large weight.
-    B[np.abs(B) < EXACT] = 0.0
-    return B
+    return np.asarray(B / np.abs(B).max(axis=1, keepdims=True))
 
 
 def dependencies(
@@ -156,18 +152,20 @@ def dependencies(
     A = centred(objective, rows)
     if not objective.fit_bias:
         A = np.ascontiguousarray(A[:, :-1])
-    rounding = rounding_of(objective)
     if len(A) < A.shape[1]:
+        rounding = SURE * EPSILON * (1.0 + float(objective.shift.max()))
         return of_few_rows(A, d, rounding, data.threads)
     if clear_factor(A, data.threads) is not None:
         return nothing
     for _ in range(ADDED):
-        null, near, change = null_space(A, rounding)
-        nearly = nothing._replace(near=embedded(near, d + 1), change=change)
-        if not len(null):
+        near, change = null_space(A)
+        near = embedded(near, d + 1)
+        exact = change <= rounded_along(objective, near)
+        nearly = nothing._replace(near=near[~exact], change=change[~exact])
+        if not exact.any():
             return nearly
-        null = echelon(embedded(null, d + 1))
-        more = not_constant(objective, null, rounding, random) if data.n > len(rows) else rows[:0]
+        null = echelon(near[exact])
+        more = not_constant(objective, null, random) if data.n > len(rows) else rows[:0]
         if not len(more):
             columns = sorted({j for v in null for j in parts(v, PART)})
             return nearly._replace(directions=null, columns=tuple(columns))
@@ -175,20 +173,11 @@ def dependencies(
     return None
 
 
-def pins(objective: Objective, found: Dependencies, random: np.random.Generator) -> Indices:
-    """Return a column of each direction that is in no other, if all change no margin at all.
-
-    What their margins are is what entries are rounded by, then. Empty if not, or if a direction
-    has no such column. Reads X once if there are directions.
-    """
-    directions, none = found.directions, np.zeros(0, dtype=np.intp)
-    if not len(directions):
-        return none
-    v, size = combined_margins(objective, directions, random)
-    if (size > SURE * EPSILON * np.max(np.abs(v[:, :-1]) @ (1.0 + objective.shift))).any():
-        return none
-    own = np.abs(directions[:, :-1]) * (np.count_nonzero(directions[:, :-1], axis=0) == 1)
-    return own.argmax(axis=1) if own.any(axis=1).all() else none
+def pins(found: Dependencies) -> Indices:
+    """Return a column of each direction that is in no other; none if one has no such column."""
+    alone = np.count_nonzero(found.directions[:, :-1], axis=0) == 1
+    own = np.abs(found.directions[:, :-1]) * alone
+    return own.argmax(axis=1) if own.any(axis=1).all() else np.zeros(0, dtype=np.intp)
 
 
 def near_dependencies(objective: Objective, theta: Floats) -> Dependencies:
@@ -220,8 +209,7 @@ def near_dependencies(objective: Objective, theta: Floats) -> Dependencies:
                 if 1 < np.count_nonzero(columns) < count:
                     look(columns)
     directions, changes = np.concatenate(found), np.concatenate(change)
-    # What differs by less than entries and sums are rounded by is the same.
-    sure = changes > SURE * EPSILON * (np.abs(directions[:, :-1]) @ (1.0 + objective.shift))
+    sure = changes > rounded_along(objective, directions)
     return Dependencies(found[0], (), directions[sure], changes[sure])
 
 
@@ -231,7 +219,7 @@ def nearly_null(A: Floats, threads: int) -> tuple[Floats, Floats]:
         return row_space(A, 0.0, threads)[1:]
     if clear_factor(A, threads) is not None:
         return np.zeros((0, A.shape[1])), np.zeros(0)
-    return null_space(A, 0.0)[1:]
+    return null_space(A)
 
 
 def row_space(A: Floats, rounding: float, threads: int) -> tuple[Floats, Floats, Floats]:
@@ -290,20 +278,22 @@ def some_rows(objective: Objective, extremes: Indices | None, columns: int) -> I
     return rows.astype(np.intp)
 
 
-def not_constant(
-    objective: Objective, directions: Floats, rounding: float, random: np.random.Generator
-) -> Indices:
+def not_constant(objective: Objective, directions: Floats, random: np.random.Generator) -> Indices:
     """Return rows of weight whose margins along the directions are not zero, the largest first.
 
     Reads X once.
     """
     v, size = combined_margins(objective, directions, random)
-    found = np.flatnonzero(size > 100.0 * rounding * np.abs(v).max() * np.sqrt(len(directions)))
-    order = np.argsort(-size[found], kind="stable")
-    found = found[order]
+    rounded = float(rounded_along(objective, v).max())
+    found = np.flatnonzero(size > rounded)
+    found = found[np.argsort(-size[found], kind="stable")]
     few = 2 * len(directions) + 10
     # Some of the largest and some of all: what stands out in one column may hide others.
-    return np.union1d(found[:few], found[:: max(len(found) // few, 1)]).astype(np.intp)
+    rows = np.union1d(found[:few], found[:: max(len(found) // few, 1)]).astype(np.intp)
+    # Large entries are rounded by what they are.
+    sizes = np.abs(centred(objective, rows)) @ np.abs(v).T
+    stray = size[rows] > rounded + SURE * EPSILON * sizes.max(axis=1, initial=0.0)
+    return np.asarray(rows[stray])
 
 
 def combined_margins(
@@ -382,9 +372,11 @@ def least_norm(objective: Objective, theta: Floats, found: Dependencies) -> Floa
     Columns' units may differ by any factor, so that directions count in their own, and those that
     share no column are nothing to each other.
     """
-    theta, directions = theta.copy(), found.directions
+    theta = theta.copy()
     if found.wide is not None:
         return in_the_space_of(found.wide, objective, theta)
+    # Rounding in a column of small units would be a large weight.
+    directions = np.where(np.abs(found.directions) < EXACT, 0.0, found.directions)
     for rows in linked(directions):
         columns = np.flatnonzero(directions[rows, :-1].any(axis=0))
         free = directions[rows][:, columns] * objective.scale[columns]

@@ -135,7 +135,7 @@ class Continuation:
         if self._solver == "auto" and self._last_hessian.suits(objective):
             first = [("near", near(self._last_hessian, start))]
         solvers = [*first, *solvers]
-        review = posed.minimise(theta, solvers, self._goal, self._max_iter - rounds)
+        review = posed.minimise(theta, solvers, self._goal, self._max_iter, done=rounds)
         return Fitted(posed, review, rounds + len(review.outcome.history))
 
     def _finished(self, folds: Sequence[Posed], found: Sequence[Reached]) -> list[Fitted]:

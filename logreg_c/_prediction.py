@@ -71,8 +71,12 @@ def log_probabilities(X: Matrix, W: Floats, b: Floats) -> Floats:
     """
     z = scores(X, W, b)
     if len(W) > 1:
-        z -= z.max(axis=1, keepdims=True)
-        z -= np.log(np.exp(z).sum(axis=1, keepdims=True))
+        likeliest = z.argmax(axis=1)[:, None]
+        with np.errstate(over="ignore"):  # to -inf, which it is
+            z -= np.take_along_axis(z, likeliest, axis=1)
+        others = np.exp(z)
+        np.put_along_axis(others, likeliest, 0.0, axis=1)
+        z -= np.log1p(others.sum(axis=1, keepdims=True))
         return z
     P = np.empty((len(z), 2))
     np.logaddexp(0.0, z, out=P[:, 0])

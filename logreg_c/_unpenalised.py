@@ -64,7 +64,7 @@ class Unpenalised:
         self.stop_early = self._separation.stop_early
         self._found = dependencies(objective, None, self._random)
         if self._found is not None:
-            self._pins = pins(objective, self._found, self._random)
+            self._pins = pins(self._found)
             if len(self._pins):
                 self.objective = holding(objective, self._pins)
 

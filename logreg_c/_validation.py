@@ -235,7 +235,7 @@ def _integers(array: NDArray[Any], name: str) -> NDArray[Any]:
 def _vector(value: Any, name: str, length: int, per: str) -> NDArray[Any]:
     array = as_array(value, name)
     if array.ndim != 1:
-        hint = f"pass {name}.ravel()" if array.size == length else f"give one entry per {per}"
+        hint = f"pass numpy.ravel({name})" if array.size == length else f"give one entry per {per}"
         raise ValueError(f"{name} has shape {array.shape}; one dimension needed: {hint}")
     if array.shape[0] != length:
         raise ValueError(

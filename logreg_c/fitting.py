@@ -483,8 +483,9 @@ class Posed:
         max_iter: int,
         callback: Callable[[FitState], object] | None = None,
         progress: bool = False,
+        done: int = 0,
     ) -> Review:
-        """Go from a theta, or a point, to the goal by these solvers."""
+        """Go from a theta, or a point, to the goal by these solvers; see `drive`."""
         objective, seed, X = self.objective, self.problem.seed, self.problem.X
         free = None
         if self.penalty.nothing:
@@ -511,7 +512,7 @@ class Posed:
                 asked = free or bounded
                 outcome = drive(
                     objective, start, solvers, goal, seed, max_iter, watched,
-                    None if asked is None else asked.stop_early,
+                    None if asked is None else asked.stop_early, done,
                 )  # fmt: skip
         except NotFiniteError:
             # The start is finite, which has been looked at already.

@@ -106,7 +106,7 @@ class RegularizationPath:
         -------
         matplotlib.axes.Axes
             Where it is drawn. For K classes the lines of a column have one colour. A penalty of 0
-            has no place on the logarithmic axis.
+            has no place on the axis, which is logarithmic if there is another one.
 
         Raises
         ------
@@ -131,7 +131,8 @@ class RegularizationPath:
             label = None if names is None else str(names[j])
             lines = ax.plot(self.penalties, classes[:, :, j], color=f"C{place % 10}")
             lines[0].set_label(label)
-        ax.set_xscale("log")
+        if self.penalties.any():
+            ax.set_xscale("log")
         if not ax.xaxis_inverted():
             ax.invert_xaxis()
         ax.axhline(0.0, color="0.7", linewidth=0.8, zorder=0)
@@ -350,7 +351,9 @@ def _largest(null: Fitted, penalty: Penalty, ratio: float, deviance: float) -> f
     if not largest > 0.0:
         if not penalised.any():
             what = "penalty_factor is 0 for every column"
-        elif not (up[:, penalised].any() or down[:, penalised].any()) and g[:, penalised].any():
+        elif null.review.separated is not None:
+            what = null.review.separated.reason
+        elif not slope.any() and g[:, penalised].any():
             what = "lower and upper keep every penalised weight at 0"
         else:
             what = "no penalised column of X has anything to do with y, beyond rounding"

@@ -18,6 +18,7 @@ from logreg_c._quadratic import model_step
 from logreg_c._several import evaluate_and_prove
 from logreg_c.fitting import fit_quietly
 from logreg_c.solvers import NONSMOOTH, SPARSE, SPARSE_NONSMOOTH
+from logreg_c.solvers._driver import Goal
 from logreg_c.solvers._orthant import Inverse, face, newton_direction
 from logreg_c.solvers._proximal import Solved
 from logreg_c.solvers._sample import Sample
@@ -27,6 +28,8 @@ from logreg_c.solvers.working_set import prove
 DENSE = ("newton", "sampled", "blocks", "lbfgs", "newton-cg")
 # The part of problems that are also fitted.
 FITTED = 0.2
+# Any bound is worth a read of X.
+ANY = Goal(1e9)
 
 
 class Case(NamedTuple):
@@ -101,9 +104,9 @@ def directions(
             U = objective.direction_margins(s)
             there = point._replace(theta=point.theta[:, coordinates])
             last = Solved(there, s[:, coordinates], U, 0.0, there)
-            yield "working set", prove(objective, coordinates, last)[1]
+            yield "working set", prove(objective, coordinates, last, ANY).lower
             last = last._replace(bent=bent)
-            yield "working set by another Hessian", prove(objective, coordinates, last)[1]
+            yield "working set by another Hessian", prove(objective, coordinates, last, ANY).lower
         return
     yield "plain", plain_lower_bound(objective, point)
     if objective.K == 1:
@@ -161,6 +164,7 @@ def fitted(
 def within_reach(objective: Objective, theta: np.ndarray, best: np.ndarray) -> float:
     """Return how much of the way to the best point the bound speaks of."""
     free = objective.quadratic == 0.0
+    free[-1] = False  # it speaks of any bias
     if objective.nonsmooth is not None:
         free &= objective.nonsmooth.free
     far = np.abs(best - theta)[:, free].astype(float)

@@ -14,7 +14,9 @@ from logreg_c._penalty import as_penalty
 from logreg_c.fitting import Posed, Problem
 
 BIG = np.longdouble
-FLAVOURS = ["gaussian", "rare", "heavy", "scales", "duplicates", "offsets", "one positive"]
+FLAVOURS = [
+    "gaussian", "rare", "heavy", "scales", "duplicates", "offsets", "one positive", "far row",
+]  # fmt: skip
 # Rows from where on one in a thousand is positive, whatever the columns are.
 MANY = 1000
 
@@ -70,6 +72,8 @@ def columns(rng: np.random.Generator, n: int, d: int, flavour: str) -> np.ndarra
     elif flavour == "duplicates":
         X[:, -1] = X[:, 0] * rng.choice([1.0, -3.0])
         X[:, d // 2] = rng.choice([0.0, 1.0, 1e4])
+    elif flavour == "far row":
+        X[0] *= 10.0 ** rng.uniform(1, 4)
     elif flavour == "offsets":
         X = X * 10.0 ** rng.uniform(-2, 2, d) + rng.standard_normal(d) * 1e4
     return X

@@ -44,7 +44,7 @@ BAD_X = [
 ]
 BAD_Y = [
     (Y[:3], ValueError, "y has 3 entries and X has 4 rows"),
-    (Y[:, None], ValueError, r"y has shape \(4, 1\).*y\.ravel\(\)"),
+    (Y[:, None], ValueError, r"y has shape \(4, 1\).*numpy\.ravel\(y\)"),
     (1.0, ValueError, r"y has shape \(\)"),
     ([0, 1, 2, 1], ValueError, r"y\[2\] is 2.*a label is 0, 1"),
     ([-1, 1, 1, -1], ValueError, r"y\[0\] is -1.*\(y == 1\)"),
@@ -59,7 +59,7 @@ BAD_Y = [
 ]
 BAD_W = [
     (W[:2], ValueError, "w has 2 entries and X has 3 columns"),
-    (W[:, None], ValueError, r"w has shape \(3, 1\).*w\.ravel\(\)"),
+    (W[:, None], ValueError, r"w has shape \(3, 1\).*numpy\.ravel\(w\)"),
     ([0, np.nan, 0], ValueError, r"w\[1\] is nan"),
     ([0, 0, np.inf], ValueError, r"w\[2\] is inf"),
     ("abc", TypeError, "w has dtype <U3"),

@@ -402,6 +402,7 @@ def test_gaps_with_kinks(isa):
         lower = -rng.choice([0.3, np.inf], 6)
         theta = np.clip(rng.choice([0.0, -0.5, 0.2], (1, 6)), lower, upper)
         residual = rng.standard_normal((1, 6))
+        residual[0, 5] *= 1e-13  # of the bias it is rounding
         noise = rng.choice([0.0, 10.0])
         found = isa.kinked_gaps(
             q, l1, lower, upper, *zeros_and_ones(5), theta, residual, J, 10.0, 1e-22, noise, 10.0
@@ -446,6 +447,18 @@ def test_gaps_without_kinks(isa):
     expected = 16 / 4 + 0.1 * 10 * 3 + 2e-15 * 10 * 1 + 4e-30 / 2e-30
     found = isa.smooth_gaps(q, center, scale, theta, residual, 10.0, 1e-22, 1e-15, 10.0)
     assert found == pytest.approx(expected, rel=1e-14)
+
+
+def test_a_residual_of_the_bias_that_is_no_rounding_bounds_nothing(isa):
+    q, theta, limits = np.array([1.0, 0.0]), np.ones((1, 2)), (10.0, 1e-22, 1e-15, 10.0)
+    bounds = np.full(2, np.inf)
+    for r, bounded in ((1e-13, True), (1e-11, False)):
+        residual = np.array([[0.1, r]])
+        found = isa.smooth_gaps(q, *zeros_and_ones(1), theta, residual, *limits)
+        with_kinks = isa.kinked_gaps(
+            q, 0.0 * q, -bounds, bounds, *zeros_and_ones(1), theta, residual, 1.0, *limits
+        )
+        assert np.isfinite(found) == np.isfinite(with_kinks[1]) == bounded
 
 
 def test_gaps_of_what_is_not_a_number(isa):

@@ -297,6 +297,10 @@ def test_a_plot():
         path.plot(ax, names=["a"])
     several = regularization_path(*case("gaussian", 3)[:2], n_penalties=5)
     assert several.plot() is pyplot.gca()
+    # No penalty has a place on a logarithmic axis.
+    assert regularization_path(X, y, penalties=[0.0]).plot(pyplot.figure().gca()).get_xscale() == (
+        "linear"
+    )
     pyplot.close("all")
 
 
@@ -338,6 +342,24 @@ def test_bad_arguments(arguments, error, says):
     X, y, _ = case("gaussian")
     with pytest.raises(error, match=says):
         regularization_path(X, y, **arguments)
+
+
+def test_why_there_is_no_largest_penalty():
+    X, y, _ = case("gaussian")
+    one = X[:, :1] * np.sign(X[:, 0] @ (y - 0.5))
+    with pytest.raises(ValueError, match="lower and upper keep every penalised weight at 0"):
+        regularization_path(one, y, upper=0.0)
+    rng = np.random.default_rng(0)
+    factor = np.repeat([0.0, 1.0], 30)
+    with pytest.raises(ValueError, match=r"separate the classes completely.* no largest penalty"):
+        regularization_path(rng.standard_normal((20, 60)), np.arange(20) % 2, penalty_factor=factor)
+
+
+def test_the_limit_that_is_told_is_the_one_that_was_given():
+    X, y, _ = case("gaussian")
+    arguments = {"n_penalties": 6, "max_iter": 3, "tol": 1e-13, "solver": "gradient-descent"}
+    with pytest.warns(ConvergenceWarning, match="max_iter=3 iterations done"):
+        regularization_path(X, y, l1_ratio=0.0, **arguments)
 
 
 def test_bad_data():

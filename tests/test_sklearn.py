@@ -213,6 +213,17 @@ def test_predictions(name, method, request):
     )
 
 
+@pytest.mark.parametrize("z", [-40.0, 0.0, 1.0, 30.0, 36.0, 40.0, 700.0])
+def test_logarithms_where_probabilities_are_almost_one(z, three):
+    model = clone(three[2]).fit(*three[:2])
+    model.coef_ = np.zeros((3, three[0].shape[1]))
+    model.coef_[0, 0], model.intercept_ = 1.0, np.zeros(3)
+    x = np.zeros((1, three[0].shape[1]))
+    x[0, 0] = z
+    expected = -np.log1p(2.0 * np.exp(-z)) if z > 0 else z - np.log(2.0 + np.exp(z))
+    assert model.predict_log_proba(x)[0, 0] == pytest.approx(expected, rel=1e-14, abs=0)
+
+
 @pytest.mark.parametrize("name", ["two", "three"])
 def test_logarithms_where_probabilities_are_zero(name, request):
     X, _, model = request.getfixturevalue(name)

@@ -134,17 +134,18 @@ def drive(
     max_iter: int,
     watch: Callable[[Record, Point], object] | None = None,
     stop_early: Callable[[Point], str | None] | None = None,
+    done: int = 0,
 ) -> Outcome:
     """Run the solvers, the first from a theta or a point, each from where the one before got stuck.
 
     `watch` sees each iterate and stops with a true value; `stop_early` tells why to stop at a
-    point, if there is a reason beside the gap.
+    point, if there is a reason beside the gap. So many of `max_iter` iterations are `done`.
     """
     meter = objective.data.meter
     theta, begun = (start.theta, start) if isinstance(start, Point) else (start, None)
     best: Point | None = None
     about: Point | None = None  # where the solver is since it has begun to round X
-    lower, count = 0.0, 0  # neither a loss nor a penalty is negative
+    lower, count = 0.0, done  # neither a loss nor a penalty is negative
     history: list[Record] = []
     name = solvers[0][0]
     stuck: list[str] = []
