@@ -17,7 +17,7 @@ of threads never changes a bit of a result.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple, TypeGuard, cast
+from typing import Any, NamedTuple, TypeGuard, cast, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -47,6 +47,9 @@ from ._validation import (
     require_labels_in_range,
 )
 
+# Squares below this have lost digits, or all of them.
+SMALLEST_SQUARE = 1e-290
+
 
 class LossAndGradient(NamedTuple):
     """The averaged loss and its gradient."""
@@ -63,6 +66,10 @@ class Gradient(NamedTuple):
     db: Any
 
 
+@overload
+def sigmoid(z: float) -> float: ...
+@overload
+def sigmoid(z: ArrayLike) -> Any: ...
 def sigmoid(z: ArrayLike) -> Any:
     r"""Compute :math:`\sigma(z) = 1 / (1 + e^{-z})`, entry by entry, without overflow.
 
@@ -519,9 +526,14 @@ def gradient_noise(
     else:
         squares = np.empty(d + 1)
         _kernels.kernels.squared_deviations(X, dz, s, total, average, squares, threads)
-    if not np.isfinite(squares).all():
+    small = (average != 0.0) & (average * average < SMALLEST_SQUARE)
+    lost = ~np.isfinite(squares) | (small & (squares < SMALLEST_SQUARE))
+    if lost.any():
+        j = int(lost.argmax())
+        where = f"column {j}" if j < d else "the bias"
         raise OverflowError(
-            "the squares of the gradients are beyond the range of float64; scale the columns of X"
+            f"the squares of the gradients of {where} are beyond the range of float64; scale the "
+            "columns of X"
         )
     noise = np.sqrt(squares * (n / (n - 1)))
     return Gradient(noise[:d], float(noise[d]))

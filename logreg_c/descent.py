@@ -80,7 +80,7 @@ def gradient_descent(
     l2: float = 0.0,
     sample_weight: ArrayLike | None = None,
     shuffle: bool = False,
-    random_state: int | np.random.Generator = 0,
+    random_state: int | np.random.Generator | None = 0,
     tol: float | None = None,
     callback: Callable[[DescentState], object] | None = None,
     progress: bool = False,
@@ -123,8 +123,8 @@ def gradient_descent(
     shuffle : bool
         Take the examples in a new random order in each pass (if the batch is not the whole set):
         ``rng.permutation(n)`` with ``rng = np.random.default_rng(random_state)``.
-    random_state : int or numpy.random.Generator
-        Seed of these orders; the same seed gives the same bits.
+    random_state : int, numpy.random.Generator or None
+        Seed of these orders; the same seed gives the same bits. None: others in each call.
     tol : float, optional
         Stop when the loss changes by at most this from one pass to the next; None: never.
     callback : callable, optional

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 import logreg_c
 
@@ -197,6 +198,12 @@ def test_results_beyond_the_range_of_float64_are_errors():
     huge = np.array([[1e200], [-1e200]])
     with pytest.raises(OverflowError, match="scale the columns of X"):
         logreg_c.gradient_noise(huge, [1, 1], [0.0])
+    tiny = np.array([[1.0, 1e-170], [1.0, 3e-170], [1.0, 2e-170]])
+    for held in (tiny, scipy.sparse.csr_array(tiny)):
+        with pytest.raises(OverflowError, match="gradients of column 1 are beyond the range"):
+            logreg_c.gradient_noise(held, [1, 1, 0], [0.0, 0.0])
+    # Gradients that are all the same have no noise.
+    assert logreg_c.gradient_noise(np.ones((3, 1)), [1, 1, 1], [0.0]) == (0.0, 0.0)
     with pytest.raises(OverflowError, match="scale the columns of X"):
         logreg_c.backward(huge * 1e108, [7, -7], [0, 0])
     with pytest.raises(OverflowError, match="scale the columns of X"):
