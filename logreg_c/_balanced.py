@@ -102,7 +102,7 @@ def balanced(
     parts = (t * P - (1.0 - t) * r) / all_classes[-1]
     # What the mean of a class's margins is, over all rows and over its own.
     weights = np.concatenate((0.0 * theta, theta)) if two else theta
-    mean = weights @ all_classes + offsets.sum(axis=0)
+    mean = (weights * all_classes).sum(axis=1) + offsets.sum(axis=0)
     own = float((weights * sums).sum() + np.trace(offsets))
     unlikely = np.maximum(objective.loss_of(J, theta) + own - mean, 0.0)
     move = parts[:, None] * all_classes - t * sums

@@ -130,7 +130,7 @@ class Examples:
         Y *= shares
         offsets = np.zeros((K, K))
         if self.offset is not None:
-            offsets[:, K - self.K :] = Y @ self.offset.T
+            offsets[:, K - self.K :] = np.einsum("cn,kn->ck", Y, self.offset)
         return Y, offsets
 
     def bias_margins(self, b: Floats) -> Floats:
