@@ -43,7 +43,7 @@ MOVED, FAR = 3, 0.1
 def moved_along(
     objective: Objective,
     U: Floats,
-    b: Floats,
+    b: Callable[[], Floats],
     move: Callable[[Floats], tuple[float, Floats]],
     gradient: float = 0.0,
     most: float = math.inf,
@@ -51,8 +51,8 @@ def moved_along(
     """Return what `move` makes of margins U: a divergence, and shares of alpha or its change.
 
     Of U and as much more for all rows as takes the bias's residual to zero, which is what these
-    add up to and the gradient that is given. b are the predictions whose curvatures it moves by.
-    A residual above `most` stays.
+    add up to and the gradient that is given. It moves by the curvatures of the predictions that b
+    returns. A residual above `most` stays.
     """
     found = move(U)
     if objective.K > 1 or not objective.fit_bias:
@@ -61,7 +61,9 @@ def moved_along(
     for _ in range(MOVED):
         if not ROUNDED < abs(left) <= most:
             break
-        curvature = curvature or float((b * (1.0 - b) * objective.data.shares()).sum())
+        if not curvature:
+            a = b()
+            curvature = float((a * (1.0 - a) * objective.data.shares()).sum())
         if not abs(left) <= FAR * curvature:
             break
         U = U - left / curvature

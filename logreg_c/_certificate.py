@@ -190,7 +190,7 @@ def lower_bound(
         there is no penalty has to be rounding.
     """
     divergence, change = moved_along(
-        part, U, a if bent is None else bent, lambda U: part.data.dual_step(a, U, bent),
+        part, U, lambda: a if bent is None else bent, lambda U: part.data.dual_step(a, U, bent),
         float(point.gradient[0, -1]),
     )  # fmt: skip
     residual = point.gradient + part.pull_back(change)

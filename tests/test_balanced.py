@@ -91,10 +91,9 @@ def test_margins_move_until_nothing_is_left():
     for objective in objectives:
         data = objective.data
         Z = objective.evaluate(np.full((1, 3), 0.1)).Z
-        a = data.predictions(Z)
         U = np.full_like(Z, 1e-3)
         move = partial(data.dual_residuals, Z)
-        _, R = moved_along(objective, U, a, move)
+        _, R = moved_along(objective, U, partial(data.predictions, Z), move)
         if abs(R.sum()) > ROUNDED:  # too far away: nothing has moved
             assert R.tolist() == move(U)[1].tolist()
 

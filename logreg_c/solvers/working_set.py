@@ -321,10 +321,14 @@ def prove(objective: Objective, coordinates: Indices, last: Solved, goal: Goal) 
     s[:, coordinates] = last.s
     theta[:, coordinates] = last.after.theta
     data, J, Z = objective.data, last.before.J, last.before.Z
-    bent = data.predictions(Z) if last.bent is None else last.bent
-    divergence, R = moved_along(
-        objective, last.U, bent, lambda U: data.dual_residuals(Z, U, last.bent), most=UNSOLVED
-    )
+
+    def bent() -> Floats:
+        return data.predictions(Z) if last.bent is None else last.bent
+
+    def move(U: Floats) -> tuple[float, Floats]:
+        return data.dual_residuals(Z, U, last.bent)
+
+    divergence, R = moved_along(objective, last.U, bent, move, most=UNSOLVED)
     pulled = objective.pull_back(R)
     residual = pulled + objective.quadratic * before
     gap = goal.gap(last.after.J)
