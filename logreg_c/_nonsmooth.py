@@ -34,8 +34,12 @@ class Nonsmooth(NamedTuple):
 
     def lets_grow(self, theta: Floats) -> bool:
         """Whether every multiple of theta from 1 on is within the bounds."""
+        return np.array_equal(self.growing(theta), theta)
+
+    def growing(self, theta: Floats) -> Floats:
+        """Return theta with zeros where a bound ends its multiples from 1 on."""
         held = ((theta < 0.0) & (self.lower > -np.inf)) | ((theta > 0.0) & (self.upper < np.inf))
-        return not held.any()
+        return np.where(held, 0.0, theta)
 
     def value(self, theta: Floats) -> float:
         """Return the L1 penalty, the same bits for any number of threads."""

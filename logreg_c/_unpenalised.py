@@ -20,6 +20,8 @@ from ._validation import Floats, Indices
 from .solvers import SOLVERS, choose
 from .solvers._driver import Goal, Outcome, drive
 
+# A J below this is that of classes that are separated.
+NOTHING = 1e-9
 # How far some columns are fitted alone, and in how many iterations, to learn whether they separate.
 ALONE, MOST_ALONE = 1e-3, 200
 
@@ -145,6 +147,7 @@ class OnlyBounded:
 
     def __init__(self, objective: Objective, nonsmooth: Nonsmooth, seed: int) -> None:
         self._found: Separated | None = None
+        self._objective = objective
         self._nonsmooth = nonsmooth
         self._separation = Separation(objective, np.random.default_rng(seed))
 
@@ -154,9 +157,14 @@ class OnlyBounded:
             self._found = self._separation.completely(point)
         return None if self._found is None else self._found.reason
 
-    def at_end(self) -> Separated | None:
-        """Return why there is no finite optimum, if that is so."""
-        return self._found or self._separation.by_columns(self._nonsmooth)
+    def at_end(self, point: Point) -> Separated | None:
+        """Return why there is no finite optimum, if that is so, from where the fit ended."""
+        found = self._found or self._separation.by_columns(self._nonsmooth)
+        if found is None and point.J < NOTHING:
+            # The weights that may grow may be enough, and others no trouble.
+            growing = self._nonsmooth.growing(point.theta)
+            found = self._separation.completely(self._objective.evaluate(growing))
+        return found
 
 
 def as_low(J: float, other: float) -> bool:

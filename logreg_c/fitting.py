@@ -521,7 +521,7 @@ class Posed:
             return Review(outcome if free is None else free.without_hold(outcome), None, ())
         if free is not None:
             return free.review(outcome)
-        separated = bounded.at_end() if bounded is not None else None
+        separated = bounded.at_end(outcome.point) if bounded is not None else None
         separated = separated or self.problem.separated_by(self)
         if separated is not None:
             return without_optimum(outcome, separated)

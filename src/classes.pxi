@@ -331,10 +331,45 @@ cdef void class_transpose_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
         i += m
 
 
-cdef inline void turn(const Pass* p, Py_ssize_t begin, Py_ssize_t m, const double* share,
-                      double* u) noexcept nogil:
-    """Replace what a direction adds to z by share times what it adds to a, (diag(a) - a a') u."""
+cdef inline void add_product(const double* a, const double* u, Py_ssize_t m,
+                             alone out) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(m):
+        out[i] += a[i] * u[i]
+
+
+cdef inline void less(const double* u, const double* mean, Py_ssize_t m,
+                      double* out) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(m):
+        out[i] = u[i] - mean[i]
+
+
+cdef inline void from_mean(const double* a, Py_ssize_t a_stride, const double* u,
+                           Py_ssize_t u_stride, Py_ssize_t K, Py_ssize_t m, int times, double* out,
+                           Py_ssize_t out_stride) noexcept nogil:
+    """out = u less its average by the probabilities a, for the margins u of m rows; in place too.
+
+    What a row's margins have in common may be large, and probabilities that add up to 1 but for
+    rounding leave as much of it. A second time takes that away.
+    """
     cdef double mean[MOST_ROWS]
+    cdef Py_ssize_t k
+    cdef int time
+    for time in range(times):
+        memset(mean, 0, m * sizeof(double))
+        for k in range(K):
+            add_product(a + k * a_stride, u + k * u_stride, m, mean)
+        for k in range(K):
+            less(u + k * u_stride, mean, m, out + k * out_stride)
+        u = out
+        u_stride = out_stride
+
+
+cdef inline void turn(const Pass* p, Py_ssize_t begin, Py_ssize_t m, const double* share,
+                      int times, double* u) noexcept nogil:
+    """Replace what a direction adds to z by share times what it adds to a, (diag(a) - a a') u.
+    `times` is that of from_mean."""
     cdef Py_ssize_t k, i
     cdef double a, b
     cdef double* uk
@@ -344,18 +379,12 @@ cdef inline void turn(const Pass* p, Py_ssize_t begin, Py_ssize_t m, const doubl
             a = p.Z[begin + i]
             u[i] *= share[i] * (a * (1.0 - a))
         return
-    for i in range(m):
-        mean[i] = 0
+    from_mean(p.Z + begin, p.n, u, m, p.K, m, times, u, m)
     for k in range(p.K):
         ak = p.Z + k * p.n + begin
         uk = u + k * m
         for i in range(m):
-            mean[i] += ak[i] * uk[i]
-    for k in range(p.K):
-        ak = p.Z + k * p.n + begin
-        uk = u + k * m
-        for i in range(m):
-            uk[i] = share[i] * (ak[i] * (uk[i] - mean[i]))
+            uk[i] = share[i] * (ak[i] * uk[i])
 
 
 cdef void hessian_vector_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
@@ -372,6 +401,6 @@ cdef void hessian_vector_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end,
         if p.out != NULL:
             keep(p, i, m, u, p.out)
         block_shares(p, i, m, share)
-        turn(p, i, m, share, u)
+        turn(p, i, m, share, 1, u)
         class_gradient(p, block, m, u, sums)
         i += m

@@ -127,26 +127,22 @@ cdef void relative_moves(const Pass* p, Py_ssize_t begin, Py_ssize_t m, const do
 
     The predictions of a class are `stride` behind those of the one before.
     """
-    cdef double mean[MOST_ROWS]
     cdef Py_ssize_t k, j
     cdef const double* ak
     cdef const double* b
-    cdef const double* u
     cdef double* t
     cdef double change
+    if p.bent == NULL:
+        from_mean(a, stride, p.U + begin, p.n, p.K, m, 2, p.out + begin,
+                  p.n)
+    else:
+        from_mean(p.bent + begin, p.n, p.U + begin, p.n, p.K, m, 2, p.out + begin,
+                  p.n)
     for j in range(m):
-        mean[j] = over[j] = 0
-    for k in range(p.K):
-        b = a + k * stride if p.bent == NULL else p.bent + k * p.n + begin
-        u = p.U + k * p.n + begin
-        for j in range(m):
-            mean[j] += b[j] * u[j]
+        over[j] = 0
     for k in range(p.K):
         ak = a + k * stride
-        u = p.U + k * p.n + begin
         t = p.out + k * p.n + begin
-        for j in range(m):
-            t[j] = u[j] - mean[j]
         if p.bent == NULL:
             for j in range(m):
                 over[j] += ak[j] * at_least_zero(-1.0 - t[j])
@@ -320,7 +316,7 @@ cdef void turn_pass(const Pass* p, Py_ssize_t begin, Py_ssize_t end, double* sum
         m = min(rows, end - i)
         fetch(p, i, m, p.U, u)
         block_shares(p, i, m, share)
-        turn(p, i, m, share, u)
+        turn(p, i, m, share, 2, u)
         keep(p, i, m, u, p.out)
         i += m
 

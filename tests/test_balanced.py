@@ -117,3 +117,36 @@ def test_a_bias_a_hundred_away_is_within_the_proof(solver):
         assert lower <= BIG(best.objective) * (1 + 1e-12), seed
         proved += result.converged
     assert proved > 10
+
+
+@pytest.mark.parametrize("solver", ["newton", "sampled", "blocks", "lbfgs", "newton-cg"])
+def test_margins_with_much_in_common_leave_probabilities(solver):
+    """A row of 1e8 moves all classes' margins by as much: what a row adds up to is still 1."""
+    rng = np.random.default_rng(0)
+    for _ in range(40):
+        n, K = int(rng.integers(8, 16)), int(rng.integers(3, 7))
+        X = rng.integers(-3, 4, (n, 2)).astype(float)
+        X[0] = rng.integers(1, 9, 2) * 10.0 ** rng.integers(5, 10)
+        y, offset = np.arange(n) % K, 1e3 * rng.integers(-3, 4, (n, K))
+        l2 = 10.0 ** rng.integers(-3, 2)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            rough, exact = (
+                fit(X, y, l2=l2, offset=offset, fit_intercept=False, tol=tol, solver=name)
+                for tol, name in ((1e-4, solver), (1e-10, "newton"))
+            )
+        assert rough.objective - rough.gap <= exact.objective * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("K", [3, 6])
+def test_what_a_row_adds_up_to_does_not_change(isa, K):
+    rng = np.random.default_rng(0)
+    n = 300
+    a = rng.dirichlet(np.full(K, 0.3), n).T.copy()
+    for level in (1.0, 1e4, 1e8, 1e12):
+        U = 0.1 * rng.standard_normal((K, n)) + level * rng.standard_normal(n)
+        change = np.empty_like(U)
+        isa.dual_step(a, None, 1.0, U, change, 1)
+        assert np.abs(change.sum(axis=0)).max() < 4e-16
+        isa.turned(a, None, 1.0, U, change, 1)
+        assert np.abs(change.sum(axis=0)).max() < 4e-16 * (1.0 + 1e-16 * level)

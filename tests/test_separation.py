@@ -345,6 +345,25 @@ def test_weights_within_bounds_separate(K, sparse):
     assert result.objective > 1e-3
 
 
+def test_weights_that_bounds_hold_may_be_no_part_of_what_separates():
+    X = np.array([
+        [-2, 2, 2, -2], [-1, -1, 1, -1], [-2, 0, -2, 1], [0, -2, -2, -1], [-1, -2, -1, -2],
+        [1, 1, 0, 1], [1, 1, -2, -1], [1, -2, 0, -1], [0, 0, -1, -1], [0, -2, 1, -1],
+        [0, 1, -1, -2], [0, 1, 1, 0], [2, -1, -2, 1],
+    ])  # fmt: skip
+    y = np.array([1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 1, 0])
+    infinite = np.inf
+    with pytest.warns(SeparationWarning, match="completely, columns 0, 1 and 2 with"):
+        result = fit(
+            X, y, lower=[-infinite, -infinite, -infinite, -1.0],
+            upper=[1.0, infinite, infinite, infinite], fit_intercept=False,
+        )  # fmt: skip
+    assert not result.converged
+    assert result.w[3] == -1.0  # at its bound
+    assert result.direction[0][3] == 0.0
+    assert (np.where(y, 1, -1) * (X @ result.direction[0]) > 0).all()
+
+
 def test_bounds_may_hold_what_would_separate():
     x = np.arange(8.0)[:, None]
     result = fit(x, x[:, 0] < 4, lower=0.0)

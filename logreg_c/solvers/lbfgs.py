@@ -17,7 +17,7 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from .._arrays import floored, inner
+from .._arrays import floored, inner, reciprocal
 from .._certificate import all_held, plain_lower_bound
 from .._combination import Combination
 from .._data import Dense
@@ -86,7 +86,7 @@ def few_passes(
     objective: Objective, point: Point, diagonal: Floats, count: int
 ) -> Iterator[Heading]:
     """Yield a point, and at most so many more of L-BFGS from the diagonal."""
-    inverse = 1.0 / floored(diagonal)
+    inverse = reciprocal(floored(diagonal))
     memory, apply = remembering(objective, lambda q: inverse * q)
     for k in range(count + 1):
         s = -apply(point.gradient)

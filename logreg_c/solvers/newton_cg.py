@@ -158,7 +158,7 @@ def newton_cg(task: Task) -> Iterator[Iterate]:
     while meter.reads < patience:
         inverse = np.full((objective.K, D), 1.0)
         diagonal = objective.evaluate_and_survey(point.theta, inverse)[1]
-        inverse = 1.0 / floored(diagonal)
+        inverse = reciprocal(floored(diagonal))
 
         def precondition(r: Floats, inverse: Floats = inverse) -> Floats:
             return objective.project(inverse * r)
