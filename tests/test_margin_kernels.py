@@ -183,11 +183,10 @@ def test_dual_residuals_are_those_of_the_moved_predictions(isa, n, kind, turned)
 
 
 def alone(isa, t):
-    """Return the excess of t: of a step from the predictions (1/2, 0), whose mean is t itself."""
-    change = np.empty((2, 1))
-    return 2 * isa.dual_step(
-        np.array([[0.5], [0.0]]), None, 1.0, np.array([[2 * t], [2 * t]]), change, 1
-    )
+    """Return the excess of t: of a step from the predictions (p, 1), p so small that 1 stays."""
+    p, change = 2.0**-60, np.empty((2, 1))
+    U = np.array([[t], [0.0]])
+    return isa.dual_step(np.array([[p], [1.0]]), None, 1.0, U, change, 1) / p
 
 
 def test_excess_is_above_the_divergence_and_equal_at_zero_to_third_order(isa):
