@@ -18,8 +18,8 @@ from setuptools.command.build_ext import build_ext
 # -fassociative-math lets sums vectorise; NaN and infinity stay honest, unlike under -ffast-math.
 # -finline-hint-functions, which Clang alone has, compiles what is not marked inline once: one
 # thread and several then add up in the same order, which two copies of a function need not do.
-# -fno-wrapv takes back one of Python's own flags, under which loops allow for indices that overflow:
-# a sixth of the time of a pass.
+# -fno-wrapv takes back one of Python's own flags, under which loops allow for indices that
+# overflow: a sixth of the time of a pass.
 MATH = [
     "-O3",
     "-fno-math-errno",
