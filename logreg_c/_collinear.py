@@ -281,9 +281,15 @@ def some_rows(objective: Objective, extremes: Indices | None, columns: int) -> I
 def not_constant(objective: Objective, directions: Floats, random: np.random.Generator) -> Indices:
     """Return rows of weight whose margins along the directions are not zero, the largest first.
 
-    Reads X once.
+    Held against all rows are random combinations: what is zero along these is zero along all, but
+    for chances that do not occur. Reads X once.
     """
-    v, size = combined_margins(objective, directions, random)
+    weights = objective.data.sample_weight
+    combined = random.standard_normal((min(COMBINED, len(directions)), len(directions)))
+    v = np.ascontiguousarray(combined @ directions)
+    size = np.abs(objective.direction_margins(v)).max(axis=0)
+    if weights is not None:
+        size[weights == 0.0] = 0.0
     rounded = float(rounded_along(objective, v).max())
     found = np.flatnonzero(size > rounded)
     found = found[np.argsort(-size[found], kind="stable")]
@@ -294,23 +300,6 @@ def not_constant(objective: Objective, directions: Floats, random: np.random.Gen
     sizes = np.abs(centred(objective, rows)) @ np.abs(v).T
     stray = size[rows] > rounded + SURE * EPSILON * sizes.max(axis=1, initial=0.0)
     return np.asarray(rows[stray])
-
-
-def combined_margins(
-    objective: Objective, directions: Floats, random: np.random.Generator
-) -> tuple[Floats, Floats]:
-    """Return random combinations of directions, and each row's largest margin along one of them.
-
-    What is zero along these is zero along all, but for chances that do not occur. A row without a
-    weight has none. Reads X once.
-    """
-    weights = objective.data.sample_weight
-    combined = random.standard_normal((min(COMBINED, len(directions)), len(directions)))
-    v = np.ascontiguousarray(combined @ directions)
-    size = np.abs(objective.direction_margins(v)).max(axis=0)
-    if weights is not None:
-        size[weights == 0.0] = 0.0
-    return v, size
 
 
 def unseen_decrease(objective: Objective, point: Point, directions: Floats) -> Floats:

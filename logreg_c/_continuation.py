@@ -25,7 +25,6 @@ from .solvers.together import MOST, Reached, suits, together
 REFINED, SMALLEST_TOL = 1e-3, 1e-13
 # Penalties up to this ratio have Hessians that are about the same.
 ALIKE = 1.25
-PROVED = "J is within tol of the optimum, proved"
 
 
 class Fitted(NamedTuple):
@@ -143,7 +142,7 @@ class Continuation:
         fits = []
         for posed, (point, lower, rounds, *_) in zip(folds, found, strict=True):
             if point.J - lower <= self._goal.gap(point.J):
-                outcome = Outcome(point, lower, True, PROVED, "newton", ())
+                outcome = Outcome(point, lower, True, self._goal.reason, "newton", ())
                 fits.append(Fitted(posed, Review(outcome, None, ()), rounds))
             else:
                 start = point if is_finite(point) else None

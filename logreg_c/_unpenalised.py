@@ -68,7 +68,9 @@ class Unpenalised:
         if self._found is not None:
             self._pins = pins(self._found)
             if len(self._pins):
-                self.objective = holding(objective, self._pins)
+                quadratic = objective.quadratic.copy()
+                quadratic[self._pins] = 1.0
+                self.objective = objective.with_terms(quadratic, None)
 
     def started(self, start: Floats | Point) -> Floats | Point:
         """Return a start without weights of the columns that are held, and the same margins."""
@@ -130,16 +132,6 @@ class Unpenalised:
             reason = "nothing is proved within tol of the shortest solution: the limit of rounding"
         moved = outcome._replace(converged=reached, reason=reason)
         return Review(moved.moved(point, lower, self._goal), None, found.columns)
-
-
-def holding(objective: Objective, columns: Indices) -> Objective:
-    """Return an objective that has no penalty with one on these columns."""
-    quadratic = objective.quadratic.copy()
-    quadratic[columns] = 1.0
-    return Objective(
-        objective.data, objective.penalty, objective.center, objective.scale, objective.fit_bias,
-        quadratic,
-    )  # fmt: skip
 
 
 class OnlyBounded:

@@ -129,15 +129,11 @@ cdef void relative_moves(const Pass* p, Py_ssize_t begin, Py_ssize_t m, const do
     """
     cdef Py_ssize_t k, j
     cdef const double* ak
-    cdef const double* b
+    cdef const double* b = a if p.bent == NULL else p.bent + begin
     cdef double* t
     cdef double change
-    if p.bent == NULL:
-        from_mean(a, stride, p.U + begin, p.n, p.K, m, 2, p.out + begin,
-                  p.n)
-    else:
-        from_mean(p.bent + begin, p.n, p.U + begin, p.n, p.K, m, 2, p.out + begin,
-                  p.n)
+    from_mean(b, stride if p.bent == NULL else p.n, p.U + begin, p.n, p.K, m, 2, p.out + begin,
+              p.n)
     for j in range(m):
         over[j] = 0
     for k in range(p.K):

@@ -85,7 +85,10 @@ def test_the_truth_is_an_optimum_with_kinks_too():
     wrong = np.maximum(wrong, np.where(best > exact.lower, np.maximum(left, 0), 0))
     # Of columns 1e4 from zero that are not centred a few are not solved: bounds are held against
     # a point above the optimum there.
-    assert (wrong.max(axis=(1, 2)) < 1e-9).mean() > 0.98
+    unsolved = np.flatnonzero(wrong.max(axis=(1, 2)) >= 1e-9)
+    assert len(unsolved) <= 2
+    assert all(problems.flavours(i)[0] == "offsets" for i in unsolved)
+    assert all(problems.layout[i] != "dense" for i in unsolved)
     assert (best == 0).mean() > 0.1
 
 

@@ -166,7 +166,9 @@ def test_entries_beyond_float32_are_left_to_x_itself(copies, monkeypatch):
     assert len(copies) == 1
     assert np.isinf(copies[0].X[123_456, 1])
     monkeypatch.setattr(LBFGS, "LEAST_ROUNDED", np.inf)
-    assert result.w.tolist() == fitted().w.tolist()
+    plain = fitted()
+    assert result.w.tolist() == plain.w.tolist()
+    assert result.reason == plain.reason
 
 
 def test_without_memory_for_a_copy_there_is_none(monkeypatch):

@@ -73,10 +73,10 @@ class Smooth:
     def bound(self) -> tuple[float, float]:
         """Return about what the combination would prove, and the divergence in it."""
         # To second order.
-        divergence = -0.5 * inner(self._s, self._point.gradient + self._v)
         point = self._point
-        about = about_bound(self._objective, point.J, point.theta, self._v, divergence)
-        return about, divergence
+        divergence = -0.5 * inner(self._s, point.gradient + self._v)
+        bound = about_bound(self._objective, point.J, point.theta, self._v, divergence)
+        return bound, divergence
 
 
 def conjugate_gradients(
